@@ -1,0 +1,1 @@
+"""The composition root: settings, processes and embedded servers; hands each room its neighbours' functions."""

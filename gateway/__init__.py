@@ -1,0 +1,1 @@
+"""The trading API: decode, authenticate, limit, submit, encode. No `if` about trading."""

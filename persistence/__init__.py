@@ -1,0 +1,1 @@
+"""What must outlive a process: the journal and its sequencer, snapshots, the database, projections and streams."""

@@ -1,0 +1,1 @@
+"""A property's life, from DRAFT to CLOSED."""
