@@ -1,0 +1,626 @@
+"""The exchange's words: units, commands, events, and reasons in their order of precedence.
+
+Every command and event is a frozen record of integers and short byte strings. `wire` gives each its fixed-width form;
+the engine itself works on those, so what stands here is what tests, tools and the slower rooms read and write.
+Prices are ticks, quantities lots, cash USDC micros, times nanoseconds since 1970 UTC; instrument 0 means USDC where
+an asset is meant and the whole venue where a scope is meant.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import NewType
+
+PriceTicks = NewType("PriceTicks", int)
+QtyLots = NewType("QtyLots", int)
+UsdcMicros = NewType("UsdcMicros", int)
+
+USDC = 0  # the asset number of cash; tokens have their instrument's number
+VENUE = 0  # the scope of a command that is meant for every instrument
+BASIS_POINTS = 10_000
+INT64_MAX = 2**63 - 1
+CLIENT_ORDER_ID_BYTES = 36
+CLIENT_ORDER_ID_KEPT_NS = 24 * 3600 * 10**9  # how long a closed order's client id stays refused
+CLIENT_ORDER_ID_KEPT_MAX = 10_000  # closed ids kept by account; the oldest goes first
+
+
+class Side(IntEnum):
+    BUY = 0
+    SELL = 1
+
+
+class OrderType(IntEnum):
+    LIMIT = 1
+    MARKET = 2  # an IOC with a collar; by lots, or by USDC with `quote_usdc_micros`
+    LIMIT_MAKER = 3  # post-only: refused where it would take
+
+
+class TimeInForce(IntEnum):
+    GTC = 1
+    IOC = 2
+    FOK = 3
+    GTD = 4
+
+
+class SelfTrade(IntEnum):
+    """What happens when an order meets a resting one of the same owner."""
+
+    NONE = 0
+    EXPIRE_TAKER = 1
+    EXPIRE_MAKER = 2
+    EXPIRE_BOTH = 3
+
+
+class Phase(IntEnum):
+    CONTINUOUS = 0
+    CANCEL_ONLY = 1  # cancels and reductions only
+    HALT = 2  # nothing from traders; what rests stays
+
+
+class CommandKind(IntEnum):
+    PLACE = 1
+    CANCEL = 2
+    AMEND = 3
+    REPLACE = 4
+    CANCEL_ALL = 5
+    OPEN_ACCOUNT = 16
+    SET_PERMISSION = 17
+    SET_INSTRUMENT = 18
+    SET_FEES = 19
+    SET_PHASE = 20
+    LEVEL_CHANGED = 32
+    POSITION_CHANGED = 33
+    ADJUST = 34
+    EJECT_TRADE = 40
+    COMPOSE_BATCH = 41
+    BATCH_FINAL = 42
+    CLOCK = 63
+
+
+class EventKind(IntEnum):
+    REJECTED = 1
+    ACCEPTED = 2
+    TRADE = 3
+    CLOSED = 4
+    AMENDED = 5
+    BALANCE = 16
+    ACCOUNT_OPENED = 17
+    APPLIED = 18
+    PERMISSION_ENDED = 19
+    PHASE_CHANGED = 20
+    WITHDRAWAL_READY = 32
+    PARKED = 33
+    CREDITING_STOPPED = 34
+    TRADE_SETTLED = 40
+
+
+class Reason(IntEnum):
+    """Why a command was refused, an order closed or a trade failed.
+
+    Refusals are listed by precedence: where several apply, the first is the answer.
+    """
+
+    NONE = 0
+    # refusals of any command
+    UNKNOWN_INSTRUMENT = 1
+    UNKNOWN_ACCOUNT = 2
+    # refusals of an order, in the order in which they are checked
+    ORDER_MALFORMED = 3  # a combination of type, time in force, price and quantity that has no meaning
+    QTY_NOT_POSITIVE = 4
+    QTY_TOO_LARGE = 5
+    PRICE_NOT_POSITIVE = 6
+    PRICE_TOO_HIGH = 7
+    EXPIRE_TIME_PASSED = 8
+    NOTIONAL_TOO_SMALL = 9
+    CLIENT_ORDER_ID_IN_USE = 10
+    ORDER_NOT_FOUND = 11  # cancel, amend and the cancel half of replace
+    QTY_NOT_REDUCED = 12  # amend keeps priority only for less
+    INSTRUMENT_HALTED = 13
+    CANCEL_ONLY = 14
+    NOT_PERMITTED = 15
+    LOCKED_UP = 16
+    POST_ONLY_WOULD_TAKE = 17
+    TOO_MANY_ORDERS = 18
+    OWNERSHIP_CAP = 19
+    HOLDER_CAP = 20
+    INSUFFICIENT_CASH = 21
+    INSUFFICIENT_TOKENS = 22
+    # refusals of the other commands
+    ACCOUNT_EXISTS = 32  # a wallet is linked once
+    INSTRUMENT_CHANGED = 33  # tick value, symbol and token of a listed instrument stand
+    VALUE_OUT_OF_RANGE = 34
+    CHAIN_POSITION_PASSED = 35  # seen before: ignored
+    LEVEL_MISMATCH = 36  # the chain's level is not ours plus the change: crediting stops here
+    CREDITING_HALTED = 37  # crediting stopped at an earlier position
+    BATCH_OUT_OF_ORDER = 38
+    BATCH_UNKNOWN = 39
+    EJECTED_MISMATCH = 40
+    # why an order closed before it was filled
+    CANCELLED = 64  # by its trader
+    CANCELLED_REPLACED = 65
+    EXPIRED = 66  # GTD
+    IOC_REMAINDER = 67
+    FOK_UNFILLED = 68
+    NO_LIQUIDITY = 69  # a market order that met nothing within its collar
+    SELF_TRADE = 70
+    PERMISSION_LOST = 71
+    COVER_LOST = 72  # a withdrawal, a failed trade or the issuer took what the order was held against
+    # why a trade failed on chain
+    SELLER_NOT_VERIFIED = 96
+    BUYER_NOT_VERIFIED = 97
+    SELLER_FROZEN = 98
+    BUYER_FROZEN = 99
+    TOKEN_PAUSED = 100
+    LOCK_TOO_SMALL = 101
+    CASH_TOO_SMALL = 102
+    COMPLIANCE_REFUSED = 103
+    UPSTREAM_FAILED = 104  # it rests on a trade that failed
+    CHAIN_REFUSED = 105  # any other revert; settlement keeps its data
+
+
+class LevelCause(IntEnum):
+    """What on chain changed a level; told to the trader, not used by the engine."""
+
+    DEPOSIT = 1
+    WITHDRAW_REQUESTED = 2
+    WITHDRAW_CANCELLED = 3
+    WITHDRAWN = 4
+    ISSUER = 5  # a forced transfer, burn or freeze lowered a lock
+    MIGRATED = 6
+
+
+# -- commands: what traders, compliance, settlement and operators ask for; seq and time come from the sequencer
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    account: int
+    instrument: int
+    side: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int  # 0 for MARKET
+    qty_lots: int  # 0 for MARKET by quote
+    quote_usdc_micros: int = 0  # MARKET by quote: spend (buy) or raise (sell) at most this, before fees
+    expire_time_ns: int = 0  # GTD only
+    self_trade: int = SelfTrade.NONE
+    client_order_id: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    account: int
+    instrument: int
+    order_id: int = 0  # 0: by client id
+    client_order_id: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Amend:
+    account: int
+    instrument: int
+    qty_lots: int  # the order's new total quantity, what was executed included
+    order_id: int = 0
+    client_order_id: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """Cancel one order and place another as one step; the cancelled order's hold is free for the new one.
+
+    If the cancel fails, the new order is placed only with `place_anyway`; if the new order is refused, the cancel stands.
+    """
+
+    account: int
+    instrument: int
+    side: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int
+    qty_lots: int
+    quote_usdc_micros: int = 0
+    expire_time_ns: int = 0
+    self_trade: int = SelfTrade.NONE
+    client_order_id: bytes = b""
+    cancel_order_id: int = 0
+    cancel_client_order_id: bytes = b""
+    place_anyway: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAll:
+    account: int
+    instrument: int = VENUE
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAccount:
+    """The engine makes the account number and answers with it."""
+
+    owner: int
+    wallet: bytes  # 20 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetPermission:
+    account: int
+    instrument: int
+    may_buy: int
+    may_sell: int
+    valid_until_ns: int
+    sell_from_ns: int = 0  # lock-up: sells are refused before
+    rules_version: int = 0
+    facts_hash: bytes = b""  # 32 bytes: sha256 of the facts the permission was compiled from
+
+
+@dataclass(frozen=True, slots=True)
+class SetInstrument:
+    """List an instrument (`instrument` is the next free number) or change the limits of a listed one."""
+
+    instrument: int
+    fee_account: int
+    tick_value_usdc_micros: int
+    price_ticks_max: int
+    qty_lots_max: int
+    notional_usdc_micros_min: int
+    market_collar_bps: int
+    open_orders_max: int  # by account
+    ownership_cap_lots: int = 0  # 0: none
+    holder_cap: int = 0  # 0: none
+    resale: int = 0
+    symbol: bytes = b""  # at most 16 ASCII letters and digits
+    token: bytes = b""  # 20 bytes
+
+
+@dataclass(frozen=True, slots=True)
+class SetFees:
+    """Resting orders keep the rates they were accepted with."""
+
+    instrument: int
+    maker_fee_bps: int
+    taker_fee_bps: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetPhase:
+    instrument: int  # VENUE for all; the stricter of the venue's and the instrument's phase counts
+    phase: int
+
+
+@dataclass(frozen=True, slots=True)
+class LevelChanged:
+    """A confirmed chain event on a vault slot (instrument USDC, micros) or a lock (lots): change and resulting levels."""
+
+    instrument: int
+    delta: int
+    level: int
+    requested: int
+    block: int
+    log_index: int
+    cause: int
+    wallet: bytes
+    transaction: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class PositionChanged:
+    """A confirmed Transfer of the token outside settlement: the wallet's balance in lots, for the caps by owner."""
+
+    instrument: int
+    delta_lots: int
+    level_lots: int
+    block: int
+    log_index: int
+    wallet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Adjust:
+    """An operator sets an account's levels to the chain's after a reorg below FINAL, and crediting goes on."""
+
+    account: int
+    instrument: int
+    level: int
+    requested: int
+    position_lots: int
+    block: int
+    log_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class EjectTrade:
+    """One trade that the composition `attempt` of a batch leaves out; stands before its ComposeBatch."""
+
+    batch_id: int
+    attempt: int
+    trade_id: int
+    reason: int
+
+
+@dataclass(frozen=True, slots=True)
+class ComposeBatch:
+    """Trades (trade_after, trade_last] less the ejected, under the hash that the bridge will emit.
+
+    A further attempt at the same batch keeps its range and may only eject more.
+    """
+
+    batch_id: int
+    attempt: int
+    trade_after: int
+    trade_last: int
+    ejected_count: int
+    payload_hash: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class BatchFinal:
+    batch_id: int
+    block: int
+    log_index: int
+    payload_hash: bytes  # says which composition was mined
+    transaction: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Nothing but time: expires what is due."""
+
+
+Command = (
+    Place
+    | Cancel
+    | Amend
+    | Replace
+    | CancelAll
+    | OpenAccount
+    | SetPermission
+    | SetInstrument
+    | SetFees
+    | SetPhase
+    | LevelChanged
+    | PositionChanged
+    | Adjust
+    | EjectTrade
+    | ComposeBatch
+    | BatchFinal
+    | Clock
+)
+
+
+# -- events: the whole answer to a command, in the order in which they happened
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    account: int
+    instrument: int
+    reason: int
+    order_id: int = 0  # CLIENT_ORDER_ID_IN_USE: the first order that had the id
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The order as it stood at the end of its command; its trades and, if nothing is left to rest, its Closed follow."""
+
+    account: int
+    instrument: int
+    side: int
+    order_id: int
+    price_ticks: int  # the limit; for MARKET the collar
+    qty_lots: int  # for MARKET by quote: what was executed
+    executed_lots: int
+    open_lots: int  # rests in the book from now on
+    update_id: int  # the book's, where open_lots > 0
+    held: int  # micros (buy) or lots (sell) held for open_lots
+    executed_usdc_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Trade:
+    account: int  # the taker's
+    maker_account: int
+    instrument: int
+    taker_side: int
+    trade_id: int
+    maker_order_id: int
+    taker_order_id: int
+    price_ticks: int
+    qty_lots: int
+    update_id: int
+    maker_fee_usdc_micros: int
+    taker_fee_usdc_micros: int
+    maker_filled: int  # 1: the maker order is done and has left the book
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """An order ended with something unfilled (a filled one ends with its last Trade)."""
+
+    account: int
+    instrument: int
+    side: int
+    reason: int
+    order_id: int
+    unfilled_lots: int
+    executed_lots: int
+    executed_usdc_micros: int
+    price_ticks: int
+    update_id: int
+    rested: int  # 1: it left the book; 0: it never was in it
+
+
+@dataclass(frozen=True, slots=True)
+class Amended:
+    account: int
+    instrument: int
+    side: int
+    order_id: int
+    qty_lots: int
+    open_lots: int
+    removed_lots: int
+    price_ticks: int
+    update_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An account's asset after the command (micros or lots): level + advanced = free + held + requested + owed_out."""
+
+    account: int
+    instrument: int
+    free: int  # negative only while trades that rest on a failed one wait to fail too
+    held: int
+    owed_in: int
+    owed_out: int
+    requested: int
+    level: int  # the chain's at the last FINAL point: vault slot or lock
+    advanced: int  # the part of owed_in that is usable already (resale)
+    position_lots: int  # the wallet's token balance; 0 for cash
+
+
+@dataclass(frozen=True, slots=True)
+class AccountOpened:
+    account: int
+    owner: int
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """The command did what it says; nothing else to tell."""
+
+    account: int
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True)
+class PermissionEnded:
+    account: int
+    instrument: int
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseChanged:
+    instrument: int
+    phase: int
+
+
+@dataclass(frozen=True, slots=True)
+class WithdrawalReady:
+    """All of what the account asked for is set aside: the releaser may sign exactly this amount (micros or lots)."""
+
+    account: int
+    instrument: int
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Parked:
+    """A level of a wallet that is not linked yet; credited when it is."""
+
+    instrument: int
+    level: int
+    requested: int
+
+
+@dataclass(frozen=True, slots=True)
+class CreditingStopped:
+    account: int
+    instrument: int
+    block: int
+    log_index: int
+    expected_level: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class TradeSettled:
+    buyer_account: int
+    seller_account: int
+    instrument: int
+    reason: int  # NONE: FINAL; else FAILED, and why
+    trade_id: int
+    batch_id: int
+    qty_lots: int
+    notional_usdc_micros: int
+    buyer_fee_usdc_micros: int
+    seller_fee_usdc_micros: int
+    block: int
+
+
+Event = (
+    Rejected
+    | Accepted
+    | Trade
+    | Closed
+    | Amended
+    | Balance
+    | AccountOpened
+    | Applied
+    | PermissionEnded
+    | PhaseChanged
+    | WithdrawalReady
+    | Parked
+    | CreditingStopped
+    | TradeSettled
+)
+
+
+# -- the state as readers see it: what a gateway starts from after recovery, before the events that follow
+
+
+@dataclass(frozen=True, slots=True)
+class OpenOrder:
+    order_id: int
+    account: int
+    instrument: int
+    side: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int
+    qty_lots: int
+    open_lots: int
+    executed_usdc_micros: int
+    expire_time_ns: int
+    self_trade: int
+    time_ns: int  # when it was accepted
+    client_order_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentState:
+    terms: SetInstrument
+    maker_fee_bps: int
+    taker_fee_bps: int
+    phase: int
+    update_id: int
+    last_price_ticks: int  # 0: never traded
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    account: int
+    owner: int
+    wallet: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class MarketState:
+    """All of the engine's state that others may read, at `seq`; orders by order_id, the rest by number."""
+
+    seq: int
+    time_ns: int
+    venue_phase: int
+    crediting_stopped: int
+    last_order_id: int
+    last_trade_id: int
+    last_composed_trade_id: int
+    last_final_trade_id: int
+    last_final_batch_id: int
+    chain_block: int
+    chain_log_index: int
+    instruments: tuple[InstrumentState, ...]
+    accounts: tuple[AccountState, ...]
+    permissions: tuple[SetPermission, ...]
+    balances: tuple[Balance, ...]
+    orders: tuple[OpenOrder, ...]
