@@ -56,7 +56,7 @@ class JournalThread:
         self._batches.put(batch)
 
     def close(self) -> None:
-        """Write what was submitted, then end the thread; its last reports still wait in the loop. The writer stays open."""
+        """Write what was submitted, then end the thread; its last reports wait in the loop. The writer stays open."""
         self._batches.put(None)
         self._thread.join()
 
@@ -72,7 +72,7 @@ class JournalThread:
             self._loop.call_soon_threadsafe(self._on_fatal, error)
 
     def _gather(self, first: Batch) -> tuple[list[Batch], Batch | None, bool]:
-        """What is queued behind `first`, as far as one frame may hold; then the batch that did not fit; then the end."""
+        """What is queued behind `first`, up to one frame; the batch that did not fit; whether the end was seen."""
         gathered, size_bytes = [first], first.size_bytes
         limit_bytes = min(GATHER_BYTES_MAX, self._writer.frame_bytes_max)
         while True:
