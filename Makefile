@@ -1,0 +1,114 @@
+# `make run` starts everything; `make test` is what CI runs first. `make setup` does nothing when it is up to date.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+PYTEST := $(BIN)/pytest
+FAST := not slow and not torture
+SOURCES := engine gateway settlement compliance persistence properties payments deedbook bench tests
+DEMO_SECONDS ?= 10
+
+.PHONY: help setup setup-dev setup-clients run test test-all check format-check lint types test-engine test-rooms \
+    contract-artifacts test-contracts demo-short format lock torture fuzz bench clean
+
+help:
+	@echo "make run | setup | test | test-all | check | format | torture | fuzz | bench | lock | clean"
+
+# --- What everything else stands on -----------------------------------------------------------------------------
+
+setup: .venv/.installed node_modules/.installed
+
+setup-dev: .venv/.installed-dev node_modules/.installed
+
+setup-clients: .venv/.installed-clients node_modules/.installed
+
+.venv/bin/python: | requirements/venv.sh
+	@requirements/venv.sh
+
+.venv/.installed: requirements/build.txt requirements/runtime.txt pyproject.toml | .venv/bin/python
+	@echo "Installing Deedbook and what it needs (the first time takes a minute)."
+	@$(PIP) -r requirements/build.txt -r requirements/runtime.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@touch $@
+
+.venv/.installed-dev: requirements/dev.txt .venv/.installed
+	@echo "Installing what checks and tests it."
+	@$(PIP) -r requirements/dev.txt
+	@touch $@
+
+.venv/.installed-clients: requirements/clients.txt .venv/.installed-dev
+	@echo "Installing the clients that trade against it in the tests."
+	@$(PIP) -r requirements/clients.txt
+	@touch $@
+
+node_modules/.installed: package.json package-lock.json .npmrc | requirements/npm.sh
+	@requirements/npm.sh
+
+# --- Use --------------------------------------------------------------------------------------------------------
+
+run: setup
+	@exec $(BIN)/deedbook run
+
+# --- Checks -----------------------------------------------------------------------------------------------------
+
+test: check contract-artifacts test-contracts demo-short
+
+test-all: setup-clients
+	$(PYTEST) -m slow --timeout 900
+
+check: format-check lint types test-engine test-rooms
+
+format-check: setup-dev
+	$(BIN)/ruff format --check $(SOURCES)
+
+lint: setup-dev
+	$(BIN)/ruff check $(SOURCES)
+
+types: setup-dev
+	$(BIN)/mypy
+
+# The engine's own tests must reach every branch of it.
+test-engine: setup-dev
+	$(PYTEST) tests/engine -m "$(FAST)" --cov --cov-report=term:skip-covered
+
+test-rooms: setup-dev
+	$(PYTEST) tests --ignore=tests/engine -m "$(FAST)"
+
+contract-artifacts: node_modules/.installed
+	@rebuilt=$$(mktemp -d); trap 'rm -rf "$$rebuilt"' EXIT; \
+	node contracts/compile.mjs "$$rebuilt"; \
+	diff -r "$$rebuilt" contracts/artifacts \
+	    && echo "contracts/artifacts is what contracts/src compiles to." \
+	    || { echo "contracts/artifacts differs from contracts/src; run: node contracts/compile.mjs" >&2; exit 1; }
+
+test-contracts: node_modules/.installed
+	cd contracts && ../node_modules/.bin/forge test
+
+demo-short: setup
+	$(BIN)/deedbook demo --seconds $(DEMO_SECONDS) --json
+
+# --- Longer runs, and tools -------------------------------------------------------------------------------------
+
+torture: setup-dev
+	$(PYTEST) -m torture --timeout 7200
+
+fuzz: setup-dev
+	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests -m "$(FAST)" --timeout 7200
+
+bench: setup-dev
+	$(BIN)/python -m bench
+
+format: setup-dev
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+lock: setup-dev
+	requirements/lock.sh
+
+clean:
+	rm -rf .venv node_modules build *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .benchmarks .coverage \
+	    contracts/out contracts/cache
+	find $(SOURCES) -name __pycache__ -type d -exec rm -rf {} +

@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# Install the chain tools and the ERC-3643 artifacts from package-lock.json, or say in one sentence what is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
+    echo "Deedbook's local chain needs Node 20 or newer with npm on PATH; install it and run make again." >&2
+    exit 1
+fi
+if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'; then
+    echo "Deedbook's local chain needs Node 20 or newer; this is $(node --version)." >&2
+    exit 1
+fi
+echo "Installing the chain tools from npm (about 40 MB)."
+# The real binaries come as packages of their own; no script of a package needs to run.
+npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+touch node_modules/.installed
