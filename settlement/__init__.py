@@ -1,1 +1,1 @@
-"""Durable trades to batches, batches to the chain, and the chain's results back; tokenization, sale, dividends, exit."""
+"""Durable trades to batches to the chain, and the chain's results back; tokenization, sale, dividends, exit."""
