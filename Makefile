@@ -5,7 +5,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 PYTEST := $(BIN)/pytest
 FAST := not slow and not torture
 SOURCES := engine gateway settlement compliance persistence properties payments deedbook bench tests
@@ -31,7 +31,7 @@ setup-clients: .venv/.installed-clients node_modules/.installed
 .venv/.installed: requirements/build.txt requirements/runtime.txt pyproject.toml | .venv/bin/python
 	@echo "Installing Deedbook and what it needs (the first time takes a minute)."
 	@$(PIP) -r requirements/build.txt -r requirements/runtime.txt
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
 	@touch $@
 
 .venv/.installed-dev: requirements/dev.txt .venv/.installed

@@ -7,7 +7,7 @@ if ! command -v node >/dev/null || ! command -v npm >/dev/null; then
     echo "Deedbook's local chain needs Node 20 or newer with npm on PATH; install it and run make again." >&2
     exit 1
 fi
-if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20)'; then
+if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 : 0)'; then
     echo "Deedbook's local chain needs Node 20 or newer; this is $(node --version)." >&2
     exit 1
 fi
