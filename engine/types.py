@@ -209,7 +209,7 @@ class Amend:
 class Replace:
     """Cancel one order and place another as one step; the cancelled order's hold is free for the new one.
 
-    If the cancel fails, the new order is placed only with `place_anyway`; if the new order is refused, the cancel stands.
+    If the cancel fails, the new order is placed only with `place_anyway`; if the new one is refused, the cancel stands.
     """
 
     account: int
@@ -290,7 +290,7 @@ class SetPhase:
 
 @dataclass(frozen=True, slots=True)
 class LevelChanged:
-    """A confirmed chain event on a vault slot (instrument USDC, micros) or a lock (lots): change and resulting levels."""
+    """A confirmed chain event on a vault slot (instrument USDC, micros) or a lock (lots): change and result."""
 
     instrument: int
     delta: int
@@ -401,7 +401,7 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order as it stood at the end of its command; its trades and, if nothing is left to rest, its Closed follow."""
+    """The order as it stood at the end of its command; its trades follow, and its Closed where nothing rests."""
 
     account: int
     instrument: int

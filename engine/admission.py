@@ -1,0 +1,126 @@
+"""May this order enter? Each check answers with the first reason that applies, in the order of `Reason`."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Final
+
+from engine.accounts import Account
+from engine.book import BUY
+from engine.types import BASIS_POINTS, USDC, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
+from engine.venue import ZERO_ID, Instrument, Venue
+
+GTC: Final = int(TimeInForce.GTC)
+GTD: Final = int(TimeInForce.GTD)
+RESTING: Final = (GTC, GTD)
+LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
+CONTINUOUS: Final = int(Phase.CONTINUOUS)
+HALT: Final = int(Phase.HALT)
+QUOTE_USDC_MICROS_MAX: Final = 2**62
+
+# (side, order type, time in force, self trade) that have a meaning
+FORMS: Final = frozenset(
+    (int(side), int(order_type), int(tif), int(self_trade))
+    for side, order_type, tif, self_trade in product(Side, OrderType, TimeInForce, SelfTrade)
+    if order_type == OrderType.LIMIT
+    or (order_type == OrderType.LIMIT_MAKER and tif in (TimeInForce.GTC, TimeInForce.GTD))
+    or (order_type == OrderType.MARKET and tif == TimeInForce.IOC)
+)
+
+
+def limit_refusal(
+    venue: Venue,
+    instrument: Instrument,
+    account: Account,
+    side: int,
+    order_type: int,
+    time_in_force: int,
+    price_ticks: int,
+    qty_lots: int,
+    expire_time_ns: int,
+    client_order_id: bytes,
+    hold: int,
+) -> int:
+    """The reason to refuse a well-formed limit or post-only order, or 0. `hold` is what it must have free."""
+    terms = instrument.terms
+    if qty_lots <= 0:
+        return Reason.QTY_NOT_POSITIVE
+    if qty_lots > terms.qty_lots_max:
+        return Reason.QTY_TOO_LARGE
+    if price_ticks <= 0:
+        return Reason.PRICE_NOT_POSITIVE
+    if price_ticks > terms.price_ticks_max:
+        return Reason.PRICE_TOO_HIGH
+    if time_in_force == GTD and expire_time_ns <= venue.time_ns:
+        return Reason.EXPIRE_TIME_PASSED
+    if price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min:
+        return Reason.NOTIONAL_TOO_SMALL
+    reason = standing_refusal(venue, instrument, account, side, client_order_id)
+    if reason:
+        return reason
+    if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
+        return Reason.POST_ONLY_WOULD_TAKE
+    if time_in_force in RESTING and account.open_count.get(instrument.number, 0) >= terms.open_orders_max:
+        return Reason.TOO_MANY_ORDERS
+    return cover_refusal(venue, instrument, account, side, qty_lots, hold)
+
+
+def standing_refusal(venue: Venue, instrument: Instrument, account: Account, side: int, client_order_id: bytes) -> int:
+    """Client id, phase, permission and lock-up: what does not depend on the price."""
+    if client_order_id != ZERO_ID and account.order_id_of(client_order_id, venue.time_ns):
+        return Reason.CLIENT_ORDER_ID_IN_USE
+    if instrument.phase != CONTINUOUS or venue.phase != CONTINUOUS:
+        return Reason.INSTRUMENT_HALTED if halted(venue, instrument) else Reason.CANCEL_ONLY
+    permission = account.permissions.get(instrument.number)
+    if (
+        permission is None
+        or not (permission.may_buy if side == BUY else permission.may_sell)
+        or permission.valid_until_ns <= venue.time_ns
+    ):
+        return Reason.NOT_PERMITTED
+    if side != BUY and permission.sell_from_ns > venue.time_ns:
+        return Reason.LOCKED_UP
+    return 0
+
+
+def cover_refusal(venue: Venue, instrument: Instrument, account: Account, side: int, qty_lots: int, hold: int) -> int:
+    """Caps by owner, then funds."""
+    if side == BUY:
+        terms = instrument.terms
+        if terms.ownership_cap_lots or terms.holder_cap:
+            exposure_lots = venue.exposure(account.owner, instrument.number).lots
+            if terms.ownership_cap_lots and exposure_lots + qty_lots > terms.ownership_cap_lots:
+                return Reason.OWNERSHIP_CAP
+            if terms.holder_cap and exposure_lots == 0 and instrument.holders.count >= terms.holder_cap:
+                return Reason.HOLDER_CAP
+        cash = account.balances.get(USDC)
+        return 0 if cash is not None and cash.free >= hold else Reason.INSUFFICIENT_CASH
+    tokens = account.balances.get(instrument.number)
+    return 0 if tokens is not None and tokens.free >= hold else Reason.INSUFFICIENT_TOKENS
+
+
+def halted(venue: Venue, instrument: Instrument) -> bool:
+    return instrument.phase == HALT or venue.phase == HALT
+
+
+class MarketTerms:
+    """What a market order comes to against the book as it stands: its collar, most lots, and what it must have free."""
+
+    __slots__ = ("hold", "limit_ticks", "lots_max")
+
+    def __init__(self, instrument: Instrument, side: int, qty_lots: int, quote_usdc_micros: int) -> None:
+        terms = instrument.terms
+        best = (instrument.asks if side == BUY else instrument.bids).best
+        if side == BUY:
+            collar = best * (BASIS_POINTS + terms.market_collar_bps) // BASIS_POINTS
+            self.limit_ticks = min(terms.price_ticks_max, collar)
+        else:
+            self.limit_ticks = max(1, -(-best * (BASIS_POINTS - terms.market_collar_bps) // BASIS_POINTS))
+        self.lots_max = qty_lots
+        notional = qty_lots * self.limit_ticks * terms.tick_value_usdc_micros
+        if quote_usdc_micros:
+            dearest_lot = (best if side == BUY else self.limit_ticks) * terms.tick_value_usdc_micros
+            self.lots_max = min(terms.qty_lots_max, quote_usdc_micros // dearest_lot)
+            notional = quote_usdc_micros
+        fee_bps = max(instrument.maker_fee_bps, instrument.taker_fee_bps)
+        self.hold = notional - (-notional * fee_bps // BASIS_POINTS) if side == BUY else self.lots_max

@@ -1,0 +1,137 @@
+"""One instrument's order book: price levels, first come first served within each."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from typing import Final
+
+from sortedcontainers import SortedList
+
+from engine.accounts import Account
+from engine.types import BASIS_POINTS, SelfTrade, Side
+
+BUY: Final = int(Side.BUY)
+EXPIRE_MAKER: Final = int(SelfTrade.EXPIRE_MAKER)
+
+
+class Order:
+    """An open order; it keeps the fee rates it was accepted with."""
+
+    __slots__ = (
+        "account",
+        "client_order_id",
+        "executed_usdc_micros",
+        "expire_time_ns",
+        "hold_fee_bps",
+        "instrument",
+        "maker_fee_bps",
+        "open_lots",
+        "order_id",
+        "order_type",
+        "price_ticks",
+        "qty_lots",
+        "self_trade",
+        "side",
+        "time_in_force",
+        "time_ns",
+        "usdc_micros_per_lot",
+    )
+
+    def __init__(
+        self,
+        order_id: int,
+        account: Account,
+        instrument: int,
+        side: int,
+        order_type: int,
+        time_in_force: int,
+        self_trade: int,
+        price_ticks: int,
+        qty_lots: int,
+        expire_time_ns: int,
+        time_ns: int,
+        usdc_micros_per_lot: int,
+        maker_fee_bps: int,
+        hold_fee_bps: int,
+        client_order_id: bytes,
+    ) -> None:
+        self.order_id = order_id
+        self.account = account
+        self.instrument = instrument
+        self.side = side
+        self.order_type = order_type
+        self.time_in_force = time_in_force
+        self.self_trade = self_trade
+        self.price_ticks = price_ticks
+        self.qty_lots = qty_lots
+        self.open_lots = qty_lots
+        self.expire_time_ns = expire_time_ns
+        self.time_ns = time_ns
+        self.usdc_micros_per_lot = usdc_micros_per_lot
+        self.maker_fee_bps = maker_fee_bps
+        self.hold_fee_bps = hold_fee_bps
+        self.client_order_id = client_order_id
+        self.executed_usdc_micros = 0
+
+    def hold_for(self, lots: int) -> int:
+        """What `lots` of it must have held: USDC micros with the fee rounded up (buy), or lots (sell)."""
+        if self.side != BUY:
+            return lots
+        notional = lots * self.usdc_micros_per_lot
+        return notional - (-notional * self.hold_fee_bps // BASIS_POINTS)
+
+
+class BookSide:
+    """The bids or the asks; `best` is the best price in ticks, 0 when empty."""
+
+    __slots__ = ("_keys", "_sign", "best", "levels")
+
+    def __init__(self, side: int) -> None:
+        self._sign = -1 if side == BUY else 1
+        self._keys: SortedList[int] = SortedList()
+        self.levels: dict[int, OrderedDict[int, Order]] = {}
+        self.best = 0
+
+    def add(self, order: Order) -> None:
+        price = order.price_ticks
+        level = self.levels.get(price)
+        if level is None:
+            self.levels[price] = level = OrderedDict()
+            key = price * self._sign
+            self._keys.add(key)
+            if self._keys[0] == key:
+                self.best = price
+        level[order.order_id] = order
+
+    def remove(self, order: Order) -> None:
+        price = order.price_ticks
+        level = self.levels[price]
+        del level[order.order_id]
+        if not level:
+            del self.levels[price]
+            self._keys.remove(price * self._sign)
+            if price == self.best:
+                self.best = self._keys[0] * self._sign if self._keys else 0
+
+    def reaches(self, limit_ticks: int) -> bool:
+        """Whether an incoming order with this limit would trade with the best of this side."""
+        return self.best != 0 and self.best * self._sign <= limit_ticks * self._sign
+
+    def orders(self) -> Iterator[Order]:
+        """In the order in which they would fill."""
+        for key in self._keys:
+            yield from self.levels[key * self._sign].values()
+
+    def fillable_lots(self, limit_ticks: int, owner: int, self_trade: int, enough_lots: int) -> int:
+        """How many lots an order of `owner` could take up to its limit; counts no further than enough."""
+        lots = 0
+        for maker in self.orders():
+            if maker.price_ticks * self._sign > limit_ticks * self._sign or lots >= enough_lots:
+                break
+            if self_trade and maker.account.owner == owner:
+                if self_trade != EXPIRE_MAKER:
+                    break
+                continue
+            lots += maker.open_lots
+        return lots

@@ -1,0 +1,311 @@
+"""What the chain says: levels and positions changed, batches composed and final; and keeping every hold covered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Final
+
+from engine.accounts import Account, Balance
+from engine.book import BUY
+from engine.types import USDC, VENUE, EventKind, Phase, Reason
+from engine.venue import Composition, UnsettledTrade, Venue
+
+Row = tuple[Any, ...]
+
+PARKED: Final = int(EventKind.PARKED)
+CREDITING_STOPPED: Final = int(EventKind.CREDITING_STOPPED)
+WITHDRAWAL_READY: Final = int(EventKind.WITHDRAWAL_READY)
+TRADE_SETTLED: Final = int(EventKind.TRADE_SETTLED)
+PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
+
+
+class Clearing:
+    def __init__(self, venue: Venue) -> None:
+        self._venue = venue
+
+    # -- levels and positions
+
+    def level_changed(self, row: Row) -> None:
+        """A vault slot or a lock moved: credit or debit, then set aside what is asked for and cover what is held."""
+        venue = self._venue
+        asset, delta, level, asked, block, log_index = row[6], *row[11:16]
+        wallet = row[18][:20]
+        if not self._next_position(asset, asset == USDC, block, log_index):
+            return
+        number = venue.wallets.get(wallet)
+        if number is None:
+            parked_level, _, position_lots = venue.parked.get((wallet, asset), (0, 0, 0))
+            expected = parked_level + delta
+            if expected != level:
+                return self._stop_crediting(0, asset, block, log_index, expected, level)
+            venue.parked[wallet, asset] = (level, asked, position_lots)
+            venue.emit(PARKED, instrument=asset, a=level, b=asked)
+        else:
+            balance = venue.balance(venue.accounts[number], asset)
+            expected = balance.level + delta
+            if expected != level:
+                return self._stop_crediting(number, asset, block, log_index, expected, level)
+            self.set_level(balance, level, asked)
+        venue.chain_block, venue.chain_log_index = block, log_index
+
+    def position_changed(self, row: Row) -> None:
+        venue = self._venue
+        instrument, delta_lots, level_lots, block, log_index = row[6], row[11], row[12], row[14], row[15]
+        wallet = row[18][:20]
+        if not self._next_position(instrument, False, block, log_index):
+            return
+        number = venue.wallets.get(wallet)
+        if number is None:
+            level, asked, position_lots = venue.parked.get((wallet, instrument), (0, 0, 0))
+            expected = position_lots + delta_lots
+            if expected != level_lots:
+                return self._stop_crediting(0, instrument, block, log_index, expected, level_lots)
+            venue.parked[wallet, instrument] = (level, asked, level_lots)
+            venue.applied(0, instrument)
+        else:
+            balance = venue.balance(venue.accounts[number], instrument)
+            expected = balance.position_lots + delta_lots
+            if expected != level_lots:
+                return self._stop_crediting(number, instrument, block, log_index, expected, level_lots)
+            self._set_position(balance, level_lots)
+        venue.chain_block, venue.chain_log_index = block, log_index
+
+    def _next_position(self, asset: int, is_cash: bool, block: int, log_index: int) -> bool:
+        venue = self._venue
+        if not is_cash and venue.instrument(asset) is None:
+            venue.reject(Reason.UNKNOWN_INSTRUMENT, asset)
+        elif (block, log_index) <= (venue.chain_block, venue.chain_log_index):
+            venue.reject(Reason.CHAIN_POSITION_PASSED, asset)
+        elif venue.crediting_stopped:
+            venue.reject(Reason.CREDITING_HALTED, asset)
+        else:
+            return True
+        return False
+
+    def _stop_crediting(
+        self, account: int, asset: int, block: int, log_index: int, expected_level: int, level: int
+    ) -> None:
+        """The chain and we disagree: credit nothing more, and let traders only take orders out."""
+        venue = self._venue
+        venue.crediting_stopped = 1
+        venue.reject(Reason.LEVEL_MISMATCH, asset, account)
+        venue.emit(CREDITING_STOPPED, 0, asset, account, block, log_index, expected_level, level)
+        if venue.phase == Phase.CONTINUOUS:
+            venue.phase = Phase.CANCEL_ONLY
+            venue.emit(PHASE_CHANGED, instrument=VENUE, flags=Phase.CANCEL_ONLY)
+
+    def set_level(self, balance: Balance, level: int, asked: int) -> None:
+        self._venue.touch(balance)
+        balance.free += level - balance.level
+        balance.level = level
+        balance.asked = asked
+        self._cover(balance)
+
+    def _set_position(self, balance: Balance, position_lots: int) -> None:
+        self._venue.touch(balance)
+        assert balance.exposure is not None
+        balance.exposure.add(position_lots - balance.position_lots)
+        balance.position_lots = position_lots
+
+    def _cover(self, balance: Balance) -> None:
+        """Set aside what is asked for and not owed; then close the youngest orders until what is held is there.
+
+        Free stays negative only while trades that rest on a failed one wait to fail too.
+        """
+        venue = self._venue
+        requested = min(balance.asked, max(0, balance.level - balance.owed_out))
+        balance.free += balance.requested - requested
+        balance.requested = requested
+        account = venue.accounts[balance.account]
+        if balance.free < 0:
+            for order in reversed(list(account.orders.values())):
+                if balance.free >= 0:
+                    break
+                if balance.instrument == (USDC if order.side == BUY else order.instrument):
+                    venue.close(order, Reason.COVER_LOST)
+        if requested and requested == balance.asked:
+            if requested != balance.announced:
+                venue.emit(WITHDRAWAL_READY, instrument=balance.instrument, account=balance.account, a=requested)
+                balance.announced = requested
+        else:
+            balance.announced = 0
+
+    def adopt_parked(self, account: Account, wallet: bytes) -> None:
+        """A wallet was linked: what came before it was is credited now."""
+        venue = self._venue
+        for asset in range(len(venue.instruments)):
+            parked = venue.parked.pop((wallet, asset), None)
+            if parked is not None:
+                level, asked, position_lots = parked
+                balance = venue.balance(account, asset)
+                self.set_level(balance, level, asked)
+                if position_lots:
+                    self._set_position(balance, position_lots)
+
+    def adjust(self, row: Row) -> None:
+        venue = self._venue
+        asset, account_number = row[6], row[9]
+        position_lots, level, asked, block, log_index = row[11], row[12], row[13], row[14], row[15]
+        if asset != USDC and venue.instrument(asset) is None:
+            return venue.reject(Reason.UNKNOWN_INSTRUMENT, asset, account_number)
+        account = venue.account(account_number)
+        if account is None:
+            return venue.reject(Reason.UNKNOWN_ACCOUNT, asset, account_number)
+        if min(level, asked, position_lots, block, log_index) < 0 or asked > level or (asset == USDC and position_lots):
+            return venue.reject(Reason.VALUE_OUT_OF_RANGE, asset, account_number)
+        balance = venue.balance(account, asset)
+        self.set_level(balance, level, asked)
+        if asset != USDC:
+            self._set_position(balance, position_lots)
+        venue.chain_block, venue.chain_log_index = block, log_index
+        venue.crediting_stopped = 0
+        venue.applied(account_number, asset)
+
+    # -- batches
+
+    def eject_trade(self, row: Row) -> None:
+        venue = self._venue
+        batch_id, attempt, trade_id, reason = row[11], row[12], row[13], row[8]
+        if trade_id not in venue.unsettled:
+            return venue.reject(Reason.BATCH_OUT_OF_ORDER)
+        if venue.ejecting[:2] != (batch_id, attempt):
+            venue.ejecting = (batch_id, attempt, {})
+        venue.ejecting[2][trade_id] = reason
+        venue.applied(0, venue.unsettled[trade_id][0])
+
+    def compose_batch(self, row: Row) -> None:
+        venue = self._venue
+        batch_id, attempt, trade_after, trade_last, ejected_count = row[11:16]
+        payload_hash = row[18][:32]
+        ejected = venue.ejecting[2] if venue.ejecting[:2] == (batch_id, attempt) else {}
+        venue.ejecting = (0, 0, {})
+        composition = venue.compositions.get(batch_id)
+        if composition is None:
+            if (batch_id, trade_after) != (venue.last_composed_batch_id + 1, venue.last_composed_trade_id):
+                return venue.reject(Reason.BATCH_OUT_OF_ORDER)
+            if not trade_after <= trade_last <= venue.last_trade_id or attempt < 1:
+                return venue.reject(Reason.BATCH_OUT_OF_ORDER)
+            composition = Composition(trade_after, trade_last)
+        elif (trade_after, trade_last) != (composition.trade_after, composition.trade_last) or (
+            attempt < composition.attempt
+        ):
+            return venue.reject(Reason.BATCH_OUT_OF_ORDER)
+        earlier = next(reversed(composition.ejected_by_hash.values())) if composition.ejected_by_hash else {}
+        if (
+            len(ejected) != ejected_count
+            or not all(trade_after < trade_id <= trade_last for trade_id in ejected)
+            or not earlier.keys() <= ejected.keys()
+        ):
+            return venue.reject(Reason.EJECTED_MISMATCH)
+        composition.attempt = attempt
+        composition.ejected_by_hash.pop(payload_hash, None)
+        composition.ejected_by_hash[payload_hash] = ejected
+        if batch_id not in venue.compositions:
+            venue.compositions[batch_id] = composition
+            venue.last_composed_batch_id, venue.last_composed_trade_id = batch_id, trade_last
+        venue.applied(0, VENUE)
+
+    def batch_final(self, row: Row) -> None:
+        venue = self._venue
+        batch_id, block, log_index, payload_hash = row[11], row[14], row[15], row[18][:32]
+        if not self._next_position(VENUE, True, block, log_index):
+            return
+        composition = venue.compositions.get(batch_id)
+        if (
+            composition is None
+            or batch_id != venue.last_final_batch_id + 1
+            or payload_hash not in composition.ejected_by_hash
+        ):
+            return venue.reject(Reason.BATCH_UNKNOWN)
+        ejected = composition.ejected_by_hash[payload_hash]
+        moved: dict[int, Balance] = {}
+        for trade_id in range(composition.trade_after + 1, composition.trade_last + 1):
+            trade = venue.unsettled.pop(trade_id)
+            reason = ejected.get(trade_id, 0)
+            for balance in self._fail(trade) if trade_id in ejected else self._settle(trade):
+                venue.touch(balance)
+                moved[balance.key] = balance
+            number, buyer, seller, lots, notional, buyer_fee, seller_fee, _ = trade
+            venue.emit(
+                TRADE_SETTLED,
+                reason,
+                number,
+                buyer,
+                trade_id,
+                batch_id,
+                lots,
+                notional,
+                buyer_fee,
+                seller_fee,
+                block,
+                peer=seller,
+            )
+        del venue.compositions[batch_id]
+        venue.last_final_batch_id, venue.last_final_trade_id = batch_id, composition.trade_last
+        venue.chain_block, venue.chain_log_index = block, log_index
+        for key in sorted(moved):
+            balance = moved[key]
+            balance.asked = min(balance.asked, max(0, balance.level))  # as the vault and the locker lower it
+            self._cover(balance)
+        venue.applied(0, VENUE)
+
+    def _sides(self, trade: UnsettledTrade) -> Iterator[Balance]:
+        """Buyer's cash and tokens, seller's cash and tokens, the fee account's cash."""
+        venue = self._venue
+        number, buyer, seller = trade[:3]
+        for account in (venue.accounts[buyer], venue.accounts[seller]):
+            yield venue.balance(account, USDC)
+            yield venue.balance(account, number)
+        yield venue.balance(venue.accounts[venue.instruments[number].terms.fee_account], USDC)
+
+    def _settle(self, trade: UnsettledTrade) -> tuple[Balance, ...]:
+        _, _, _, lots, notional, buyer_fee, seller_fee, resale = trade
+        buyer_cash, buyer_tokens, seller_cash, seller_tokens, fees = sides = tuple(self._sides(trade))
+        _pay(buyer_cash, notional + buyer_fee)
+        _pay(seller_tokens, lots)
+        _receive(buyer_tokens, lots, resale)
+        _receive(seller_cash, notional - seller_fee, resale)
+        _receive(fees, buyer_fee + seller_fee, 0)
+        buyer_tokens.position_lots += lots  # its exposure counted them as owed in
+        seller_tokens.position_lots -= lots
+        assert seller_tokens.exposure is not None
+        seller_tokens.exposure.add(-lots)
+        return sides
+
+    def _fail(self, trade: UnsettledTrade) -> tuple[Balance, ...]:
+        _, _, _, lots, notional, buyer_fee, seller_fee, resale = trade
+        buyer_cash, buyer_tokens, seller_cash, seller_tokens, fees = sides = tuple(self._sides(trade))
+        _get_back(buyer_cash, notional + buyer_fee)
+        _get_back(seller_tokens, lots)
+        _forgo(buyer_tokens, lots, resale)
+        _forgo(seller_cash, notional - seller_fee, resale)
+        _forgo(fees, buyer_fee + seller_fee, 0)
+        assert buyer_tokens.exposure is not None
+        buyer_tokens.exposure.add(-lots)
+        return sides
+
+
+def _pay(balance: Balance, amount: int) -> None:
+    balance.owed_out -= amount
+    balance.level -= amount
+
+
+def _receive(balance: Balance, amount: int, resale: int) -> None:
+    balance.owed_in -= amount
+    balance.level += amount
+    if resale:
+        balance.advanced -= amount
+    else:
+        balance.free += amount
+
+
+def _get_back(balance: Balance, amount: int) -> None:
+    balance.owed_out -= amount
+    balance.free += amount
+
+
+def _forgo(balance: Balance, amount: int, resale: int) -> None:
+    balance.owed_in -= amount
+    if resale:
+        balance.advanced -= amount
+        balance.free -= amount

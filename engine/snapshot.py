@@ -1,0 +1,276 @@
+"""The engine's state as bytes: sections of fixed-width rows in one order, so that equal states give equal bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import astuple, fields
+from heapq import heappush
+from struct import Struct, error
+from typing import Any, Final
+
+from engine.accounts import Account, Balance, Permission
+from engine.book import BUY, Order
+from engine.types import (
+    USDC,
+    AccountState,
+    InstrumentState,
+    MarketState,
+    OpenOrder,
+    SetInstrument,
+    SetPermission,
+)
+from engine.types import Balance as BalanceEvent
+from engine.venue import ZERO_ID, Composition, Instrument, Venue
+
+MAGIC: Final = b"DEEDSNP1"
+HEAD: Final = (
+    "seq",
+    "time_ns",
+    "phase",
+    "last_order_id",
+    "last_trade_id",
+    "last_composed_batch_id",
+    "last_composed_trade_id",
+    "last_final_batch_id",
+    "last_final_trade_id",
+    "chain_block",
+    "chain_log_index",
+    "crediting_stopped",
+)
+BALANCE_FIELDS: Final = (
+    *("account", "instrument", "free", "held", "owed_in", "owed_out", "requested", "level", "advanced"),
+    *("position_lots", "asked", "announced"),
+)
+COUNT: Final = Struct("<Q")
+SECTIONS: Final = {
+    "head": Struct(f"<{len(HEAD)}q"),
+    "instruments": Struct("<11q16s20s5q"),  # terms in their order, then fees, phase, update id, last price
+    "accounts": Struct("<2q20s"),
+    "permissions": Struct("<7q?32s"),
+    "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
+    "orders": Struct("<16q36s"),
+    "closed_ids": Struct("<3q36s"),  # account, when, order id, client id: oldest first by account
+    "parked": Struct("<20s4q"),
+    "unsettled": Struct("<9q"),
+    "ejecting": Struct("<4q"),
+    "compositions": Struct("<5q32s"),  # batch, range, attempt, place of this hash among the attempts, hash
+    "ejected": Struct("<4q"),  # batch, place, trade, reason
+}
+
+
+def encode(venue: Venue) -> bytes:
+    parts = [MAGIC]
+    for name, rows in _rows(venue).items():
+        packed = [SECTIONS[name].pack(*row) for row in rows]
+        parts += [COUNT.pack(len(packed)), *packed]
+    return b"".join(parts)
+
+
+def decode(image: bytes) -> Venue:
+    """Raises ValueError where the bytes are not a whole snapshot of this version."""
+    if image[: len(MAGIC)] != MAGIC:
+        raise ValueError("this is no snapshot of this version")
+    offset = len(MAGIC)
+    sections: dict[str, list[tuple[Any, ...]]] = {}
+    try:
+        for name, row in SECTIONS.items():
+            (count,) = COUNT.unpack_from(image, offset)
+            end = offset + COUNT.size + count * row.size
+            sections[name] = list(row.iter_unpack(image[offset + COUNT.size : end]))
+            if len(sections[name]) != count:
+                raise ValueError("the snapshot is cut short")
+            offset = end
+    except error as cause:
+        raise ValueError("the snapshot is cut short") from cause
+    if offset != len(image):
+        raise ValueError("the snapshot is longer than its rows")
+    return _restored(sections)
+
+
+def market_state(venue: Venue) -> MarketState:
+    wallets = {number: wallet for wallet, number in venue.wallets.items()}
+    return MarketState(
+        seq=venue.seq,
+        time_ns=venue.time_ns,
+        venue_phase=venue.phase,
+        crediting_stopped=venue.crediting_stopped,
+        last_order_id=venue.last_order_id,
+        last_trade_id=venue.last_trade_id,
+        last_composed_trade_id=venue.last_composed_trade_id,
+        last_final_trade_id=venue.last_final_trade_id,
+        last_final_batch_id=venue.last_final_batch_id,
+        chain_block=venue.chain_block,
+        chain_log_index=venue.chain_log_index,
+        instruments=tuple(
+            InstrumentState(i.terms, i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
+            for i in venue.instruments[1:]
+        ),
+        accounts=tuple(AccountState(a.number, a.owner, wallets[a.number]) for a in venue.accounts[1:]),
+        permissions=tuple(
+            SetPermission(
+                a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version, p.facts_hash
+            )
+            for a, n, p in _permissions(venue)
+        ),
+        balances=tuple(
+            BalanceEvent(*(getattr(balance, field.name) for field in fields(BalanceEvent)))
+            for balance in _balances(venue)
+        ),
+        orders=tuple(
+            OpenOrder(
+                order_id=o.order_id,
+                account=o.account.number,
+                instrument=o.instrument,
+                side=o.side,
+                order_type=o.order_type,
+                time_in_force=o.time_in_force,
+                price_ticks=o.price_ticks,
+                qty_lots=o.qty_lots,
+                open_lots=o.open_lots,
+                executed_usdc_micros=o.executed_usdc_micros,
+                expire_time_ns=o.expire_time_ns,
+                self_trade=o.self_trade,
+                time_ns=o.time_ns,
+                client_order_id=o.client_order_id.rstrip(b"\0"),
+            )
+            for o in venue.orders.values()
+        ),
+    )
+
+
+def _permissions(venue: Venue) -> Iterator[tuple[Account, int, Permission]]:
+    for account in venue.accounts[1:]:
+        for number in sorted(account.permissions):
+            yield account, number, account.permissions[number]
+
+
+def _balances(venue: Venue) -> Iterator[Balance]:
+    for account in venue.accounts[1:]:
+        for asset in sorted(account.balances):
+            yield account.balances[asset]
+
+
+def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
+    wallets = {number: wallet for wallet, number in venue.wallets.items()}
+    batch_id, attempt, ejecting = venue.ejecting
+    compositions = sorted(venue.compositions.items())
+    return {
+        "head": [tuple(getattr(venue, name) for name in HEAD)],
+        "instruments": [
+            (*astuple(i.terms), i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
+            for i in venue.instruments[1:]
+        ],
+        "accounts": [(a.number, a.owner, wallets[a.number]) for a in venue.accounts[1:]],
+        "permissions": [
+            (
+                *(a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version),
+                *(p.ended, p.facts_hash),
+            )
+            for a, n, p in _permissions(venue)
+        ],
+        "balances": [tuple(getattr(b, name) for name in BALANCE_FIELDS) for b in _balances(venue)],
+        "orders": [_order_row(order) for order in venue.orders.values()],
+        "closed_ids": [
+            (a.number, when_ns, order_id, client_id)
+            for a in venue.accounts[1:]
+            for when_ns, client_id, order_id in a.closed_ids
+        ],
+        "parked": [(wallet, asset, *parked) for (wallet, asset), parked in sorted(venue.parked.items())],
+        "unsettled": [(trade_id, *trade) for trade_id, trade in venue.unsettled.items()],
+        "ejecting": [(batch_id, attempt, *ejected) for ejected in sorted(ejecting.items())],
+        "compositions": [
+            (number, c.trade_after, c.trade_last, c.attempt, place, payload_hash)
+            for number, c in compositions
+            for place, payload_hash in enumerate(c.ejected_by_hash)
+        ],
+        "ejected": [
+            (number, place, *ejected)
+            for number, c in compositions
+            for place, by_trade in enumerate(c.ejected_by_hash.values())
+            for ejected in sorted(by_trade.items())
+        ],
+    }
+
+
+def _order_row(o: Order) -> tuple[Any, ...]:
+    return (
+        *(o.order_id, o.account.number, o.instrument, o.side, o.order_type, o.time_in_force, o.self_trade),
+        *(o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros, o.expire_time_ns, o.time_ns),
+        *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.client_order_id),
+    )
+
+
+def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
+    venue = Venue()
+    for row in sections["instruments"]:
+        *terms, symbol, token, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
+        instrument = Instrument(SetInstrument(*(*terms, symbol.rstrip(b"\0"), token)))
+        instrument.maker_fee_bps, instrument.taker_fee_bps, instrument.phase = maker_fee_bps, taker_fee_bps, phase
+        instrument.update_id, instrument.last_price_ticks = update_id, last_price_ticks
+        venue.instruments.append(instrument)
+    for number, owner, wallet in sections["accounts"]:
+        venue.accounts.append(Account(number, owner))
+        venue.wallets[wallet] = number
+    _restore_accounts(venue, sections)
+    for row in sections["orders"]:
+        _restore_order(venue, row)
+    for number, when_ns, order_id, client_id in sections["closed_ids"]:
+        account = venue.accounts[number]
+        account.closed_ids.append((when_ns, client_id, order_id))
+        account.client_order_ids[client_id] = order_id
+    venue.parked = {(wallet, asset): (level, asked, lots) for wallet, asset, level, asked, lots in sections["parked"]}
+    venue.unsettled = {row[0]: row[1:] for row in sections["unsettled"]}
+    _restore_batches(venue, sections)
+    for name, value in zip(HEAD, sections["head"][0], strict=True):
+        setattr(venue, name, value)
+    return venue
+
+
+def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) -> None:
+    for number, instrument, *numbers, ended, facts_hash in sections["permissions"]:
+        may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version = numbers
+        permission = Permission(may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, facts_hash)
+        permission.ended = ended
+        venue.accounts[number].permissions[instrument] = permission
+        if not ended:
+            heappush(venue.due, (valid_until_ns, 1, number, instrument))
+    for row in sections["balances"]:
+        balance = venue.balance(venue.accounts[row[0]], row[1])
+        for name, value in zip(BALANCE_FIELDS, row, strict=True):
+            setattr(balance, name, value)
+        if balance.exposure is not None:
+            balance.exposure.add(balance.position_lots + balance.owed_in)
+
+
+def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
+    order_id, number, instrument_number, side, order_type, time_in_force, self_trade, *rest = row
+    price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id = rest
+    account = venue.accounts[number]
+    instrument = venue.instruments[instrument_number]
+    order = Order(
+        *(order_id, account, instrument_number, side, order_type, time_in_force, self_trade, price_ticks, qty_lots),
+        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id),
+    )
+    order.open_lots, order.executed_usdc_micros = open_lots, executed
+    balance = account.balances[USDC if side == BUY else instrument_number]
+    held, update_id = order.hold_for(open_lots), instrument.update_id
+    balance.free += held  # resting it holds the amount again
+    balance.held -= held
+    venue.rest(order, instrument)
+    instrument.update_id = update_id
+    if side == BUY:
+        venue.exposure(account.owner, instrument_number).add(open_lots)
+    if client_id != ZERO_ID:
+        account.client_order_ids[client_id] = order_id
+
+
+def _restore_batches(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) -> None:
+    if sections["ejecting"]:
+        batch_id, attempt = sections["ejecting"][0][:2]
+        venue.ejecting = (batch_id, attempt, {row[2]: row[3] for row in sections["ejecting"]})
+    for batch_id, trade_after, trade_last, attempt, place, payload_hash in sections["compositions"]:
+        composition = venue.compositions.setdefault(batch_id, Composition(trade_after, trade_last))
+        composition.attempt = attempt
+        composition.ejected_by_hash[payload_hash] = {
+            row[2]: row[3] for row in sections["ejected"] if row[:2] == (batch_id, place)
+        }

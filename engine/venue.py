@@ -1,0 +1,257 @@
+"""The state that every kind of command works on, and the few steps that several of them share."""
+
+from __future__ import annotations
+
+from heapq import heappush
+from operator import attrgetter
+from typing import Final
+
+from engine.accounts import Account, Balance, Exposure, HolderCount
+from engine.book import BUY, BookSide, Order
+from engine.types import USDC, EventKind, Phase, Reason, SetInstrument, Side
+from engine.wire import EVENT
+
+ZERO_ID: Final = bytes(36)
+BALANCE: Final = int(EventKind.BALANCE)
+CLOSED: Final = int(EventKind.CLOSED)
+REJECTED: Final = int(EventKind.REJECTED)
+APPLIED: Final = int(EventKind.APPLIED)
+CONTINUOUS: Final = int(Phase.CONTINUOUS)
+_by_key: Final = attrgetter("key")
+
+
+class Instrument:
+    """A listed instrument: its terms, fees, phase and book."""
+
+    __slots__ = (
+        "asks",
+        "bids",
+        "holders",
+        "last_price_ticks",
+        "maker_fee_bps",
+        "number",
+        "phase",
+        "taker_fee_bps",
+        "terms",
+        "update_id",
+    )
+
+    def __init__(self, terms: SetInstrument) -> None:
+        self.number = terms.instrument
+        self.terms = terms
+        self.maker_fee_bps = self.taker_fee_bps = 0
+        self.phase = CONTINUOUS
+        self.update_id = 0
+        self.last_price_ticks = 0
+        self.holders = HolderCount()
+        self.bids = BookSide(Side.BUY)
+        self.asks = BookSide(Side.SELL)
+
+
+class Composition:
+    """One batch on its way: its range, and the trades that each of its attempts leaves out, by payload hash."""
+
+    __slots__ = ("attempt", "ejected_by_hash", "trade_after", "trade_last")
+
+    def __init__(self, trade_after: int, trade_last: int) -> None:
+        self.trade_after = trade_after
+        self.trade_last = trade_last
+        self.attempt = 0
+        self.ejected_by_hash: dict[bytes, dict[int, int]] = {}  # in order of attempt
+
+
+# instrument, buyer, seller, qty_lots, notional, buyer fee, seller fee (USDC micros), resale
+UnsettledTrade = tuple[int, int, int, int, int, int, int, int]
+
+
+class Venue:
+    def __init__(self) -> None:
+        self.seq = 0
+        self.time_ns = 0
+        self.phase = CONTINUOUS
+        self.instruments: list[Instrument] = [None]  # type: ignore[list-item]  # by number; 0 is the venue
+        self.accounts: list[Account] = [None]  # type: ignore[list-item]  # by number; 0 is nobody
+        self.wallets: dict[bytes, int] = {}
+        self.parked: dict[tuple[bytes, int], tuple[int, int, int]] = {}  # (wallet, asset): level, asked, position
+        self.exposures: dict[tuple[int, int], Exposure] = {}  # by owner and instrument
+        self.orders: dict[int, Order] = {}
+        self.due: list[
+            tuple[int, int, int, int]
+        ] = []  # heap of (when, 0, order id, 0) and (when, 1, account, instrument)
+        self.last_order_id = 0
+        self.last_trade_id = 0
+        self.unsettled: dict[int, UnsettledTrade] = {}
+        self.ejecting: tuple[int, int, dict[int, int]] = (0, 0, {})  # batch, attempt, reason by trade
+        self.compositions: dict[int, Composition] = {}
+        self.last_composed_batch_id = self.last_composed_trade_id = 0
+        self.last_final_batch_id = self.last_final_trade_id = 0
+        self.chain_block = self.chain_log_index = 0
+        self.crediting_stopped = 0
+        self.events: list[bytes] = []  # of the commands at hand
+        self._touched: list[Balance] = []
+
+    # -- answers
+
+    def emit(
+        self,
+        kind: int,
+        reason: int = 0,
+        instrument: int = 0,
+        account: int = 0,
+        a: int = 0,
+        b: int = 0,
+        c: int = 0,
+        d: int = 0,
+        e: int = 0,
+        f: int = 0,
+        g: int = 0,
+        h: int = 0,
+        peer: int = 0,
+        side: int = 0,
+        flags: int = 0,
+    ) -> None:
+        self.events.append(
+            EVENT.pack(self.seq, kind, reason, instrument, account, a, b, c, d, e, f, g, h, peer, side, flags, 0)
+        )
+
+    def reject(self, reason: int, instrument: int = 0, account: int = 0, order_id: int = 0) -> None:
+        self.events.append(
+            EVENT.pack(self.seq, REJECTED, reason, instrument, account, order_id, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0)
+        )
+
+    def applied(self, account: int, instrument: int) -> None:
+        self.emit(APPLIED, instrument=instrument, account=account)
+
+    def touch(self, balance: Balance) -> None:
+        """Its numbers change in this command: they are told at its end."""
+        if balance.touched_seq != self.seq:
+            balance.touched_seq = self.seq
+            self._touched.append(balance)
+
+    def tell_balances(self) -> None:
+        touched = self._touched
+        if len(touched) > 1:
+            touched.sort(key=_by_key)
+        for b in touched:
+            assert b.level + b.advanced == b.free + b.held + b.requested + b.owed_out
+            self.events.append(
+                EVENT.pack(
+                    self.seq,
+                    BALANCE,
+                    0,
+                    b.instrument,
+                    b.account,
+                    b.free,
+                    b.held,
+                    b.owed_in,
+                    b.owed_out,
+                    b.requested,
+                    b.level,
+                    b.advanced,
+                    b.position_lots,
+                    0,
+                    0,
+                    0,
+                    0,
+                )
+            )
+        touched.clear()
+
+    # -- finding
+
+    def instrument(self, number: int) -> Instrument | None:
+        return self.instruments[number] if 0 < number < len(self.instruments) else None
+
+    def account(self, number: int) -> Account | None:
+        return self.accounts[number] if 0 < number < len(self.accounts) else None
+
+    def balance(self, account: Account, asset: int) -> Balance:
+        balance = account.balances.get(asset)
+        if balance is None:
+            exposure = None if asset == USDC else self.exposure(account.owner, asset)
+            account.balances[asset] = balance = Balance(account.number, asset, exposure)
+        return balance
+
+    def exposure(self, owner: int, instrument: int) -> Exposure:
+        exposure = self.exposures.get((owner, instrument))
+        if exposure is None:
+            exposure = Exposure(self.instruments[instrument].holders)
+            self.exposures[owner, instrument] = exposure
+        return exposure
+
+    # -- orders in and out of the book
+
+    def rest(self, order: Order, instrument: Instrument) -> int:
+        """Put an order's open lots into the book; returns what is now held for it."""
+        account = order.account
+        held = order.hold_for(order.open_lots)
+        balance = account.balances[USDC if order.side == BUY else instrument.number]
+        balance.free -= held
+        balance.held += held
+        (instrument.bids if order.side == BUY else instrument.asks).add(order)
+        instrument.update_id += 1
+        self.orders[order.order_id] = order
+        account.orders[order.order_id] = order
+        account.open_count[instrument.number] = account.open_count.get(instrument.number, 0) + 1
+        if order.expire_time_ns:
+            heappush(self.due, (order.expire_time_ns, 0, order.order_id, 0))
+        return held
+
+    def unrest(self, order: Order, instrument: Instrument) -> None:
+        """Take an order out of the book, filled or not; what it held is freed by the caller."""
+        (instrument.bids if order.side == BUY else instrument.asks).remove(order)
+        account = order.account
+        del self.orders[order.order_id]
+        del account.orders[order.order_id]
+        account.open_count[instrument.number] -= 1
+        if order.client_order_id != ZERO_ID:
+            account.keep_closed_id(order.client_order_id, order.order_id, self.time_ns)
+
+    def close(self, order: Order, reason: int) -> None:
+        """Take a resting order out of the book and free what it held."""
+        instrument = self.instruments[order.instrument]
+        account = order.account
+        lots = order.open_lots
+        held = order.hold_for(lots)
+        if order.side == BUY:
+            balance = account.balances[USDC]
+            exposure = self.exposures[account.owner, order.instrument]
+            exposure.add(-lots)
+        else:
+            balance = account.balances[order.instrument]
+        self.touch(balance)
+        balance.held -= held
+        balance.free += held
+        self.unrest(order, instrument)
+        instrument.update_id += 1
+        self.events.append(
+            EVENT.pack(
+                self.seq,
+                CLOSED,
+                reason,
+                order.instrument,
+                account.number,
+                order.order_id,
+                lots,
+                order.qty_lots - lots,
+                order.executed_usdc_micros,
+                order.price_ticks,
+                instrument.update_id,
+                0,
+                0,
+                0,
+                order.side,
+                1,
+                0,
+            )
+        )
+
+    def close_unpermitted(self, account: Account, instrument: int) -> None:
+        """Close the resting orders that the account's permission no longer covers, oldest first."""
+        permission = account.permissions[instrument]
+        ended = permission.valid_until_ns <= self.time_ns
+        buys = permission.may_buy and not ended
+        sells = permission.may_sell and not ended and permission.sell_from_ns <= self.time_ns
+        for order in list(account.orders.values()):
+            if order.instrument == instrument and not (buys if order.side == BUY else sells):
+                self.close(order, Reason.PERMISSION_LOST)
