@@ -58,7 +58,7 @@ def _token_legs(fills: Sequence[Fill]) -> TokenLegs:
     """One property's (seller, buyer, base units), grouped by seller.
 
     Who never traded with each other, not even through others, is netted apart: n traders that hang together made at
-    least n - 1 fills and need at most n - 1 legs, so this is never more than a leg a fill, nor than netting all at once.
+    least n - 1 fills and need at most n - 1 legs: never more than a leg a fill, nor than netting all at once.
     """
     position: Counter[Wallet] = Counter()
     for fill in fills:

@@ -1,0 +1,170 @@
+"""What settlement says to the contracts and how they answer: call data, batch hashes, revert data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from eth_abi.abi import decode, encode
+from eth_utils.crypto import keccak
+
+from engine.types import Reason
+from settlement.artifacts import ours
+from settlement.trades import Batch, Fill, Token, Wallet
+
+_BATCH: Final = "(address[],(uint16,address,address,uint128)[],(address,int128)[])"
+_FILL: Final = "(address,address,address,uint128,(address,int128)[])"
+
+
+def selector(signature: str) -> bytes:
+    """The first four bytes of a function's or an error's hash."""
+    return keccak(text=signature)[:4]
+
+
+def topic(signature: str) -> bytes:
+    """The first topic of an event."""
+    return keccak(text=signature)
+
+
+SETTLE: Final = selector(f"settle(uint64,uint64,uint64,bytes32,{_BATCH})")
+LAST_TRADE: Final = selector("lastTrade()")
+RELEASE_WITHDRAW: Final = selector("releaseWithdraw(address,uint256)")
+RELEASE_UNLOCK: Final = selector("releaseUnlock(address,address,uint256)")
+_SIMULATE: Final = selector(f"simulate(address,address,{_FILL}[])")
+_ACCOUNT_OF: Final = selector("accountOf(address)")
+_LOCK_OF: Final = selector("lockOf(address,address)")
+_BALANCE_OF: Final = selector("balanceOf(address)")
+_SOLVENCY: Final = selector("solvency()")
+
+
+def batch_payload(batch: Batch) -> bytes:
+    """abi.encode(batch), whose keccak256 the bridge emits and the engine journals."""
+    return encode([_BATCH], [_batch_values(batch)])
+
+
+def payload_hash(batch: Batch) -> bytes:
+    return keccak(batch_payload(batch))
+
+
+def settle_data(trade_after: int, trade_last: int, journal_seq: int, journal_hash: bytes, batch: Batch) -> bytes:
+    """Call data of `SettlementBridge.settle`."""
+    types = ["uint64", "uint64", "uint64", "bytes32", _BATCH]
+    return SETTLE + encode(types, [trade_after, trade_last, journal_seq, journal_hash, _batch_values(batch)])
+
+
+def settled_cash(data: bytes) -> list[tuple[Wallet, int]]:
+    """The cash deltas that a `settle` call would apply, in USDC micros. Raises ValueError if it is no such call."""
+    if data[:4] != SETTLE:
+        raise ValueError("not a settle call")
+    *_, batch = decode(["uint64", "uint64", "uint64", "bytes32", _BATCH], data[4:])
+    return [(Wallet(bytes.fromhex(account[2:])), delta) for account, delta in batch[2]]
+
+
+def release_withdraw_data(wallet: Wallet, amount_usdc_micros: int) -> bytes:
+    return RELEASE_WITHDRAW + encode(["address", "uint256"], [wallet, amount_usdc_micros])
+
+
+def release_unlock_data(token: Token, wallet: Wallet, amount_base_units: int) -> bytes:
+    return RELEASE_UNLOCK + encode(["address", "address", "uint256"], [token, wallet, amount_base_units])
+
+
+def account_of_data(wallet: Wallet) -> bytes:
+    return _ACCOUNT_OF + encode(["address"], [wallet])
+
+
+def lock_of_data(token: Token, wallet: Wallet) -> bytes:
+    return _LOCK_OF + encode(["address", "address"], [token, wallet])
+
+
+def balance_of_data(wallet: Wallet) -> bytes:
+    return _BALANCE_OF + encode(["address"], [wallet])
+
+
+def solvency_data() -> bytes:
+    return _SOLVENCY
+
+
+def words(data: bytes) -> list[int]:
+    """An answer of static unsigned values, one a 32-byte word."""
+    assert len(data) % 32 == 0
+    return [int.from_bytes(data[at : at + 32], "big") for at in range(0, len(data), 32)]
+
+
+def simulate_data(vault: bytes, locker: bytes, fills: Sequence[Fill]) -> bytes:
+    """Call data of `BridgeSimulator.simulate`, called at the bridge's address under a code override."""
+    values = [(each.token, each.seller, each.buyer, each.qty_base_units, list(each.cash)) for each in fills]
+    return _SIMULATE + encode(["address", "address", f"{_FILL}[]"], [vault, locker, values])
+
+
+def simulate_results(data: bytes) -> list[tuple[bool, bytes]]:
+    """(settles, revert data) of each fill, in order."""
+    (results,) = decode(["(bool,bytes)[]"], data)
+    return [(bool(ok), bytes(reason)) for ok, reason in results]
+
+
+def _batch_values(batch: Batch) -> tuple[object, ...]:
+    legs = [(leg.token_index, leg.seller, leg.buyer, leg.qty_base_units) for leg in batch.legs]
+    return (list(batch.tokens), legs, list(batch.cash))
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """A revert in words: the custom error's name and values, or Error, Panic, or Unknown with the data."""
+
+    name: str
+    values: tuple[Any, ...] = ()
+
+    def __str__(self) -> str:
+        shown = (f"0x{value.hex()}" if isinstance(value, bytes) else str(value) for value in self.values)
+        return f"{self.name}({', '.join(shown)})"
+
+
+def decode_revert(data: bytes) -> Revert:
+    """Name revert data; never raises, for a contract may revert with anything."""
+    for known, name, types in ((_ERROR, "Error", ["string"]), (_PANIC, "Panic", ["uint256"])):
+        if data[:4] == known:
+            return _decoded(name, types, data)
+    if (entry := _errors().get(data[:4])) is not None:
+        return _decoded(str(entry["name"]), [str(field["type"]) for field in entry["inputs"]], data)
+    return Revert("Unknown", (data,))
+
+
+def _decoded(name: str, types: list[str], data: bytes) -> Revert:
+    try:
+        return Revert(name, decode(types, data[4:]))
+    except Exception:  # a contract may send anything behind a known selector
+        return Revert("Unknown", (data,))
+
+
+def reason_of(revert: Revert, fill: Fill) -> Reason:
+    """Why a fill failed, in the exchange's words."""
+    if revert.name == "LegWalletFrozen":
+        return Reason.SELLER_FROZEN if _wallet(revert.values[1]) == fill.seller else Reason.BUYER_FROZEN
+    return _REASONS.get(revert.name, Reason.CHAIN_REFUSED)
+
+
+_ERROR: Final = selector("Error(string)")
+_PANIC: Final = selector("Panic(uint256)")
+_REASONS: Final = {
+    "LegTokenPaused": Reason.TOKEN_PAUSED,
+    "LegSellerNotVerified": Reason.SELLER_NOT_VERIFIED,
+    "LegBuyerNotVerified": Reason.BUYER_NOT_VERIFIED,
+    "LegLockTooSmall": Reason.LOCK_TOO_SMALL,
+    "LegFrozenTooSmall": Reason.LOCK_TOO_SMALL,
+    "LegNotCompliant": Reason.COMPLIANCE_REFUSED,
+    "Overdrawn": Reason.CASH_TOO_SMALL,
+}
+# These are about us, not about a fill: nothing may be ejected for them.
+OURS: Final = frozenset({"NotHolder", "BridgePaused", "TradesOutOfOrder", "OnlySelf", "NotZeroSum", "LegTokenUnknown"})
+
+
+def _wallet(address: str) -> Wallet:
+    return Wallet(bytes.fromhex(address.removeprefix("0x")))
+
+
+@cache
+def _errors() -> dict[bytes, dict[str, Any]]:
+    names = ("SettlementBridge", "CashVault", "TokenLocker", "BridgeSimulator")
+    return {key: entry for name in names for key, entry in ours(name).error_selectors().items()}
