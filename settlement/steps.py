@@ -1,0 +1,197 @@
+"""Transactions that happen once, though the process may be killed between any two lines.
+
+A step is one transaction with a name. Its signed bytes are stored before they are sent, so that a later run finds the
+receipt, or sends the same bytes again, and never makes a second transaction for the same step.
+"""
+
+import asyncio
+import json
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from eth_account.signers.local import LocalAccount
+from eth_account.typed_transactions.typed_transaction import TypedTransaction
+from eth_typing import ChecksumAddress
+from hexbytes import HexBytes
+from web3 import AsyncWeb3
+from web3.exceptions import TransactionNotFound, Web3RPCError
+
+GAS_LIMIT_MAX = 16_777_216  # EIP-7825: no transaction may ask for more
+RECEIPT_POLL_S = 0.05
+RECEIPT_DEADLINE_S = 120.0
+
+
+class StepFailedError(Exception):
+    """A step's transaction was mined and reverted, or was not mined before the deadline."""
+
+
+class StepStore(Protocol):
+    """Where signed steps are kept. `put` returns when the bytes are durable."""
+
+    async def get(self, name: str) -> bytes | None: ...
+
+    async def put(self, name: str, raw_transaction: bytes) -> None: ...
+
+
+class FileSteps:
+    """Steps in one JSON file, replaced as a whole on each `put`; one process at a time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._steps: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
+
+    async def get(self, name: str) -> bytes | None:
+        raw = self._steps.get(name)
+        return None if raw is None else bytes.fromhex(raw)
+
+    async def put(self, name: str, raw_transaction: bytes) -> None:
+        self._steps[name] = raw_transaction.hex()
+        fresh = self._path.with_suffix(".new")
+        with fresh.open("wb") as file:
+            file.write(json.dumps(self._steps, indent=0, sort_keys=True).encode())
+            file.flush()
+            os.fsync(file.fileno())
+        fresh.replace(self._path)
+        directory = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A mined transaction that did not revert."""
+
+    transaction_hash: bytes
+    block_number: int
+    gas_used: int
+    created: ChecksumAddress | None
+    logs: tuple[Mapping[str, Any], ...]
+
+
+class Sender:
+    """One key's transactions, sent in the order of their nonces.
+
+    chain    an AsyncWeb3 whose node we trust
+    account  the key; nobody else sends with it while this object is in use
+    steps    the store of finished and begun steps
+    """
+
+    def __init__(self, chain: AsyncWeb3[Any], account: LocalAccount, steps: StepStore) -> None:
+        self.chain = chain
+        self.account = account
+        self._steps = steps
+        self._nonce_lock = asyncio.Lock()
+        self._nonce_next = 0
+
+    @property
+    def address(self) -> ChecksumAddress:
+        return self.account.address
+
+    async def once(self, name: str, to: ChecksumAddress | None, data: bytes) -> Receipt:
+        """Send a step, or find out how it went the last time.
+
+        name  unique for ever in the store, for this key and chain
+        to    the contract to call; None creates one
+        Raises StepFailedError, and web3's ContractLogicError when the call would revert (nothing is stored then).
+        """
+        key = f"{self.address}/{name}"
+        raw = await self._steps.get(key)
+        if raw is not None:
+            receipt = await self._resume(name, raw)
+            if receipt is not None:
+                return receipt
+        return await self._send(name, key, to, data)
+
+    async def send(self, to: ChecksumAddress, data: bytes) -> Receipt:
+        """Send a call that may safely happen twice, such as setting a flag to a value."""
+        return await self._send(f"call {to}", None, to, data)
+
+    async def _send(self, name: str, key: str | None, to: ChecksumAddress | None, data: bytes) -> Receipt:
+        transaction = await self._unsigned(to, data)
+        async with self._nonce_lock:
+            on_chain = await self.chain.eth.get_transaction_count(self.address, "pending")
+            nonce = max(on_chain, self._nonce_next)
+            signed = self.account.sign_transaction({**transaction, "nonce": nonce})
+            raw = bytes(signed.raw_transaction)
+            if key is not None:
+                await self._steps.put(key, raw)
+            await self._broadcast(raw)
+            self._nonce_next = nonce + 1
+        receipt = await self._receipt(name, bytes(signed.hash), nonce)
+        if receipt is None:
+            raise StepFailedError(f"{name}: another transaction took nonce {nonce}")
+        return receipt
+
+    async def _resume(self, name: str, raw: bytes) -> Receipt | None:
+        """The receipt of a step that was begun before; None if it reverted or can never be mined: it is made anew."""
+        transaction_hash = bytes(self.chain.keccak(raw))
+        nonce = _nonce_of(raw)
+        found = await self._lookup(transaction_hash)
+        if found is not None and found["status"] != 1:
+            return None
+        if found is None:
+            if await self.chain.eth.get_transaction_count(self.address, "latest") > nonce:
+                return None
+            await self._broadcast(raw)
+        return await self._receipt(name, transaction_hash, nonce)
+
+    async def _receipt(self, name: str, transaction_hash: bytes, nonce: int) -> Receipt | None:
+        """Wait for the receipt; None when the nonce went to another transaction."""
+        deadline = time.monotonic() + RECEIPT_DEADLINE_S
+        while (found := await self._lookup(transaction_hash)) is None:
+            taken = await self.chain.eth.get_transaction_count(self.address, "latest") > nonce
+            if taken and await self._lookup(transaction_hash) is None:
+                return None
+            if time.monotonic() > deadline:
+                raise StepFailedError(f"{name}: not mined within {RECEIPT_DEADLINE_S:.0f} s")
+            await asyncio.sleep(RECEIPT_POLL_S)
+        if found["status"] != 1:
+            raise StepFailedError(f"{name}: reverted in {HexBytes(transaction_hash).to_0x_hex()}")
+        return Receipt(
+            transaction_hash=transaction_hash,
+            block_number=found["blockNumber"],
+            gas_used=found["gasUsed"],
+            created=found.get("contractAddress"),
+            logs=tuple(found["logs"]),
+        )
+
+    async def _lookup(self, transaction_hash: bytes) -> Any:
+        try:
+            return await self.chain.eth.get_transaction_receipt(HexBytes(transaction_hash))
+        except TransactionNotFound:
+            return None
+
+    async def _broadcast(self, raw: bytes) -> None:
+        try:
+            await self.chain.eth.send_raw_transaction(HexBytes(raw))
+        except Web3RPCError as error:
+            # The node has these very bytes already, pending or mined: the receipt will tell.
+            if not any(words in str(error).lower() for words in ("already known", "already imported", "nonce too low")):
+                raise
+
+    async def _unsigned(self, to: ChecksumAddress | None, data: bytes) -> dict[str, Any]:
+        transaction: dict[str, Any] = {"from": self.address, "data": HexBytes(data), "value": 0}
+        if to is not None:
+            transaction["to"] = to
+        gas = await self.chain.eth.estimate_gas(transaction, "latest")  # type: ignore[arg-type]  # TxParams by content
+        block = await self.chain.eth.get_block("latest")
+        tip_wei = 1_000_000_000
+        transaction |= {
+            "gas": min(gas * 5 // 4, GAS_LIMIT_MAX),  # a state that changed meanwhile may cost a little more
+            "maxPriorityFeePerGas": tip_wei,
+            "maxFeePerGas": 2 * block["baseFeePerGas"] + tip_wei,
+            "chainId": await self.chain.eth.chain_id,
+            "type": 2,
+        }
+        return transaction
+
+
+def _nonce_of(raw: bytes) -> int:
+    """The nonce inside a signed type 2 transaction."""
+    return int(TypedTransaction.from_bytes(HexBytes(raw)).as_dict()["nonce"])
