@@ -1,0 +1,207 @@
+"""The projector: writes what the journal says into the tables, its cursor in the same transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Final, Self
+
+import asyncpg
+
+from engine.wire import COMMAND_SIZE
+from persistence.database import Connection, Pool
+from persistence.fold import (
+    NO_SEQ_HASH,
+    ORDER_COLUMNS,
+    AccountRow,
+    BatchRow,
+    Changes,
+    DurableFrame,
+    Fold,
+    OrderRow,
+    SettlementRow,
+    TradeRow,
+    order_record,
+)
+
+CONSUMER: Final = "projections"
+COMMANDS_MAX: Final = 50_000  # in one transaction
+FRAMES_WAITING_MAX: Final = 1_000
+RETRY_S: Final = 1.0
+DATABASE_AWAY: Final = (  # the server is down, stopping or full: what it missed is read again from the journal
+    OSError,
+    asyncpg.InterfaceError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.OperatorInterventionError,
+    asyncpg.InsufficientResourcesError,
+)
+_log: Final = logging.getLogger(__name__)
+
+
+class CursorMovedError(Exception):
+    """Another projector has moved the cursor: two of them run, and this one must stop."""
+
+
+class Projector:
+    """Folds durable frames and writes each run of them in one transaction. After an error make a new one."""
+
+    def __init__(self, pool: Pool, fold: Fold) -> None:
+        self._pool = pool
+        self._fold = fold
+        self._failed = False
+
+    @classmethod
+    async def open(cls, pool: Pool) -> Self:
+        """A projector that goes on after the last seq in the database."""
+        async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read"):
+            await connection.execute(
+                "INSERT INTO journal_cursors (consumer, seq, frame_hash) VALUES ($1, 0, $2) ON CONFLICT DO NOTHING",
+                CONSUMER,
+                NO_SEQ_HASH,
+            )
+            cursor = await connection.fetchrow(
+                "SELECT seq, frame_hash FROM journal_cursors WHERE consumer = $1", CONSUMER
+            )
+            orders = await connection.fetch(f"SELECT {', '.join(ORDER_COLUMNS)} FROM orders WHERE open_lots > 0")  # noqa: S608
+            listings = await connection.fetch("SELECT instrument, tick_value_usdc_micros FROM listings")
+        open_orders = [OrderRow(*order) for order in orders]
+        return cls(pool, Fold(cursor["seq"], cursor["frame_hash"], open_orders, dict(map(tuple, listings))))
+
+    @property
+    def seq(self) -> int:
+        """The last seq that is in the database."""
+        return self._fold.seq
+
+    async def apply(self, frames: Sequence[DurableFrame]) -> None:
+        """Write consecutive frames in one transaction; those that were written before are passed over.
+
+        Raises  JournalGapError, CursorMovedError, asyncpg.PostgresError or OSError; nothing was written then.
+        """
+        assert not self._failed, "the fold is ahead of the database"
+        self._failed = True
+        before = self._fold.seq
+        for frame in frames:
+            self._fold.apply(frame)
+        changes = self._fold.take()
+        if self._fold.seq > before:
+            async with self._pool.acquire() as connection, connection.transaction():
+                await _move_cursor(connection, before, self._fold)
+                await write(connection, changes)
+        self._failed = False
+
+
+async def project(pool: Pool, frames_from: Callable[[int], AsyncIterator[DurableFrame]]) -> None:
+    """Follow the journal until cancelled, or until `frames_from(first_seq)` ends; waits while the database is away."""
+    while True:
+        try:
+            projector = await Projector.open(pool)
+            return await follow(projector, frames_from(projector.seq + 1))
+        except DATABASE_AWAY as error:
+            _log.warning("projections wait: %s: %s", type(error).__name__, error)
+            await asyncio.sleep(RETRY_S)
+
+
+async def follow(projector: Projector, frames: AsyncIterator[DurableFrame]) -> None:
+    """Write frames as they come; what comes while one transaction runs goes into the next."""
+    waiting: asyncio.Queue[DurableFrame | None] = asyncio.Queue(FRAMES_WAITING_MAX)
+    reader = asyncio.create_task(_read(frames, waiting))
+    try:
+        while (frame := await waiting.get()) is not None:
+            gathered = [frame]
+            size_bytes = len(frame.commands)
+            while size_bytes < COMMANDS_MAX * COMMAND_SIZE and not waiting.empty():
+                if (frame := waiting.get_nowait()) is None:
+                    waiting.put_nowait(None)
+                    break
+                gathered.append(frame)
+                size_bytes += len(frame.commands)
+            await projector.apply(gathered)
+        await reader
+    finally:
+        reader.cancel()
+
+
+async def _read(frames: AsyncIterator[DurableFrame], waiting: asyncio.Queue[DurableFrame | None]) -> None:
+    try:
+        async for frame in frames:
+            await waiting.put(frame)
+    finally:
+        await waiting.put(None)
+
+
+async def _move_cursor(connection: Connection, before: int, fold: Fold) -> None:
+    moved: str = await connection.execute(
+        "UPDATE journal_cursors SET seq = $3, frame_hash = $4, moved_at = now() WHERE consumer = $1 AND seq = $2",
+        CONSUMER,
+        before,
+        fold.seq,
+        fold.frame_hash,
+    )
+    if moved != "UPDATE 1":
+        raise CursorMovedError(f"the cursor of {CONSUMER} is not at seq {before} any more: does another projector run?")
+
+
+async def write(connection: Connection, changes: Changes) -> None:
+    """Write the changes into the tables that the connection's search path finds first."""
+    await _copy(connection, "accounts", AccountRow._fields, changes.accounts)
+    await _copy(connection, "orders", ORDER_COLUMNS, list(map(order_record, changes.opened_orders.values())))
+    await _copy(connection, "trades", TradeRow._fields, changes.trades)
+    await _copy(connection, "trade_settlements", SettlementRow._fields, changes.settlements)
+    await _copy(connection, "batches", BatchRow._fields, changes.batches)
+    await _update_orders(connection, list(changes.changed_orders.values()))
+    await _upsert_balances(connection, changes)
+    await _upsert_listings(connection, changes)
+    for final in changes.finals:
+        marked: str = await connection.execute(
+            "UPDATE batches SET final_seq = $3, final_block = $4, final_transaction_hash = $5 WHERE batch_id = $1"
+            " AND composed_seq = (SELECT max(composed_seq) FROM batches WHERE batch_id = $1 AND payload_hash = $2)",
+            *final,
+        )
+        assert marked == "UPDATE 1", "the engine takes no BatchFinal of a composition that it does not know"
+
+
+async def _copy(connection: Connection, table: str, columns: Sequence[str], rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        await connection.copy_records_to_table(table, records=rows, columns=columns)
+
+
+async def _update_orders(connection: Connection, orders: list[OrderRow]) -> None:
+    if orders:
+        await connection.execute(
+            "UPDATE orders SET qty_lots = n.qty, open_lots = n.open, executed_lots = n.executed,"
+            " executed_usdc_micros = n.usdc, close_reason = n.reason, changed_seq = n.seq, changed_ns = n.ns"
+            " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],"
+            " $7::bigint[], $8::bigint[]) AS n (id, qty, open, executed, usdc, reason, seq, ns) WHERE order_id = n.id",
+            [order.order_id for order in orders],
+            [order.qty_lots for order in orders],
+            [order.open_lots for order in orders],
+            [order.executed_lots for order in orders],
+            [order.executed_usdc_micros for order in orders],
+            [order.close_reason for order in orders],
+            [order.changed_seq for order in orders],
+            [order.changed_ns for order in orders],
+        )
+
+
+async def _upsert_balances(connection: Connection, changes: Changes) -> None:
+    if changes.balances:
+        await connection.execute(
+            "INSERT INTO balances (account, instrument, free, held, owed_in, owed_out, requested, level, advanced,"
+            " position_lots, changed_seq) SELECT * FROM unnest($1::bigint[], $2::int[], $3::bigint[], $4::bigint[],"
+            " $5::bigint[], $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::bigint[])"
+            " ON CONFLICT (account, instrument) DO UPDATE SET free = excluded.free, held = excluded.held,"
+            " owed_in = excluded.owed_in, owed_out = excluded.owed_out, requested = excluded.requested,"
+            " level = excluded.level, advanced = excluded.advanced, position_lots = excluded.position_lots,"
+            " changed_seq = excluded.changed_seq",
+            *map(list, zip(*changes.balances.values(), strict=True)),
+        )
+
+
+async def _upsert_listings(connection: Connection, changes: Changes) -> None:
+    await connection.executemany(
+        "INSERT INTO listings (instrument, symbol, token, tick_value_usdc_micros) VALUES ($1, $2, $3, $4)"
+        " ON CONFLICT (instrument) DO UPDATE SET symbol = excluded.symbol, token = excluded.token,"
+        " tick_value_usdc_micros = excluded.tick_value_usdc_micros",
+        list(changes.listings.values()),
+    )
