@@ -127,6 +127,7 @@ class JournalWriter:
     def _switch(self, frame_bytes: int) -> None:
         """Close the segment and go on in the next; its name is on disk before the mark that says so."""
         closed_fd, closed_at = self._fd, self._offset
+        is_empty = closed_at == SEGMENT_HEADER_BYTES  # then the frame is too large for it, and its own takes its name
         needed_bytes = SEGMENT_HEADER_BYTES + frame_bytes + FRAME_HEADER_BYTES
         if needed_bytes > self._segment_bytes:
             write_zeros(self.directory, OVERSIZE_NAME, needed_bytes)
@@ -134,16 +135,17 @@ class JournalWriter:
         else:
             self._begin_segment(self._reserve.take(), self._segment_bytes)
             self._reserve.refill()
-        self._close_segment(closed_fd, closed_at)
+        if is_empty:
+            os.close(closed_fd)
+        else:
+            self._close_segment(closed_fd, closed_at)
 
     def _begin_segment(self, source: Path, capacity: int) -> None:
         """Give the prepared file its header, then its name: a numbered segment always has a whole header."""
         first_seq = self.last_seq + 1
         self._fd = os.open(source, os.O_RDWR | os.O_CLOEXEC)
         self._write_header(first_seq, capacity)
-        target = self.directory / segment_name(first_seq)
-        assert not target.exists()
-        source.rename(target)
+        source.rename(self.directory / segment_name(first_seq))
         sync_directory(self.directory)
 
     def _write_header(self, first_seq: int, capacity: int) -> None:

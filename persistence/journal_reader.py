@@ -155,6 +155,9 @@ class JournalReader:
         writer may have finished it since we looked, so look again before judging.
         """
         assert self._file is not None
+        if self._file.is_replaced():
+            self._enter(self._file.first_seq)
+            return True
         later = [seq for seq in segment_seqs(self._directory) if seq > self._file.first_seq]
         behind = self._file.record_after(self.offset)
         if self._file.record_at(self.offset) is not None:

@@ -107,13 +107,18 @@ class SegmentFile:
         self.name = segment_name(first_seq)
         self.first_seq = first_seq
         self._sizes = sizes
-        self._fd = os.open(directory / self.name, os.O_RDONLY | os.O_CLOEXEC)
+        self._path = directory / self.name
+        self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         self.header = decode_segment_header(os.pread(self._fd, SEGMENT_HEADER_BYTES, 0), sizes, self.name)
 
     def close(self) -> None:
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def is_replaced(self) -> bool:
+        """True if the name leads to another file by now: an empty segment gave way to one for a large frame."""
+        return not os.path.samestat(os.fstat(self._fd), self._path.stat())
 
     def size_bytes(self) -> int:
         return os.fstat(self._fd).st_size

@@ -24,7 +24,7 @@ enum { FILES_MAX = 256, NAMES_MAX = 4096, SECTOR_BYTES = 512 };
 
 struct write_log { off_t offset; size_t length; unsigned char *before; struct write_log *older; };
 struct tracked { dev_t device; ino_t inode; int fd; struct write_log *newest; };
-struct name_change { char from[512]; char to[512]; int is_new; };
+struct name_change { char from[512]; char to[512]; char replaced[544]; int is_new; };
 
 static struct {
     int armed, sync_is_stub, short_writes;
@@ -115,7 +115,9 @@ static void power_cut(void)
         struct name_change *change = &names[--name_count];
         if (change->is_new) REAL(unlink)(change->to);
         else REAL(rename)(change->to, change->from);
+        if (*change->replaced) REAL(rename)(change->replaced, change->to);
     }
+    for (int i = 0; i < name_count; i++) REAL(unlink)(names[i].replaced);
     kill(getpid(), SIGKILL);
     for (;;) pause();
 }
@@ -129,6 +131,14 @@ static void log_name(const char *from, const char *to, int is_new)
     snprintf(change->from, sizeof change->from, "%s", from);
     snprintf(change->to, sizeof change->to, "%s", to);
     change->is_new = is_new;
+    change->replaced[0] = 0;
+}
+
+/* Keep what a rename is about to replace under another name, until the rename is synced. */
+static void keep_replaced(const char *to, char *replaced, size_t size)
+{
+    snprintf(replaced, size, "%s.replaced-%ld", to, shim.step);
+    if (link(to, replaced)) replaced[0] = 0;
 }
 
 /* The directory of the change's new name was synced: the change stays. */
@@ -138,6 +148,7 @@ static void keep_names_in(const char *directory)
     int left = 0;
     for (int i = 0; i < name_count; i++)
         if (strncmp(names[i].to, directory, length) || strchr(names[i].to + length + 1, '/')) names[left++] = names[i];
+        else REAL(unlink)(names[i].replaced);
     name_count = left;
 }
 
@@ -252,8 +263,13 @@ int rename(const char *from, const char *to)
     if (!shim.armed || !is_ours(to)) return REAL(rename)(from, to);
     pthread_mutex_lock(&mutex);
     int cut = is_last_step();
+    char replaced[544];
+    keep_replaced(to, replaced, sizeof replaced);
     int result = REAL(rename)(from, to);
-    if (result == 0) log_name(from, to, 0);
+    if (result == 0) {
+        log_name(from, to, 0);
+        strcpy(names[name_count - 1].replaced, replaced);
+    }
     if (cut) power_cut();
     pthread_mutex_unlock(&mutex);
     return result;

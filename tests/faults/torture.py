@@ -2,9 +2,10 @@
 
     LD_PRELOAD=shim.so python -m tests.faults.torture --seed S --kills N --directory D [--stub] [--thread]
 
-A journal (one directory, one seed) has eight lives: each opens it, which recovers what the last one left, appends, and dies
-at a random step, also inside recovery. This process keeps the log of acknowledgements and checks after each death that all
-of it, of every life, is in the journal with the same hashes. Journal i has seed S + i, so a failing seed replays as the first.
+A journal (one directory, one seed) has eight lives: each opens it, which recovers what the last one left, appends, and
+dies at a random step, also inside recovery. This process keeps the log of acknowledgements and checks after each death
+that all of it, of every life, is in the journal with the same hashes. Journal i has seed S + i, so a seed that fails
+replays as the first.
 Prints one JSON object; `failures` names the seed of each journal that lost something. --stub makes every sync a lie.
 """
 
@@ -47,7 +48,7 @@ def payload(seed: int, life: int, first_seq: int) -> tuple[bytes, bytes]:
 
 
 def live(directory: Path, seed: int, life: int, options: argparse.Namespace, log: Acknowledgements) -> None:
-    """One life, in the child: ends by the shim's SIGKILL. What recovery found is shown to others, hence acknowledged."""
+    """One life, in the child, ended by the shim. What recovery found is shown to others, hence acknowledged."""
     chance = random.Random(f"{seed} {life}")
     arm(directory, chance.getrandbits(63), chance.randint(1, STEPS_MAX), options.stub)
     writer = open_writer(directory, options.thread)
@@ -66,7 +67,9 @@ def check(directory: Path, seed: int, acknowledged: dict[int, bytes], report: Re
         for frame in reader.read():
             assert frame.previous_hash == hashes[frame.first_seq - 1], f"chain broken at seq {frame.first_seq}"
             written = payload(seed, frame.commands[0], frame.first_seq)
-            assert (frame.commands, frame.events) == written, f"content of seq {frame.first_seq} differs"
+            assert (frame.commands.tobytes(), frame.events.tobytes()) == written, (
+                f"content of seq {frame.first_seq} differs"
+            )
             hashes[frame.last_seq] = frame.hash
     lost = sorted(seq for seq, frame_hash in acknowledged.items() if hashes.get(seq) != frame_hash)
     assert not lost, f"acknowledged seqs {lost[:5]} are not in the journal, which ends at {max(hashes)}"
