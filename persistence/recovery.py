@@ -1,0 +1,58 @@
+"""From the directory to a running engine: the last valid snapshot, then the journal, every event compared."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from engine.exchange import Exchange
+from engine.wire import EVENT
+from persistence import snapshots
+from persistence.frame import Frame
+from persistence.journal_reader import JournalReader
+
+
+class ReplayDiffers(Exception):  # noqa: N818 - a finding about the journal or the engine, not a slip
+    """The engine's events are not those that the journal holds: another engine wrote it, or it is damaged."""
+
+    def __init__(self, seq: int) -> None:
+        super().__init__(f"replaying seq {seq} gives other events than the journal holds; this engine may not go on")
+        self.seq = seq
+
+
+def recovered(journal_directory: Path, snapshot_directory: Path) -> Exchange:
+    """The engine as of the journal's last frame. Raises ReplayDiffers, JournalDamaged, JournalUnsupported."""
+    exchange = _from_snapshot(journal_directory, snapshot_directory)
+    with JournalReader(journal_directory, exchange.seq + 1) as reader:
+        for frame in reader.read():
+            replay(exchange, frame)
+    return exchange
+
+
+def replay(exchange: Exchange, frame: Frame) -> None:
+    """Apply a frame's commands and compare the events. Raises ReplayDiffers with the first seq that differs."""
+    events = exchange.apply(frame.commands)
+    if events != frame.events:
+        raise ReplayDiffers(_first_difference(events, frame.events, frame.first_seq))
+
+
+def _first_difference(ours: bytes, theirs: bytes | memoryview, first_seq: int) -> int:
+    for our_row, their_row in zip(EVENT.iter_unpack(ours), EVENT.iter_unpack(theirs), strict=False):
+        if our_row != their_row:
+            return int(min(our_row[0], their_row[0]))
+    return first_seq
+
+
+def _from_snapshot(journal_directory: Path, snapshot_directory: Path) -> Exchange:
+    for snapshot in snapshots.newest_first(snapshot_directory):
+        if _stands_in(journal_directory, snapshot):
+            try:
+                return Exchange.restore(snapshot.image)
+            except ValueError:
+                continue  # of an older version: the journal has it all
+    return Exchange()
+
+
+def _stands_in(journal_directory: Path, snapshot: snapshots.Snapshot) -> bool:
+    with JournalReader(journal_directory, snapshot.seq) as reader:
+        frame = next(reader.read(), None)
+    return frame is not None and (frame.last_seq, frame.hash) == (snapshot.seq, snapshot.frame_hash)
