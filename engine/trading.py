@@ -291,17 +291,18 @@ class Trading:
             price_ticks = opposite.best
             usdc_micros_per_lot = price_ticks * tick_value
             maker = next(iter(opposite.levels[price_ticks].values()))
+            lots = taker.open_lots if taker.open_lots < maker.open_lots else maker.open_lots
+            if quote_usdc_micros >= 0:
+                lots = min(lots, quote_usdc_micros // usdc_micros_per_lot)
+                if lots == 0:
+                    return 0
             if taker.self_trade and maker.account.owner == taker.account.owner:
                 if taker.self_trade != EXPIRE_TAKER:
                     self._venue.close(maker, Reason.SELF_TRADE)
                 if taker.self_trade != EXPIRE_MAKER:
                     return Reason.SELF_TRADE
                 continue
-            lots = taker.open_lots if taker.open_lots < maker.open_lots else maker.open_lots
             if quote_usdc_micros >= 0:
-                lots = min(lots, quote_usdc_micros // usdc_micros_per_lot)
-                if lots == 0:
-                    return 0
                 quote_usdc_micros -= lots * usdc_micros_per_lot
             self._fill(taker, maker, instrument, lots, lots * usdc_micros_per_lot)
         return 0

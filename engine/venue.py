@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from heapq import heappush
 from operator import attrgetter
+from struct import Struct
 from typing import Final
 
 from engine.accounts import Account, Balance, Exposure, HolderCount
@@ -17,6 +18,8 @@ CLOSED: Final = int(EventKind.CLOSED)
 REJECTED: Final = int(EventKind.REJECTED)
 APPLIED: Final = int(EventKind.APPLIED)
 CONTINUOUS: Final = int(Phase.CONTINUOUS)
+BALANCE_RECORD: Final = Struct("<QBxHI8q8x")  # wire.EVENT with the slots that a Balance leaves zero
+assert BALANCE_RECORD.size == EVENT.size
 _by_key: Final = attrgetter("key")
 
 
@@ -132,27 +135,31 @@ class Venue:
         touched = self._touched
         if len(touched) > 1:
             touched.sort(key=_by_key)
+        events, seq, pack = self.events, self.seq, BALANCE_RECORD.pack
         for b in touched:
-            assert b.level + b.advanced == b.free + b.held + b.requested + b.owed_out
-            self.events.append(
-                EVENT.pack(
-                    self.seq,
+            free, held, owed_out, requested, level, advanced = (
+                b.free,
+                b.held,
+                b.owed_out,
+                b.requested,
+                b.level,
+                b.advanced,
+            )
+            assert level + advanced == free + held + requested + owed_out
+            events.append(
+                pack(
+                    seq,
                     BALANCE,
-                    0,
                     b.instrument,
                     b.account,
-                    b.free,
-                    b.held,
+                    free,
+                    held,
                     b.owed_in,
-                    b.owed_out,
-                    b.requested,
-                    b.level,
-                    b.advanced,
+                    owed_out,
+                    requested,
+                    level,
+                    advanced,
                     b.position_lots,
-                    0,
-                    0,
-                    0,
-                    0,
                 )
             )
         touched.clear()
