@@ -23,6 +23,7 @@ from web3.exceptions import TransactionNotFound, Web3RPCError
 GAS_LIMIT_MAX = 16_777_216  # EIP-7825: no transaction may ask for more
 RECEIPT_POLL_S = 0.05
 RECEIPT_DEADLINE_S = 120.0
+RECEIPT_LAG_S = 3.0  # a node may count a mined transaction some time before it finds its receipt
 
 
 class StepFailedError(Exception):
@@ -135,19 +136,19 @@ class Sender:
         found = await self._lookup(transaction_hash)
         if found is not None and found["status"] != 1:
             return None
-        if found is None:
-            if await self.chain.eth.get_transaction_count(self.address, "latest") > nonce:
-                return None
+        if found is None and await self.chain.eth.get_transaction_count(self.address, "latest") <= nonce:
             await self._broadcast(raw)
         return await self._receipt(name, transaction_hash, nonce)
 
     async def _receipt(self, name: str, transaction_hash: bytes, nonce: int) -> Receipt | None:
         """Wait for the receipt; None when the nonce went to another transaction."""
         deadline = time.monotonic() + RECEIPT_DEADLINE_S
+        taken_since: float | None = None
         while (found := await self._lookup(transaction_hash)) is None:
-            taken = await self.chain.eth.get_transaction_count(self.address, "latest") > nonce
-            if taken and await self._lookup(transaction_hash) is None:
-                return None
+            if await self.chain.eth.get_transaction_count(self.address, "latest") > nonce:
+                taken_since = taken_since or time.monotonic()
+                if time.monotonic() - taken_since > RECEIPT_LAG_S:
+                    return None
             if time.monotonic() > deadline:
                 raise StepFailedError(f"{name}: not mined within {RECEIPT_DEADLINE_S:.0f} s")
             await asyncio.sleep(RECEIPT_POLL_S)
