@@ -1,1 +1,1 @@
-"""Real servers from packages, for one machine: PostgreSQL, Valkey and anvil. Each is replaced by a URL in the settings."""
+"""Real servers from packages, for one machine: PostgreSQL, Valkey and anvil. A URL in the settings replaces each."""
