@@ -180,6 +180,11 @@ abstract contract World is Test {
         locker.lock(address(token), amount);
     }
 
+    /// @dev What `recoveryAddress` asks of the new wallet: a management key of the identity.
+    function addManagementKey(address wallet, address fresh) internal {
+        IIdentityContract(identityOf[wallet]).addKey(keccak256(abi.encode(fresh)), 1, 1);
+    }
+
     function revokeClaimOf(address wallet) internal {
         IClaims(claimIssuer).revokeClaim(keccak256(abi.encode(claimIssuer, TOPIC)), identityOf[wallet]);
     }
@@ -211,6 +216,10 @@ abstract contract World is Test {
         vm.prank(OPERATOR);
         vm.expectRevert(reason);
         bridge.settle(last, last + 1, last + 1, bytes32(uint256(last)), batch);
+    }
+
+    function registryOf(ISuiteToken suite) internal view returns (ISuiteRegistry) {
+        return ISuiteRegistry(address(suite.identityRegistry()));
     }
 
     function lockedOf(address holder) internal view returns (uint256 locked) {
@@ -300,7 +309,7 @@ abstract contract World is Test {
         claims.issuerClaims[0] = claims.claimTopics;
         factory.deployTREXSuite(salt, details, claims);
         token_ = ISuiteToken(factory.getToken(salt));
-        registry_ = ISuiteRegistry(address(token_.identityRegistry()));
+        registry_ = registryOf(token_);
         compliance_ = ISuiteCompliance(address(token_.compliance()));
         token_.unpause();
         vm.prank(OWNER);
