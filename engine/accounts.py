@@ -9,6 +9,7 @@ from engine.types import CLIENT_ORDER_ID_KEPT_MAX, CLIENT_ORDER_ID_KEPT_NS
 
 if TYPE_CHECKING:
     from engine.book import Order
+    from engine.venue import Instrument
 
 
 class Exposure:
@@ -75,8 +76,20 @@ class Balance:
         self.level = self.advanced = self.position_lots = self.asked = self.announced = 0
         self.touched_seq = 0
 
-    def adds_up(self) -> bool:
-        return self.level + self.advanced == self.free + self.held + self.requested + self.owed_out
+    def is_empty(self) -> bool:
+        """Nothing was ever there, or nothing is left: such a balance is no part of the state."""
+        return not (
+            self.free
+            or self.held
+            or self.owed_in
+            or self.owed_out
+            or self.requested
+            or self.level
+            or self.advanced
+            or self.position_lots
+            or self.asked
+            or self.announced
+        )
 
 
 class Permission:
@@ -96,18 +109,33 @@ class Permission:
         self.ended = False
 
 
+class Seat:
+    """An account's place in one instrument: all that its orders there need, found once."""
+
+    __slots__ = ("account", "cash", "exposure", "instrument", "open_orders", "permission", "tokens")
+
+    def __init__(self, account: Account, instrument: Instrument, cash: Balance, tokens: Balance) -> None:
+        assert tokens.exposure is not None
+        self.account = account
+        self.instrument = instrument
+        self.cash = cash
+        self.tokens = tokens
+        self.exposure = tokens.exposure
+        self.permission: Permission | None = None
+        self.open_orders = 0
+
+
 class Account:
     """One linked wallet. Client ids stay known for a day after their order closed, so that a retry is harmless."""
 
-    __slots__ = ("balances", "client_order_ids", "closed_ids", "number", "open_count", "orders", "owner", "permissions")
+    __slots__ = ("balances", "client_order_ids", "closed_ids", "number", "orders", "owner", "seats")
 
     def __init__(self, number: int, owner: int) -> None:
         self.number = number
         self.owner = owner
         self.balances: dict[int, Balance] = {}
-        self.permissions: dict[int, Permission] = {}
-        self.orders: dict[int, Order] = {}
-        self.open_count: dict[int, int] = {}  # open orders by instrument
+        self.seats: dict[int, Seat] = {}
+        self.orders: dict[int, Order] = {}  # open, oldest first
         self.client_order_ids: dict[bytes, int] = {}  # of open and of lately closed orders
         self.closed_ids: deque[tuple[int, bytes, int]] = deque()  # (closed at, client id, order id)
 

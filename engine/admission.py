@@ -5,9 +5,9 @@ from __future__ import annotations
 from itertools import product
 from typing import Final
 
-from engine.accounts import Account
+from engine.accounts import Seat
 from engine.book import BUY
-from engine.types import BASIS_POINTS, USDC, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
+from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
 from engine.venue import ZERO_ID, Instrument, Venue
 
 GTC: Final = int(TimeInForce.GTC)
@@ -30,8 +30,7 @@ FORMS: Final = frozenset(
 
 def limit_refusal(
     venue: Venue,
-    instrument: Instrument,
-    account: Account,
+    seat: Seat,
     side: int,
     order_type: int,
     time_in_force: int,
@@ -42,6 +41,7 @@ def limit_refusal(
     hold: int,
 ) -> int:
     """The reason to refuse a well-formed limit or post-only order, or 0. `hold` is what it must have free."""
+    instrument = seat.instrument
     terms = instrument.terms
     if qty_lots <= 0:
         return Reason.QTY_NOT_POSITIVE
@@ -55,23 +55,24 @@ def limit_refusal(
         return Reason.EXPIRE_TIME_PASSED
     if price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min:
         return Reason.NOTIONAL_TOO_SMALL
-    reason = standing_refusal(venue, instrument, account, side, client_order_id)
+    reason = standing_refusal(venue, seat, side, client_order_id)
     if reason:
         return reason
     if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
         return Reason.POST_ONLY_WOULD_TAKE
-    if time_in_force in RESTING and account.open_count.get(instrument.number, 0) >= terms.open_orders_max:
+    if time_in_force in RESTING and seat.open_orders >= terms.open_orders_max:
         return Reason.TOO_MANY_ORDERS
-    return cover_refusal(venue, instrument, account, side, qty_lots, hold)
+    return cover_refusal(seat, side, qty_lots, hold)
 
 
-def standing_refusal(venue: Venue, instrument: Instrument, account: Account, side: int, client_order_id: bytes) -> int:
+def standing_refusal(venue: Venue, seat: Seat, side: int, client_order_id: bytes) -> int:
     """Client id, phase, permission and lock-up: what does not depend on the price."""
-    if client_order_id != ZERO_ID and account.order_id_of(client_order_id, venue.time_ns):
+    if client_order_id != ZERO_ID and seat.account.order_id_of(client_order_id, venue.time_ns):
         return Reason.CLIENT_ORDER_ID_IN_USE
+    instrument = seat.instrument
     if instrument.phase != CONTINUOUS or venue.phase != CONTINUOUS:
         return Reason.INSTRUMENT_HALTED if halted(venue, instrument) else Reason.CANCEL_ONLY
-    permission = account.permissions.get(instrument.number)
+    permission = seat.permission
     if (
         permission is None
         or not (permission.may_buy if side == BUY else permission.may_sell)
@@ -83,20 +84,16 @@ def standing_refusal(venue: Venue, instrument: Instrument, account: Account, sid
     return 0
 
 
-def cover_refusal(venue: Venue, instrument: Instrument, account: Account, side: int, qty_lots: int, hold: int) -> int:
+def cover_refusal(seat: Seat, side: int, qty_lots: int, hold: int) -> int:
     """Caps by owner, then funds."""
-    if side == BUY:
-        terms = instrument.terms
-        if terms.ownership_cap_lots or terms.holder_cap:
-            exposure_lots = venue.exposure(account.owner, instrument.number).lots
-            if terms.ownership_cap_lots and exposure_lots + qty_lots > terms.ownership_cap_lots:
-                return Reason.OWNERSHIP_CAP
-            if terms.holder_cap and exposure_lots == 0 and instrument.holders.count >= terms.holder_cap:
-                return Reason.HOLDER_CAP
-        cash = account.balances.get(USDC)
-        return 0 if cash is not None and cash.free >= hold else Reason.INSUFFICIENT_CASH
-    tokens = account.balances.get(instrument.number)
-    return 0 if tokens is not None and tokens.free >= hold else Reason.INSUFFICIENT_TOKENS
+    if side != BUY:
+        return 0 if seat.tokens.free >= hold else Reason.INSUFFICIENT_TOKENS
+    terms = seat.instrument.terms
+    if terms.ownership_cap_lots and seat.exposure.lots + qty_lots > terms.ownership_cap_lots:
+        return Reason.OWNERSHIP_CAP
+    if terms.holder_cap and seat.exposure.lots == 0 and seat.instrument.holders.count >= terms.holder_cap:
+        return Reason.HOLDER_CAP
+    return 0 if seat.cash.free >= hold else Reason.INSUFFICIENT_CASH
 
 
 def halted(venue: Venue, instrument: Instrument) -> bool:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sortedcontainers import SortedList
 
-from engine.accounts import Account
+from engine.accounts import Seat
 from engine.types import BASIS_POINTS, SelfTrade, Side
 
 BUY: Final = int(Side.BUY)
@@ -19,18 +19,17 @@ class Order:
     """An open order; it keeps the fee rates it was accepted with."""
 
     __slots__ = (
-        "account",
         "client_order_id",
         "executed_usdc_micros",
         "expire_time_ns",
         "hold_fee_bps",
-        "instrument",
         "maker_fee_bps",
         "open_lots",
         "order_id",
         "order_type",
         "price_ticks",
         "qty_lots",
+        "seat",
         "self_trade",
         "side",
         "time_in_force",
@@ -41,8 +40,7 @@ class Order:
     def __init__(
         self,
         order_id: int,
-        account: Account,
-        instrument: int,
+        seat: Seat,
         side: int,
         order_type: int,
         time_in_force: int,
@@ -57,8 +55,7 @@ class Order:
         client_order_id: bytes,
     ) -> None:
         self.order_id = order_id
-        self.account = account
-        self.instrument = instrument
+        self.seat = seat
         self.side = side
         self.order_type = order_type
         self.time_in_force = time_in_force
@@ -129,7 +126,7 @@ class BookSide:
         for maker in self.orders():
             if maker.price_ticks * self._sign > limit_ticks * self._sign or lots >= enough_lots:
                 break
-            if self_trade and maker.account.owner == owner:
+            if self_trade and maker.seat.account.owner == owner:
                 if self_trade != EXPIRE_MAKER:
                     break
                 continue

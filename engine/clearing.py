@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Final
 
 from engine.accounts import Account, Balance
@@ -121,7 +120,7 @@ class Clearing:
             for order in reversed(list(account.orders.values())):
                 if balance.free >= 0:
                     break
-                if balance.instrument == (USDC if order.side == BUY else order.instrument):
+                if balance is (order.seat.cash if order.side == BUY else order.seat.tokens):
                     venue.close(order, Reason.COVER_LOST)
         if requested and requested == balance.asked:
             if requested != balance.announced:
@@ -171,7 +170,7 @@ class Clearing:
         if venue.ejecting[:2] != (batch_id, attempt):
             venue.ejecting = (batch_id, attempt, {})
         venue.ejecting[2][trade_id] = reason
-        venue.applied(0, venue.unsettled[trade_id][0])
+        venue.applied(0, venue.unsettled[trade_id][0].instrument.number)
 
     def compose_batch(self, row: Row) -> None:
         venue = self._venue
@@ -222,15 +221,15 @@ class Clearing:
         for trade_id in range(composition.trade_after + 1, composition.trade_last + 1):
             trade = venue.unsettled.pop(trade_id)
             reason = ejected.get(trade_id, 0)
-            for balance in self._fail(trade) if trade_id in ejected else self._settle(trade):
+            for balance in _fail(trade) if trade_id in ejected else _settle(trade):
                 venue.touch(balance)
                 moved[balance.key] = balance
-            number, buyer, seller, lots, notional, buyer_fee, seller_fee, _ = trade
+            buyer, seller, lots, notional, buyer_fee, seller_fee, _ = trade
             venue.emit(
                 TRADE_SETTLED,
                 reason,
-                number,
-                buyer,
+                buyer.instrument.number,
+                buyer.account.number,
                 trade_id,
                 batch_id,
                 lots,
@@ -238,7 +237,7 @@ class Clearing:
                 buyer_fee,
                 seller_fee,
                 block,
-                peer=seller,
+                peer=seller.account.number,
             )
         del venue.compositions[batch_id]
         venue.last_final_batch_id, venue.last_final_trade_id = batch_id, composition.trade_last
@@ -249,40 +248,33 @@ class Clearing:
             self._cover(balance)
         venue.applied(0, VENUE)
 
-    def _sides(self, trade: UnsettledTrade) -> Iterator[Balance]:
-        """Buyer's cash and tokens, seller's cash and tokens, the fee account's cash."""
-        venue = self._venue
-        number, buyer, seller = trade[:3]
-        for account in (venue.accounts[buyer], venue.accounts[seller]):
-            yield venue.balance(account, USDC)
-            yield venue.balance(account, number)
-        yield venue.balance(venue.accounts[venue.instruments[number].terms.fee_account], USDC)
 
-    def _settle(self, trade: UnsettledTrade) -> tuple[Balance, ...]:
-        _, _, _, lots, notional, buyer_fee, seller_fee, resale = trade
-        buyer_cash, buyer_tokens, seller_cash, seller_tokens, fees = sides = tuple(self._sides(trade))
-        _pay(buyer_cash, notional + buyer_fee)
-        _pay(seller_tokens, lots)
-        _receive(buyer_tokens, lots, resale)
-        _receive(seller_cash, notional - seller_fee, resale)
-        _receive(fees, buyer_fee + seller_fee, 0)
-        buyer_tokens.position_lots += lots  # its exposure counted them as owed in
-        seller_tokens.position_lots -= lots
-        assert seller_tokens.exposure is not None
-        seller_tokens.exposure.add(-lots)
-        return sides
+def _settle(trade: UnsettledTrade) -> tuple[Balance, ...]:
+    """The trade stands on chain: what was owed is paid. Returns the balances that moved."""
+    buyer, seller, lots, notional, buyer_fee, seller_fee, resale = trade
+    fees = buyer.instrument.fees
+    _pay(buyer.cash, notional + buyer_fee)
+    _pay(seller.tokens, lots)
+    _receive(buyer.tokens, lots, resale)
+    _receive(seller.cash, notional - seller_fee, resale)
+    _receive(fees, buyer_fee + seller_fee, 0)
+    buyer.tokens.position_lots += lots  # its exposure counted them as owed in
+    seller.tokens.position_lots -= lots
+    seller.exposure.add(-lots)
+    return buyer.cash, buyer.tokens, seller.cash, seller.tokens, fees
 
-    def _fail(self, trade: UnsettledTrade) -> tuple[Balance, ...]:
-        _, _, _, lots, notional, buyer_fee, seller_fee, resale = trade
-        buyer_cash, buyer_tokens, seller_cash, seller_tokens, fees = sides = tuple(self._sides(trade))
-        _get_back(buyer_cash, notional + buyer_fee)
-        _get_back(seller_tokens, lots)
-        _forgo(buyer_tokens, lots, resale)
-        _forgo(seller_cash, notional - seller_fee, resale)
-        _forgo(fees, buyer_fee + seller_fee, 0)
-        assert buyer_tokens.exposure is not None
-        buyer_tokens.exposure.add(-lots)
-        return sides
+
+def _fail(trade: UnsettledTrade) -> tuple[Balance, ...]:
+    """The trade never happens: each side has back what it gave. Returns the balances that moved."""
+    buyer, seller, lots, notional, buyer_fee, seller_fee, resale = trade
+    fees = buyer.instrument.fees
+    _get_back(buyer.cash, notional + buyer_fee)
+    _get_back(seller.tokens, lots)
+    _forgo(buyer.tokens, lots, resale)
+    _forgo(seller.cash, notional - seller_fee, resale)
+    _forgo(fees, buyer_fee + seller_fee, 0)
+    buyer.exposure.add(-lots)
+    return buyer.cash, buyer.tokens, seller.cash, seller.tokens, fees
 
 
 def _pay(balance: Balance, amount: int) -> None:

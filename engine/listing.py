@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.accounts import Account, Permission
 from engine.clearing import Clearing
-from engine.types import VENUE, EventKind, Phase, Reason, SetInstrument
+from engine.types import USDC, VENUE, EventKind, Phase, Reason, SetInstrument
 from engine.venue import Instrument, Venue
 
 Row = tuple[Any, ...]
@@ -41,7 +41,8 @@ class Listing:
         venue = self._venue
         may_buy, number, may_sell, account_number = row[3], row[6], row[8], row[9]
         valid_until_ns, sell_from_ns, rules_version = row[11:14]
-        if venue.instrument(number) is None:
+        instrument = venue.instrument(number)
+        if instrument is None:
             return venue.reject(Reason.UNKNOWN_INSTRUMENT, number, account_number)
         account = venue.account(account_number)
         if account is None:
@@ -49,29 +50,32 @@ class Listing:
         if may_buy > 1 or may_sell > 1 or valid_until_ns < 0 or sell_from_ns < 0:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number, account_number)
         permission = Permission(may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, row[18][:32])
-        account.permissions[number] = permission
+        seat = venue.seat(account, instrument)
+        seat.permission = permission
         if valid_until_ns > venue.time_ns:
             heappush(venue.due, (valid_until_ns, 1, account_number, number))
         else:
             permission.ended = True
         venue.applied(account_number, number)
-        venue.close_unpermitted(account, number)
+        venue.close_unpermitted(seat)
 
     def end_permission(self, account_number: int, number: int, due_ns: int) -> None:
         """Its time has come, unless it was set anew since."""
         venue = self._venue
-        account = venue.accounts[account_number]
-        permission = account.permissions[number]
+        seat = venue.accounts[account_number].seats[number]
+        permission = seat.permission
+        assert permission is not None
         if permission.valid_until_ns == due_ns and not permission.ended:
             permission.ended = True
             venue.emit(PERMISSION_ENDED, instrument=number, account=account_number)
-            venue.close_unpermitted(account, number)
+            venue.close_unpermitted(seat)
 
     def set_instrument(self, row: Row) -> None:
         venue = self._venue
         number = row[6]
         terms = SetInstrument(*(number, row[9], *row[11:18], row[10], row[8], row[18].rstrip(b"\0"), row[19][:20]))
-        if venue.account(terms.fee_account) is None:
+        fee_account = venue.account(terms.fee_account)
+        if fee_account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, terms.fee_account)
         if not 0 < number <= len(venue.instruments):
             return venue.reject(Reason.UNKNOWN_INSTRUMENT, number)
@@ -81,7 +85,7 @@ class Listing:
         if not _in_range(terms):
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number)
         if listed is None:
-            venue.instruments.append(Instrument(terms))
+            venue.instruments.append(Instrument(terms, venue.balance(fee_account, USDC)))
         else:
             listed.terms = terms
         venue.applied(0, number)

@@ -119,8 +119,8 @@ def market_state(venue: Venue) -> MarketState:
         orders=tuple(
             OpenOrder(
                 order_id=o.order_id,
-                account=o.account.number,
-                instrument=o.instrument,
+                account=o.seat.account.number,
+                instrument=o.seat.instrument.number,
                 side=o.side,
                 order_type=o.order_type,
                 time_in_force=o.time_in_force,
@@ -140,14 +140,17 @@ def market_state(venue: Venue) -> MarketState:
 
 def _permissions(venue: Venue) -> Iterator[tuple[Account, int, Permission]]:
     for account in venue.accounts[1:]:
-        for number in sorted(account.permissions):
-            yield account, number, account.permissions[number]
+        for number in sorted(account.seats):
+            permission = account.seats[number].permission
+            if permission is not None:
+                yield account, number, permission
 
 
 def _balances(venue: Venue) -> Iterator[Balance]:
     for account in venue.accounts[1:]:
         for asset in sorted(account.balances):
-            yield account.balances[asset]
+            if not account.balances[asset].is_empty():
+                yield account.balances[asset]
 
 
 def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
@@ -176,7 +179,10 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
             for when_ns, client_id, order_id in a.closed_ids
         ],
         "parked": [(wallet, asset, *parked) for (wallet, asset), parked in sorted(venue.parked.items())],
-        "unsettled": [(trade_id, *trade) for trade_id, trade in venue.unsettled.items()],
+        "unsettled": [
+            (trade_id, buyer.instrument.number, buyer.account.number, seller.account.number, *amounts)
+            for trade_id, (buyer, seller, *amounts) in venue.unsettled.items()
+        ],
         "ejecting": [(batch_id, attempt, *ejected) for ejected in sorted(ejecting.items())],
         "compositions": [
             (number, c.trade_after, c.trade_last, c.attempt, place, payload_hash)
@@ -194,7 +200,8 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
 
 def _order_row(o: Order) -> tuple[Any, ...]:
     return (
-        *(o.order_id, o.account.number, o.instrument, o.side, o.order_type, o.time_in_force, o.self_trade),
+        *(o.order_id, o.seat.account.number, o.seat.instrument.number, o.side),
+        *(o.order_type, o.time_in_force, o.self_trade),
         *(o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros, o.expire_time_ns, o.time_ns),
         *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.client_order_id),
     )
@@ -202,15 +209,16 @@ def _order_row(o: Order) -> tuple[Any, ...]:
 
 def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
     venue = Venue()
-    for row in sections["instruments"]:
-        *terms, symbol, token, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
-        instrument = Instrument(SetInstrument(*(*terms, symbol.rstrip(b"\0"), token)))
-        instrument.maker_fee_bps, instrument.taker_fee_bps, instrument.phase = maker_fee_bps, taker_fee_bps, phase
-        instrument.update_id, instrument.last_price_ticks = update_id, last_price_ticks
-        venue.instruments.append(instrument)
     for number, owner, wallet in sections["accounts"]:
         venue.accounts.append(Account(number, owner))
         venue.wallets[wallet] = number
+    for row in sections["instruments"]:
+        *numbers, symbol, token, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
+        terms = SetInstrument(*(*numbers, symbol.rstrip(b"\0"), token))
+        instrument = Instrument(terms, venue.balance(venue.accounts[terms.fee_account], USDC))
+        instrument.maker_fee_bps, instrument.taker_fee_bps, instrument.phase = maker_fee_bps, taker_fee_bps, phase
+        instrument.update_id, instrument.last_price_ticks = update_id, last_price_ticks
+        venue.instruments.append(instrument)
     _restore_accounts(venue, sections)
     for row in sections["orders"]:
         _restore_order(venue, row)
@@ -219,7 +227,10 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
         account.closed_ids.append((when_ns, client_id, order_id))
         account.client_order_ids[client_id] = order_id
     venue.parked = {(wallet, asset): (level, asked, lots) for wallet, asset, level, asked, lots in sections["parked"]}
-    venue.unsettled = {row[0]: row[1:] for row in sections["unsettled"]}
+    for trade_id, number, buyer, seller, *amounts in sections["unsettled"]:
+        instrument = venue.instruments[number]
+        seats = (venue.seat(venue.accounts[account], instrument) for account in (buyer, seller))
+        venue.unsettled[trade_id] = (*seats, *amounts)
     _restore_batches(venue, sections)
     for name, value in zip(HEAD, sections["head"][0], strict=True):
         setattr(venue, name, value)
@@ -231,7 +242,7 @@ def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) 
         may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version = numbers
         permission = Permission(may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, facts_hash)
         permission.ended = ended
-        venue.accounts[number].permissions[instrument] = permission
+        venue.seat(venue.accounts[number], venue.instruments[instrument]).permission = permission
         if not ended:
             heappush(venue.due, (valid_until_ns, 1, number, instrument))
     for row in sections["balances"]:
@@ -245,23 +256,22 @@ def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) 
 def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
     order_id, number, instrument_number, side, order_type, time_in_force, self_trade, *rest = row
     price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id = rest
-    account = venue.accounts[number]
-    instrument = venue.instruments[instrument_number]
+    seat = venue.seat(venue.accounts[number], venue.instruments[instrument_number])
     order = Order(
-        *(order_id, account, instrument_number, side, order_type, time_in_force, self_trade, price_ticks, qty_lots),
+        *(order_id, seat, side, order_type, time_in_force, self_trade, price_ticks, qty_lots),
         *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id),
     )
     order.open_lots, order.executed_usdc_micros = open_lots, executed
-    balance = account.balances[USDC if side == BUY else instrument_number]
-    held, update_id = order.hold_for(open_lots), instrument.update_id
+    balance = seat.cash if side == BUY else seat.tokens
+    held, update_id = order.hold_for(open_lots), seat.instrument.update_id
     balance.free += held  # resting it holds the amount again
     balance.held -= held
-    venue.rest(order, instrument)
-    instrument.update_id = update_id
+    venue.rest(order)
+    seat.instrument.update_id = update_id
     if side == BUY:
-        venue.exposure(account.owner, instrument_number).add(open_lots)
+        seat.exposure.add(open_lots)
     if client_id != ZERO_ID:
-        account.client_order_ids[client_id] = order_id
+        seat.account.client_order_ids[client_id] = order_id
 
 
 def _restore_batches(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) -> None:

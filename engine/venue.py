@@ -7,7 +7,7 @@ from operator import attrgetter
 from struct import Struct
 from typing import Final
 
-from engine.accounts import Account, Balance, Exposure, HolderCount
+from engine.accounts import Account, Balance, Exposure, HolderCount, Seat
 from engine.book import BUY, BookSide, Order
 from engine.types import USDC, EventKind, Phase, Reason, SetInstrument, Side
 from engine.wire import EVENT
@@ -29,6 +29,7 @@ class Instrument:
     __slots__ = (
         "asks",
         "bids",
+        "fees",
         "holders",
         "last_price_ticks",
         "maker_fee_bps",
@@ -39,9 +40,10 @@ class Instrument:
         "update_id",
     )
 
-    def __init__(self, terms: SetInstrument) -> None:
+    def __init__(self, terms: SetInstrument, fees: Balance) -> None:
         self.number = terms.instrument
         self.terms = terms
+        self.fees = fees  # the fee account's cash
         self.maker_fee_bps = self.taker_fee_bps = 0
         self.phase = CONTINUOUS
         self.update_id = 0
@@ -63,8 +65,8 @@ class Composition:
         self.ejected_by_hash: dict[bytes, dict[int, int]] = {}  # in order of attempt
 
 
-# instrument, buyer, seller, qty_lots, notional, buyer fee, seller fee (USDC micros), resale
-UnsettledTrade = tuple[int, int, int, int, int, int, int, int]
+# buyer, seller, qty_lots, notional, buyer fee, seller fee (USDC micros), resale
+UnsettledTrade = tuple[Seat, Seat, int, int, int, int, int]
 
 
 class Venue:
@@ -186,58 +188,72 @@ class Venue:
             self.exposures[owner, instrument] = exposure
         return exposure
 
+    def seat(self, account: Account, instrument: Instrument) -> Seat:
+        seat = account.seats.get(instrument.number)
+        if seat is None:
+            cash, tokens = self.balance(account, USDC), self.balance(account, instrument.number)
+            account.seats[instrument.number] = seat = Seat(account, instrument, cash, tokens)
+        return seat
+
     # -- orders in and out of the book
 
-    def rest(self, order: Order, instrument: Instrument) -> int:
+    def rest(self, order: Order) -> int:
         """Put an order's open lots into the book; returns what is now held for it."""
-        account = order.account
+        seat = order.seat
+        instrument = seat.instrument
         held = order.hold_for(order.open_lots)
-        balance = account.balances[USDC if order.side == BUY else instrument.number]
+        if order.side == BUY:
+            balance = seat.cash
+            instrument.bids.add(order)
+        else:
+            balance = seat.tokens
+            instrument.asks.add(order)
         balance.free -= held
         balance.held += held
-        (instrument.bids if order.side == BUY else instrument.asks).add(order)
         instrument.update_id += 1
         self.orders[order.order_id] = order
-        account.orders[order.order_id] = order
-        account.open_count[instrument.number] = account.open_count.get(instrument.number, 0) + 1
+        seat.account.orders[order.order_id] = order
+        seat.open_orders += 1
         if order.expire_time_ns:
             heappush(self.due, (order.expire_time_ns, 0, order.order_id, 0))
         return held
 
-    def unrest(self, order: Order, instrument: Instrument) -> None:
+    def unrest(self, order: Order) -> None:
         """Take an order out of the book, filled or not; what it held is freed by the caller."""
+        seat = order.seat
+        instrument = seat.instrument
         (instrument.bids if order.side == BUY else instrument.asks).remove(order)
-        account = order.account
-        del self.orders[order.order_id]
-        del account.orders[order.order_id]
-        account.open_count[instrument.number] -= 1
+        account = seat.account
+        order_id = order.order_id
+        del self.orders[order_id]
+        del account.orders[order_id]
+        seat.open_orders -= 1
         if order.client_order_id != ZERO_ID:
-            account.keep_closed_id(order.client_order_id, order.order_id, self.time_ns)
+            account.keep_closed_id(order.client_order_id, order_id, self.time_ns)
 
     def close(self, order: Order, reason: int) -> None:
         """Take a resting order out of the book and free what it held."""
-        instrument = self.instruments[order.instrument]
-        account = order.account
+        seat = order.seat
+        instrument = seat.instrument
         lots = order.open_lots
         held = order.hold_for(lots)
         if order.side == BUY:
-            balance = account.balances[USDC]
-            exposure = self.exposures[account.owner, order.instrument]
-            exposure.add(-lots)
+            balance = seat.cash
+            seat.exposure.add(-lots)
         else:
-            balance = account.balances[order.instrument]
+            balance = seat.tokens
         self.touch(balance)
         balance.held -= held
         balance.free += held
-        self.unrest(order, instrument)
+        self.unrest(order)
         instrument.update_id += 1
         self.events.append(
             EVENT.pack(
                 self.seq,
                 CLOSED,
                 reason,
-                order.instrument,
-                account.number,
+                instrument.number,
+                seat.account.number,
                 order.order_id,
                 lots,
                 order.qty_lots - lots,
@@ -253,12 +269,13 @@ class Venue:
             )
         )
 
-    def close_unpermitted(self, account: Account, instrument: int) -> None:
-        """Close the resting orders that the account's permission no longer covers, oldest first."""
-        permission = account.permissions[instrument]
+    def close_unpermitted(self, seat: Seat) -> None:
+        """Close the resting orders that the seat's permission no longer covers, oldest first."""
+        permission = seat.permission
+        assert permission is not None
         ended = permission.valid_until_ns <= self.time_ns
         buys = permission.may_buy and not ended
         sells = permission.may_sell and not ended and permission.sell_from_ns <= self.time_ns
-        for order in list(account.orders.values()):
-            if order.instrument == instrument and not (buys if order.side == BUY else sells):
+        for order in list(seat.account.orders.values()):
+            if order.seat is seat and not (buys if order.side == BUY else sells):
                 self.close(order, Reason.PERMISSION_LOST)
