@@ -18,6 +18,8 @@ PERMISSION_ENDED: Final = int(EventKind.PERMISSION_ENDED)
 FEE_BPS_MAX: Final = 1_000
 NOTIONAL_USDC_MICROS_MAX: Final = 2**62  # of the dearest order an instrument's limits allow, so that fees fit beside it
 COLLAR_BPS_MAX: Final = 9_999
+SYMBOL_BYTES_MAX: Final = 16
+LOT_DECIMALS_MAX: Final = 12
 
 
 class Listing:
@@ -73,7 +75,9 @@ class Listing:
     def set_instrument(self, row: Row) -> None:
         venue = self._venue
         number = row[6]
-        terms = SetInstrument(*(number, row[9], *row[11:18], row[10], row[8], row[18].rstrip(b"\0"), row[19][:20]))
+        terms = SetInstrument(
+            *(number, row[9], *row[11:18], row[10], row[8], row[18].rstrip(b"\0"), row[19][:20], row[3])
+        )
         fee_account = venue.account(terms.fee_account)
         if fee_account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, terms.fee_account)
@@ -82,7 +86,8 @@ class Listing:
         listed = venue.instrument(number)
         if listed is not None and _identity(listed.terms) != _identity(terms):
             return venue.reject(Reason.INSTRUMENT_CHANGED, number)
-        if not _in_range(terms):
+        others = [other.terms.symbol for other in venue.instruments[1:] if other is not listed]
+        if not _in_range(terms) or terms.symbol in others:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number)
         if listed is None:
             venue.instruments.append(Instrument(terms, venue.balance(fee_account, USDC)))
@@ -116,9 +121,9 @@ class Listing:
         venue.emit(PHASE_CHANGED, instrument=number, flags=phase)
 
 
-def _identity(terms: SetInstrument) -> tuple[int, int, bytes, bytes]:
-    """What open orders, holds and the chain rest on, and so never changes; the fee account as trades refer to it."""
-    return terms.tick_value_usdc_micros, terms.fee_account, terms.symbol, terms.token
+def _identity(terms: SetInstrument) -> tuple[int, int, bytes, bytes, int]:
+    """What open orders, holds, trades and the chain rest on, and so never changes."""
+    return terms.tick_value_usdc_micros, terms.fee_account, terms.symbol, terms.token, terms.lot_decimals
 
 
 def _in_range(terms: SetInstrument) -> bool:
@@ -129,4 +134,7 @@ def _in_range(terms: SetInstrument) -> bool:
         and min(terms.notional_usdc_micros_min, terms.ownership_cap_lots) >= 0
         and 0 <= terms.market_collar_bps <= COLLAR_BPS_MAX
         and terms.resale <= 1
+        and terms.symbol.isalnum()
+        and len(terms.symbol) <= SYMBOL_BYTES_MAX
+        and terms.lot_decimals <= LOT_DECIMALS_MAX
     )

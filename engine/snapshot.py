@@ -44,7 +44,7 @@ BALANCE_FIELDS: Final = (
 COUNT: Final = Struct("<Q")
 SECTIONS: Final = {
     "head": Struct(f"<{len(HEAD)}q"),
-    "instruments": Struct("<11q16s20s5q"),  # terms in their order, then fees, phase, update id, last price
+    "instruments": Struct("<11q16s20s6q"),  # terms in their order, then fees, phase, update id, last price
     "accounts": Struct("<2q20s"),
     "permissions": Struct("<7q?32s"),
     "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
@@ -213,8 +213,8 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
         venue.accounts.append(Account(number, owner))
         venue.wallets[wallet] = number
     for row in sections["instruments"]:
-        *numbers, symbol, token, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
-        terms = SetInstrument(*(*numbers, symbol.rstrip(b"\0"), token))
+        *numbers, symbol, token, lot_decimals, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
+        terms = SetInstrument(*(*numbers, symbol.rstrip(b"\0"), token, lot_decimals))
         instrument = Instrument(terms, venue.balance(venue.accounts[terms.fee_account], USDC))
         instrument.maker_fee_bps, instrument.taker_fee_bps, instrument.phase = maker_fee_bps, taker_fee_bps, phase
         instrument.update_id, instrument.last_price_ticks = update_id, last_price_ticks

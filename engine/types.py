@@ -269,8 +269,9 @@ class SetInstrument:
     ownership_cap_lots: int = 0  # 0: none
     holder_cap: int = 0  # 0: none
     resale: int = 0
-    symbol: bytes = b""  # at most 16 ASCII letters and digits
+    symbol: bytes = b""  # 1 to 16 ASCII letters and digits, no other instrument's
     token: bytes = b""  # 20 bytes
+    lot_decimals: int = 0  # one lot is 10**-lot_decimals tokens; 0 to 12. The engine counts lots only
 
 
 @dataclass(frozen=True, slots=True)

@@ -98,7 +98,8 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
         CommandKind.SET_INSTRUMENT,
         {"instrument": "instrument", "fee_account": "account", "tick_value_usdc_micros": "a", "price_ticks_max": "b"}
         | {"qty_lots_max": "c", "notional_usdc_micros_min": "d", "market_collar_bps": "e", "open_orders_max": "f"}
-        | {"ownership_cap_lots": "g", "holder_cap": "count", "resale": "flags", "symbol": "text", "token": "text2"},
+        | {"ownership_cap_lots": "g", "holder_cap": "count", "resale": "flags", "symbol": "text", "token": "text2"}
+        | {"lot_decimals": "side"},
     ),
     t.SetFees: (CommandKind.SET_FEES, {"instrument": "instrument", "maker_fee_bps": "a", "taker_fee_bps": "b"}),
     t.SetPhase: (CommandKind.SET_PHASE, {"instrument": "instrument", "phase": "flags"}),
