@@ -18,21 +18,9 @@ from deedbook.embedded.child import ServerError
 from deedbook.embedded.postgres import Postgres
 from deedbook.embedded.postgres_place import cluster_home
 from deedbook.embedded.valkey import Valkey
+from tests.deedbook.running import is_running, until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-async def until(condition: Any, within_s: float = 30) -> None:
-    async with asyncio.timeout(within_s):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
-def is_running(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] not in ("Z", "X")
-    except FileNotFoundError:
-        return False
 
 
 async def rpc(url: str, method: str, *params: object) -> Any:
