@@ -1,0 +1,34 @@
+"""`python -m bench NAME [options]`: run one experiment."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable
+from typing import NamedTuple
+
+from bench import engine
+
+
+class Experiment(NamedTuple):
+    """`configure` adds its options; `run` prints its figures and returns the exit code, 1 where a check fails."""
+
+    about: str | None
+    configure: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+
+EXPERIMENTS = {"engine": Experiment(engine.__doc__, engine.configure, engine.run)}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    names = parser.add_subparsers(dest="name", required=True)
+    for name, experiment in EXPERIMENTS.items():
+        experiment.configure(names.add_parser(name, help=experiment.about))
+    arguments = parser.parse_args()
+    return EXPERIMENTS[arguments.name].run(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,260 @@
+"""What the oracle remembers: lists of things that happened, and every figure recomputed from them on each question.
+
+Nothing here is kept up to date. A balance is summed from the last chain level, the open orders and the unsettled fills;
+an exposure from balances; a book is the list of orders, sorted. Slow on purpose, so that it can be read as the rule.
+"""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+
+from engine import types as t
+
+
+@dataclass(slots=True)
+class Order:
+    order_id: int
+    terms: t.Place
+    limit_ticks: int
+    qty_lots: int
+    maker_fee_bps: int
+    taker_fee_bps: int
+    time_ns: int
+    executed_lots: int = 0
+    executed_usdc_micros: int = 0
+    closed_ns: int | None = None
+    closed_rank: int = 0  # the how many-th order of the market to close
+
+    @property
+    def open_lots(self) -> int:
+        return self.qty_lots - self.executed_lots
+
+    @property
+    def fee_bps(self) -> int:
+        return max(self.maker_fee_bps, self.taker_fee_bps)
+
+
+@dataclass(slots=True)
+class Fill:
+    trade_id: int
+    instrument: int
+    buyer: int
+    seller: int
+    fee_account: int
+    qty_lots: int
+    notional_usdc_micros: int
+    buyer_fee_usdc_micros: int
+    seller_fee_usdc_micros: int
+    resale: bool
+    done: bool = False  # FINAL or FAILED
+
+    def owed_out(self, account: int, asset: int) -> int:
+        lots = self.qty_lots if (account, asset) == (self.seller, self.instrument) else 0
+        paid = self.notional_usdc_micros + self.buyer_fee_usdc_micros if (account, asset) == (self.buyer, t.USDC) else 0
+        return lots + paid
+
+    def brought(self, account: int, asset: int) -> int:
+        """What the two sides get; with resale it is usable at once."""
+        lots = self.qty_lots if (account, asset) == (self.buyer, self.instrument) else 0
+        got = self.notional_usdc_micros - self.seller_fee_usdc_micros
+        return lots + (got if (account, asset) == (self.seller, t.USDC) else 0)
+
+    def fees(self, account: int, asset: int) -> int:
+        mine = (account, asset) == (self.fee_account, t.USDC)
+        return self.buyer_fee_usdc_micros + self.seller_fee_usdc_micros if mine else 0
+
+
+@dataclass(slots=True)
+class Slot:
+    """What the chain says of a wallet's asset: vault slot or lock, the request on it, and the token balance."""
+
+    level: int = 0
+    requested: int = 0
+    position_lots: int = 0
+
+
+@dataclass(slots=True)
+class Listing:
+    terms: t.SetInstrument
+    maker_fee_bps: int = 0
+    taker_fee_bps: int = 0
+    phase: int = t.Phase.CONTINUOUS
+    book_changes: int = 0
+    last_price_ticks: int = 0
+
+
+@dataclass
+class Facts:
+    seq: int = 0
+    time_ns: int = 0
+    venue_phase: int = t.Phase.CONTINUOUS
+    listings: list[Listing] = field(default_factory=list)
+    accounts: list[t.OpenAccount] = field(default_factory=list)
+    permissions: list[t.SetPermission] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+    closings: int = 0
+    fills: list[Fill] = field(default_factory=list)
+    slots: dict[tuple[bytes, int], Slot] = field(default_factory=dict)  # by wallet and asset, linked or not
+    set_aside: dict[tuple[int, int], int] = field(default_factory=dict)  # of what is requested, by account and asset
+    announced: dict[tuple[int, int], int] = field(default_factory=dict)  # what the releaser was last told, likewise
+    chain_position: tuple[int, int] = (0, 0)
+    crediting_stopped: bool = False
+    ejections: list[t.EjectTrade] = field(default_factory=list)  # since the last composition
+    compositions: list[tuple[t.ComposeBatch, dict[int, int]]] = field(default_factory=list)  # with reasons by trade
+    last_final_batch_id: int = 0
+    ended: set[tuple[int, int]] = field(default_factory=set)  # permissions that were told to have ended, or began so
+    events: list[t.Event] = field(default_factory=list)  # of the command in hand
+    touched: set[tuple[int, int]] = field(default_factory=set)  # accounts' assets whose balance it reports
+
+    def listing(self, instrument: int) -> Listing | None:
+        return next((each for each in self.listings if each.terms.instrument == instrument), None)
+
+    def is_account(self, account: int) -> bool:
+        return 1 <= account <= len(self.accounts)
+
+    def owner(self, account: int) -> int:
+        return self.accounts[account - 1].owner
+
+    def slot(self, account: int, asset: int) -> Slot:
+        return self.slots.setdefault((self.accounts[account - 1].wallet, asset), Slot())
+
+    def open_orders(self, account: int | None = None, instrument: int | None = None) -> list[Order]:
+        """Those that rest, by order_id."""
+        return [
+            order
+            for order in sorted(self.orders, key=lambda order: order.order_id)
+            if order.closed_ns is None
+            and account in (None, order.terms.account)
+            and instrument in (None, order.terms.instrument)
+        ]
+
+    def book(self, instrument: int, side: int) -> list[Order]:
+        """The best first: by price, then by time of acceptance (a reduced order keeps its place)."""
+        sign = -1 if side == t.Side.BUY else 1
+        resting = [order for order in self.open_orders(instrument=instrument) if order.terms.side == side]
+        return sorted(resting, key=lambda order: (sign * order.limit_ticks, order.order_id))
+
+    def notional(self, instrument: int, price_ticks: int, qty_lots: int) -> int:
+        listing = self.listing(instrument)
+        assert listing is not None
+        return price_ticks * qty_lots * listing.terms.tick_value_usdc_micros
+
+    def hold(self, instrument: int, side: int, price_ticks: int, qty_lots: int, fee_bps: int) -> int:
+        if side == t.Side.SELL:
+            return qty_lots
+        return with_fee(self.notional(instrument, price_ticks, qty_lots), fee_bps)
+
+    def held_by(self, order: Order) -> int:
+        terms = order.terms
+        return self.hold(terms.instrument, terms.side, order.limit_ticks, order.open_lots, order.fee_bps)
+
+    def balance(self, account: int, asset: int) -> t.Balance:
+        slot = self.slot(account, asset)
+        held = sum(
+            self.held_by(order)
+            for order in self.open_orders(account)
+            if asset == (t.USDC if order.terms.side == t.Side.BUY else order.terms.instrument)
+        )
+        waiting = [fill for fill in self.fills if not fill.done]
+        owed_out = sum(fill.owed_out(account, asset) for fill in waiting)
+        advanced = sum(fill.brought(account, asset) for fill in waiting if fill.resale)
+        owed_in = sum(fill.brought(account, asset) + fill.fees(account, asset) for fill in waiting)
+        requested = self.set_aside.get((account, asset), 0)
+        free = slot.level + advanced - held - requested - owed_out
+        position = slot.position_lots if asset != t.USDC else 0
+        return t.Balance(account, asset, free, held, owed_in, owed_out, requested, slot.level, advanced, position)
+
+    def exposure(self, owner: int, instrument: int) -> int:
+        """What the owner holds, is owed and has asked to buy, over all of their accounts."""
+        mine = [account for account in range(1, len(self.accounts) + 1) if self.owner(account) == owner]
+        balances = [self.balance(account, instrument) for account in mine]
+        buying = [order for account in mine for order in self.open_orders(account, instrument)]
+        return sum(balance.position_lots + balance.owed_in for balance in balances) + sum(
+            order.open_lots for order in buying if order.terms.side == t.Side.BUY
+        )
+
+    def holders(self, instrument: int) -> int:
+        return sum(self.exposure(owner, instrument) > 0 for owner in {each.owner for each in self.accounts})
+
+    def phase(self, instrument: int) -> int:
+        listing = self.listing(instrument)
+        assert listing is not None
+        return max(self.venue_phase, listing.phase)
+
+    def permission(self, account: int, instrument: int) -> t.SetPermission | None:
+        where = (account, instrument)
+        return next((each for each in self.permissions if (each.account, each.instrument) == where), None)
+
+    def is_permitted(self, account: int, instrument: int, side: int) -> bool:
+        permission = self.permission(account, instrument)
+        if permission is None or permission.valid_until_ns <= self.time_ns:
+            return False
+        return bool(permission.may_buy if side == t.Side.BUY else permission.may_sell)
+
+    def is_locked_up(self, account: int, instrument: int, side: int) -> bool:
+        permission = self.permission(account, instrument)
+        return side == t.Side.SELL and permission is not None and self.time_ns < permission.sell_from_ns
+
+    def first_with_client_id(self, account: int, client_order_id: bytes) -> Order | None:
+        """The order for whose sake the id is refused: open, or closed less than a day ago and not long forgotten."""
+        if not client_order_id:
+            return None
+        named = [order for order in self.orders if order.terms.account == account and order.terms.client_order_id]
+        closed = sorted((order for order in named if order.closed_ns is not None), key=lambda order: order.closed_rank)
+        kept = [order for order in named if order.closed_ns is None] + closed[-t.CLIENT_ORDER_ID_KEPT_MAX :]
+        for order in kept:
+            is_recent = order.closed_ns is None or order.closed_ns + t.CLIENT_ORDER_ID_KEPT_NS > self.time_ns
+            if order.terms.client_order_id == client_order_id and is_recent:
+                return order
+        return None
+
+
+def with_fee(usdc_micros: int, fee_bps: int) -> int:
+    """With the fee on top, ceiled."""
+    return usdc_micros + -(-usdc_micros * fee_bps // t.BASIS_POINTS)
+
+
+def market_state(facts: Facts) -> t.MarketState:
+    """The same as `Exchange.state()`, without the balances where nothing ever was."""
+    accounts = range(1, len(facts.accounts) + 1)
+    block, log_index = facts.chain_position
+    composed = [each.trade_last for each, _ in facts.compositions]
+    final = [each.trade_last for each, _ in facts.compositions if each.batch_id <= facts.last_final_batch_id]
+    return t.MarketState(
+        seq=facts.seq,
+        time_ns=facts.time_ns,
+        venue_phase=facts.venue_phase,
+        crediting_stopped=int(facts.crediting_stopped),
+        last_order_id=len(facts.orders),
+        last_trade_id=len(facts.fills),
+        last_composed_trade_id=max(composed, default=0),
+        last_final_trade_id=max(final, default=0),
+        last_final_batch_id=facts.last_final_batch_id,
+        chain_block=block,
+        chain_log_index=log_index,
+        instruments=tuple(
+            t.InstrumentState(
+                *(each.terms, each.maker_fee_bps, each.taker_fee_bps),
+                *(each.phase, each.book_changes, each.last_price_ticks),
+            )
+            for each in facts.listings
+        ),
+        accounts=tuple(t.AccountState(i, facts.accounts[i - 1].owner, facts.accounts[i - 1].wallet) for i in accounts),
+        permissions=tuple(sorted(facts.permissions, key=lambda each: (each.account, each.instrument))),
+        balances=tuple(
+            balance
+            for account in accounts
+            for asset in range(len(facts.listings) + 1)
+            if any(astuple(balance := facts.balance(account, asset))[2:])
+        ),
+        orders=tuple(open_order(order) for order in facts.open_orders()),
+    )
+
+
+def open_order(order: Order) -> t.OpenOrder:
+    terms = order.terms
+    return t.OpenOrder(
+        *(order.order_id, terms.account, terms.instrument, terms.side, terms.order_type, terms.time_in_force),
+        *(order.limit_ticks, order.qty_lots, order.open_lots, order.executed_usdc_micros, terms.expire_time_ns),
+        *(terms.self_trade, order.time_ns, terms.client_order_id),
+    )

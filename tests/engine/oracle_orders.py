@@ -1,0 +1,319 @@
+"""What traders may do, in its plainest form: orders come, trade, are changed and leave the book."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields
+
+from engine import types as t
+from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
+from tests.engine.facts import Facts, Fill, Listing, Order, with_fee
+from tests.engine.oracle_terms import terms_refusals
+
+
+class OrderRules(Facts):
+    def reject(self, account: int, instrument: int, reason: Reason, order_id: int = 0) -> None:
+        self.events.append(t.Rejected(account, instrument, reason, order_id))
+
+    # -- orders leave the book
+
+    def book_change(self, instrument: int) -> int:
+        listing = self.listing(instrument)
+        assert listing is not None
+        listing.book_changes += 1
+        return listing.book_changes
+
+    def touch(self, account: int, instrument: int, side: int) -> None:
+        """The asset that an order of that side pays with."""
+        self.touched.add((account, t.USDC if side == Side.BUY else instrument))
+
+    def end(self, order: Order) -> None:
+        self.closings += 1
+        order.closed_ns, order.closed_rank = self.time_ns, self.closings
+
+    def close(self, order: Order, reason: Reason) -> None:
+        """Take a resting order out of the book."""
+        terms = order.terms
+        self.end(order)
+        self.touch(terms.account, terms.instrument, terms.side)
+        self.events.append(closed(order, reason, self.book_change(terms.instrument), rested=1))
+
+    def close_ineligible(self, account: int, instrument: int) -> None:
+        for order in self.open_orders(account, instrument):
+            side = order.terms.side
+            if not self.is_permitted(account, instrument, side) or self.is_locked_up(account, instrument, side):
+                self.close(order, Reason.PERMISSION_LOST)
+
+    # -- an order comes
+
+    def place(self, terms: t.Place) -> None:
+        reason = next(self.refusals(terms), Reason.NONE)
+        if reason is not Reason.NONE:
+            first = self.first_with_client_id(terms.account, terms.client_order_id)
+            in_use = reason is Reason.CLIENT_ORDER_ID_IN_USE and first is not None
+            self.reject(terms.account, terms.instrument, reason, first.order_id if in_use and first else 0)
+            return
+        listing = self.listing(terms.instrument)
+        assert listing is not None
+        limit, bound_lots = self.limit_and_bound(terms)
+        rates = (listing.maker_fee_bps, listing.taker_fee_bps)
+        taker = Order(len(self.orders) + 1, terms, limit, bound_lots, *rates, time_ns=self.time_ns)
+        at = len(self.events)
+        stopped = self.meet(taker) if not self.is_unfillable(taker) else Reason.FOK_UNFILLED
+        self.orders.append(taker)
+        self.finish(taker, stopped, at)
+
+    def limit_and_bound(self, terms: t.Place) -> tuple[int, int]:
+        """The worst price it may trade at, and the most lots; (0, its lots) for a market order without a market."""
+        listing = self.listing(terms.instrument)
+        assert listing is not None
+        if terms.order_type != OrderType.MARKET:
+            return terms.price_ticks, terms.qty_lots
+        opposite = self.book(terms.instrument, 1 - terms.side)
+        if not opposite:
+            return 0, terms.qty_lots
+        best, collar_bps = opposite[0].limit_ticks, listing.terms.market_collar_bps
+        if terms.side == Side.BUY:
+            limit = min(listing.terms.price_ticks_max, best * (t.BASIS_POINTS + collar_bps) // t.BASIS_POINTS)
+        else:
+            limit = max(1, -(-best * (t.BASIS_POINTS - collar_bps) // t.BASIS_POINTS))
+        if terms.quote_usdc_micros == 0:
+            return limit, terms.qty_lots
+        cheapest = best if terms.side == Side.BUY else limit
+        affordable = terms.quote_usdc_micros // self.notional(terms.instrument, cheapest, 1)
+        return limit, min(affordable, listing.terms.qty_lots_max)
+
+    def refusals(self, terms: t.Place) -> Iterator[Reason]:
+        """Every reason to refuse it, in order of precedence; only the first is ever asked for."""
+        listing = self.listing(terms.instrument)
+        if listing is None:
+            yield Reason.UNKNOWN_INSTRUMENT
+            return
+        if not self.is_account(terms.account):
+            yield Reason.UNKNOWN_ACCOUNT
+        yield from terms_refusals(terms, listing.terms, self.time_ns)
+        limit, bound_lots = self.limit_and_bound(terms)
+        if terms.quote_usdc_micros and limit and bound_lots == 0:
+            yield Reason.NOTIONAL_TOO_SMALL
+        if self.first_with_client_id(terms.account, terms.client_order_id) is not None:
+            yield Reason.CLIENT_ORDER_ID_IN_USE
+        if (phase := self.phase(terms.instrument)) != Phase.CONTINUOUS:
+            yield Reason.INSTRUMENT_HALTED if phase == Phase.HALT else Reason.CANCEL_ONLY
+        if not self.is_permitted(terms.account, terms.instrument, terms.side):
+            yield Reason.NOT_PERMITTED
+        if self.is_locked_up(terms.account, terms.instrument, terms.side):
+            yield Reason.LOCKED_UP
+        if terms.order_type == OrderType.LIMIT_MAKER and self.acceptable(terms, limit):
+            yield Reason.POST_ONLY_WOULD_TAKE
+        mine = self.open_orders(terms.account, terms.instrument)
+        may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+        if may_rest and len(mine) >= listing.terms.open_orders_max:
+            yield Reason.TOO_MANY_ORDERS
+        if limit:
+            yield from self.cover_refusals(terms, listing, limit, bound_lots)
+
+    def cover_refusals(self, terms: t.Place, listing: Listing, limit: int, bound_lots: int) -> Iterator[Reason]:
+        if terms.side == Side.BUY:
+            exposure = self.exposure(self.owner(terms.account), terms.instrument)
+            cap_lots, holder_cap = listing.terms.ownership_cap_lots, listing.terms.holder_cap
+            if cap_lots and exposure + bound_lots > cap_lots:
+                yield Reason.OWNERSHIP_CAP
+            if holder_cap and exposure == 0 and self.holders(terms.instrument) >= holder_cap:
+                yield Reason.HOLDER_CAP
+        fee_bps = max(listing.maker_fee_bps, listing.taker_fee_bps)
+        if terms.side == Side.SELL:
+            if self.balance(terms.account, terms.instrument).free < bound_lots:
+                yield Reason.INSUFFICIENT_TOKENS
+            return
+        by_quote = with_fee(terms.quote_usdc_micros, fee_bps)
+        by_lots = self.hold(terms.instrument, Side.BUY, limit, bound_lots, fee_bps)
+        if self.balance(terms.account, t.USDC).free < (by_quote if terms.quote_usdc_micros else by_lots):
+            yield Reason.INSUFFICIENT_CASH
+
+    # -- it meets the book
+
+    def acceptable(self, terms: t.Place, limit: int) -> list[Order]:
+        opposite = self.book(terms.instrument, 1 - terms.side)
+        if terms.side == Side.BUY:
+            return [maker for maker in opposite if maker.limit_ticks <= limit]
+        return [maker for maker in opposite if maker.limit_ticks >= limit]
+
+    def is_own(self, taker: t.Place, maker: Order) -> bool:
+        same = self.owner(taker.account) == self.owner(maker.terms.account)
+        return same and taker.self_trade != SelfTrade.NONE
+
+    def is_unfillable(self, taker: Order) -> bool:
+        if taker.terms.time_in_force != TimeInForce.FOK:
+            return False
+        lots = 0
+        for maker in self.acceptable(taker.terms, taker.limit_ticks):
+            if not self.is_own(taker.terms, maker):
+                lots += maker.open_lots
+            elif taker.terms.self_trade != SelfTrade.EXPIRE_MAKER:
+                break
+        return lots < taker.qty_lots
+
+    def meet(self, taker: Order) -> Reason:
+        """Trade until nothing is left, or nothing acceptable, or self-trade prevention stops it (then SELF_TRADE)."""
+        terms = taker.terms
+        while taker.open_lots > 0 and (makers := self.acceptable(terms, taker.limit_ticks)):
+            maker = makers[0]
+            lots = min(taker.open_lots, maker.open_lots)
+            if terms.quote_usdc_micros:
+                left_usdc_micros = terms.quote_usdc_micros - taker.executed_usdc_micros
+                lots = min(lots, left_usdc_micros // self.notional(terms.instrument, maker.limit_ticks, 1))
+            if lots == 0:
+                break
+            if self.is_own(terms, maker):
+                if terms.self_trade != SelfTrade.EXPIRE_TAKER:
+                    self.close(maker, Reason.SELF_TRADE)
+                if terms.self_trade != SelfTrade.EXPIRE_MAKER:
+                    return Reason.SELF_TRADE
+                continue
+            self.trade(taker, maker, lots)
+        return Reason.NONE
+
+    def trade(self, taker: Order, maker: Order, lots: int) -> None:
+        terms, instrument = taker.terms, taker.terms.instrument
+        listing = self.listing(instrument)
+        assert listing is not None
+        notional = self.notional(instrument, maker.limit_ticks, lots)
+        for order in (taker, maker):
+            order.executed_lots += lots
+            order.executed_usdc_micros += notional
+        maker_fee = notional * maker.maker_fee_bps // t.BASIS_POINTS
+        taker_fee = notional * taker.taker_fee_bps // t.BASIS_POINTS
+        fill = self.record_fill(taker, maker, listing.terms, lots, notional, (maker_fee, taker_fee))
+        listing.last_price_ticks = maker.limit_ticks
+        filled = int(maker.open_lots == 0)
+        if filled:
+            self.end(maker)
+        self.touched |= {(account, asset) for account in (fill.buyer, fill.seller) for asset in (t.USDC, instrument)}
+        self.touched.add((fill.fee_account, t.USDC))
+        who = (terms.account, maker.terms.account, instrument, terms.side, fill.trade_id)
+        ids = (maker.order_id, taker.order_id, maker.limit_ticks, lots, self.book_change(instrument))
+        self.events.append(t.Trade(*who, *ids, maker_fee, taker_fee, filled))
+
+    def record_fill(
+        self, taker: Order, maker: Order, listed: t.SetInstrument, lots: int, notional: int, fees: tuple[int, int]
+    ) -> Fill:
+        """`fees` are the maker's and the taker's."""
+        buyer, seller = (taker, maker) if taker.terms.side == Side.BUY else (maker, taker)
+        fee_of = {id(maker): fees[0], id(taker): fees[1]}
+        fill = Fill(
+            trade_id=len(self.fills) + 1,
+            instrument=listed.instrument,
+            buyer=buyer.terms.account,
+            seller=seller.terms.account,
+            fee_account=listed.fee_account,
+            qty_lots=lots,
+            notional_usdc_micros=notional,
+            buyer_fee_usdc_micros=fee_of[id(buyer)],
+            seller_fee_usdc_micros=fee_of[id(seller)],
+            resale=bool(listed.resale),
+        )
+        self.fills.append(fill)
+        return fill
+
+    def finish(self, taker: Order, stopped: Reason, at: int) -> None:
+        """Rest or close what is left, and put Accepted before what happened since `at`."""
+        terms, by_quote = taker.terms, taker.terms.quote_usdc_micros > 0
+        if by_quote:
+            taker.qty_lots = taker.executed_lots
+        if taker.executed_lots:
+            self.touch(terms.account, terms.instrument, terms.side)
+        open_lots = update_id = held = 0
+        if stopped is Reason.NONE and taker.open_lots and terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
+            open_lots, update_id, held = taker.open_lots, self.book_change(terms.instrument), self.held_by(taker)
+            self.touch(terms.account, terms.instrument, terms.side)
+        else:
+            self.end(taker)
+            if taker.open_lots or by_quote:
+                self.events.append(closed(taker, why_closed(taker, stopped), 0, rested=0))
+        who = (terms.account, terms.instrument, terms.side, taker.order_id, taker.limit_ticks)
+        lots = (taker.qty_lots, taker.executed_lots, open_lots)
+        self.events.insert(at, t.Accepted(*who, *lots, update_id, held, taker.executed_usdc_micros))
+
+    # -- an order is changed
+
+    def find(self, account: int, instrument: int, order_id: int, client_order_id: bytes) -> Order | None:
+        for order in self.open_orders(account, instrument):
+            by_client_id = client_order_id and order.terms.client_order_id == client_order_id
+            if order.order_id == order_id if order_id > 0 else by_client_id:
+                return order
+        return None
+
+    def change_refusal(self, account: int, instrument: int, order: Order | None) -> Reason:
+        if self.listing(instrument) is None:
+            return Reason.UNKNOWN_INSTRUMENT
+        if not self.is_account(account):
+            return Reason.UNKNOWN_ACCOUNT
+        if order is None:
+            return Reason.ORDER_NOT_FOUND
+        return Reason.INSTRUMENT_HALTED if self.phase(instrument) == Phase.HALT else Reason.NONE
+
+    def cancel(self, command: t.Cancel) -> None:
+        order = self.find(command.account, command.instrument, command.order_id, command.client_order_id)
+        reason = self.change_refusal(command.account, command.instrument, order)
+        if order is not None and reason is Reason.NONE:
+            self.close(order, Reason.CANCELLED)
+        else:
+            self.reject(command.account, command.instrument, reason)
+
+    def amend(self, command: t.Amend) -> None:
+        order = self.find(command.account, command.instrument, command.order_id, command.client_order_id)
+        reason = self.change_refusal(command.account, command.instrument, order)
+        if command.qty_lots <= 0 and reason not in (Reason.UNKNOWN_INSTRUMENT, Reason.UNKNOWN_ACCOUNT):
+            reason = Reason.QTY_NOT_POSITIVE
+        elif order is not None and not order.executed_lots < command.qty_lots < order.qty_lots:
+            reason = Reason.QTY_NOT_REDUCED
+        if order is None or reason is not Reason.NONE:
+            self.reject(command.account, command.instrument, reason)
+            return
+        removed_lots, order.qty_lots = order.qty_lots - command.qty_lots, command.qty_lots
+        self.touch(command.account, command.instrument, order.terms.side)
+        who = (command.account, command.instrument, order.terms.side, order.order_id)
+        lots = (order.qty_lots, order.open_lots, removed_lots)
+        self.events.append(t.Amended(*who, *lots, order.limit_ticks, self.book_change(command.instrument)))
+
+    def replace(self, command: t.Replace) -> None:
+        where = (command.account, command.instrument)
+        order = self.find(*where, command.cancel_order_id, command.cancel_client_order_id)
+        reason = self.change_refusal(*where, order)
+        if order is not None and reason is Reason.NONE:
+            self.close(order, Reason.CANCELLED_REPLACED)
+        else:
+            self.reject(*where, reason)
+            if not command.place_anyway:
+                return
+        new = {field.name: getattr(command, field.name) for field in fields(t.Place)}
+        self.place(t.Place(**new))
+
+    def cancel_all(self, command: t.CancelAll) -> None:
+        named = command.instrument != t.VENUE
+        if named and self.listing(command.instrument) is None:
+            self.reject(command.account, command.instrument, Reason.UNKNOWN_INSTRUMENT)
+        elif not self.is_account(command.account):
+            self.reject(command.account, command.instrument, Reason.UNKNOWN_ACCOUNT)
+        elif named and self.phase(command.instrument) == Phase.HALT:
+            self.reject(command.account, command.instrument, Reason.INSTRUMENT_HALTED)
+        else:
+            for order in self.open_orders(command.account, command.instrument if named else None):
+                if self.phase(order.terms.instrument) != Phase.HALT:
+                    self.close(order, Reason.CANCELLED)
+            self.events.append(t.Applied(command.account, command.instrument))
+
+
+def closed(order: Order, reason: Reason, update_id: int, rested: int) -> t.Closed:
+    terms = order.terms
+    who = (terms.account, terms.instrument, terms.side, reason, order.order_id)
+    lots = (order.open_lots, order.executed_lots, order.executed_usdc_micros)
+    return t.Closed(*who, *lots, order.limit_ticks, update_id, rested)
+
+
+def why_closed(order: Order, stopped: Reason) -> Reason:
+    if stopped is not Reason.NONE:
+        return stopped
+    if order.terms.order_type == OrderType.MARKET and order.executed_lots == 0:
+        return Reason.NO_LIQUIDITY
+    return Reason.IOC_REMAINDER

@@ -1,0 +1,78 @@
+"""Which orders and which terms of an instrument have a meaning at all, whatever the state of the market."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from engine import types as t
+from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
+
+NOTIONAL_MAX = 2**62
+QUOTE_MAX = 2**62
+LOT_DECIMALS_MAX = 12
+
+
+def is_malformed(terms: t.Place) -> bool:
+    """Whether type, time in force, price, quantity and expiry are a combination without meaning."""
+    known = (
+        terms.side in list(Side)
+        and terms.order_type in list(OrderType)
+        and terms.time_in_force in list(TimeInForce)
+        and terms.self_trade in list(SelfTrade)
+    )
+    by_quote = terms.quote_usdc_micros != 0
+    if not known or terms.quote_usdc_micros < 0:
+        return True
+    if (terms.time_in_force == TimeInForce.GTD) != (terms.expire_time_ns != 0):
+        return True
+    match terms.order_type:
+        case OrderType.MARKET:
+            is_both = by_quote and terms.qty_lots != 0
+            return terms.price_ticks != 0 or terms.time_in_force != TimeInForce.IOC or is_both
+        case OrderType.LIMIT_MAKER:
+            return by_quote or terms.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD)
+        case _:
+            return by_quote
+
+
+def terms_refusals(terms: t.Place, listed: t.SetInstrument, time_ns: int) -> Iterator[Reason]:
+    """The reasons that lie in the order itself and in its instrument's limits, in order of precedence."""
+    is_market = terms.order_type == OrderType.MARKET
+    if is_malformed(terms):
+        yield Reason.ORDER_MALFORMED
+    by_quote = terms.quote_usdc_micros != 0
+    if not by_quote and terms.qty_lots <= 0:
+        yield Reason.QTY_NOT_POSITIVE
+    if terms.qty_lots > listed.qty_lots_max or terms.quote_usdc_micros > QUOTE_MAX:
+        yield Reason.QTY_TOO_LARGE
+    if not is_market and terms.price_ticks <= 0:
+        yield Reason.PRICE_NOT_POSITIVE
+    if terms.price_ticks > listed.price_ticks_max:
+        yield Reason.PRICE_TOO_HIGH
+    if terms.expire_time_ns and terms.expire_time_ns <= time_ns:
+        yield Reason.EXPIRE_TIME_PASSED
+    notional = terms.price_ticks * terms.qty_lots * listed.tick_value_usdc_micros
+    known_usdc_micros = terms.quote_usdc_micros if by_quote else notional
+    if (by_quote or not is_market) and known_usdc_micros < listed.notional_usdc_micros_min:
+        yield Reason.NOTIONAL_TOO_SMALL
+
+
+def terms_are_in_range(terms: t.SetInstrument) -> bool:
+    largest = terms.price_ticks_max * terms.qty_lots_max * terms.tick_value_usdc_micros
+    at_least_one = (
+        terms.tick_value_usdc_micros,
+        terms.price_ticks_max,
+        terms.qty_lots_max,
+        terms.open_orders_max,
+    )
+    at_least_zero = (terms.notional_usdc_micros_min, terms.ownership_cap_lots, terms.holder_cap)
+    return (
+        all(value >= 1 for value in at_least_one)
+        and all(value >= 0 for value in at_least_zero)
+        and largest <= NOTIONAL_MAX
+        and 0 <= terms.market_collar_bps < t.BASIS_POINTS
+        and terms.resale in (0, 1)
+        and 0 <= terms.lot_decimals <= LOT_DECIMALS_MAX
+        and re.fullmatch(rb"[A-Za-z0-9]{1,16}", terms.symbol) is not None
+    )

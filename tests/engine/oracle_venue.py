@@ -1,0 +1,95 @@
+"""What operators and compliance may do, in its plainest form: accounts, permissions, instruments, fees, phases."""
+
+from __future__ import annotations
+
+from engine import types as t
+from engine.types import Phase, Reason
+from tests.engine.facts import Listing
+from tests.engine.oracle_chain import ChainRules
+from tests.engine.oracle_terms import terms_are_in_range
+
+FEE_BPS_MAX = 1_000
+
+
+class VenueRules(ChainRules):
+    def open_account(self, command: t.OpenAccount) -> None:
+        linked = [number for number, each in enumerate(self.accounts, 1) if each.wallet == command.wallet]
+        if linked:
+            self.reject(linked[0], 0, Reason.ACCOUNT_EXISTS)
+            return
+        self.accounts.append(command)
+        account = len(self.accounts)
+        self.events.append(t.AccountOpened(account, command.owner))
+        for wallet, asset in sorted(self.slots):
+            if wallet == command.wallet:
+                self.credit(account, asset)
+
+    def set_permission(self, command: t.SetPermission) -> None:
+        where = (command.account, command.instrument)
+        if self.listing(command.instrument) is None:
+            self.reject(*where, Reason.UNKNOWN_INSTRUMENT)
+        elif not self.is_account(command.account):
+            self.reject(*where, Reason.UNKNOWN_ACCOUNT)
+        elif {command.may_buy, command.may_sell} - {0, 1} or min(command.valid_until_ns, command.sell_from_ns) < 0:
+            self.reject(*where, Reason.VALUE_OUT_OF_RANGE)
+        else:
+            self.permissions = [each for each in self.permissions if (each.account, each.instrument) != where]
+            self.permissions.append(command)
+            self.ended.discard(where)
+            if command.valid_until_ns <= self.time_ns:
+                self.ended.add(where)
+            self.events.append(t.Applied(*where))
+            self.close_ineligible(*where)
+
+    def set_instrument(self, command: t.SetInstrument) -> None:
+        listing = self.listing(command.instrument)
+        reason = Reason.NONE
+        if listing is None and command.instrument != len(self.listings) + 1:
+            reason = Reason.UNKNOWN_INSTRUMENT
+        elif not self.is_account(command.fee_account):
+            reason = Reason.UNKNOWN_ACCOUNT
+        elif listing is not None and identity(listing.terms) != identity(command):
+            reason = Reason.INSTRUMENT_CHANGED
+        elif not terms_are_in_range(command) or self.is_symbol_of_another(command):
+            reason = Reason.VALUE_OUT_OF_RANGE
+        if reason is not Reason.NONE:
+            unknown = command.fee_account if reason is Reason.UNKNOWN_ACCOUNT else 0
+            self.reject(unknown, command.instrument, reason)
+            return
+        if listing is None:
+            self.listings.append(Listing(command))
+        else:
+            listing.terms = command
+        self.events.append(t.Applied(0, command.instrument))
+
+    def is_symbol_of_another(self, command: t.SetInstrument) -> bool:
+        others = [each.terms for each in self.listings if each.terms.instrument != command.instrument]
+        return command.symbol in [each.symbol for each in others]
+
+    def set_fees(self, command: t.SetFees) -> None:
+        listing = self.listing(command.instrument)
+        if listing is None:
+            self.reject(0, command.instrument, Reason.UNKNOWN_INSTRUMENT)
+        elif not all(0 <= bps <= FEE_BPS_MAX for bps in (command.maker_fee_bps, command.taker_fee_bps)):
+            self.reject(0, command.instrument, Reason.VALUE_OUT_OF_RANGE)
+        else:
+            listing.maker_fee_bps, listing.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
+            self.events.append(t.Applied(0, command.instrument))
+
+    def set_phase(self, command: t.SetPhase) -> None:
+        listing = self.listing(command.instrument)
+        if command.instrument != t.VENUE and listing is None:
+            self.reject(0, command.instrument, Reason.UNKNOWN_INSTRUMENT)
+        elif command.phase not in list(Phase):
+            self.reject(0, command.instrument, Reason.VALUE_OUT_OF_RANGE)
+        else:
+            if listing is None:
+                self.venue_phase = command.phase
+            else:
+                listing.phase = command.phase
+            self.events.append(t.PhaseChanged(command.instrument, command.phase))
+
+
+def identity(terms: t.SetInstrument) -> tuple[int | bytes, ...]:
+    """What of a listed instrument never changes."""
+    return (terms.tick_value_usdc_micros, terms.fee_account, terms.symbol, terms.token, terms.lot_decimals)
