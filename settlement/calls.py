@@ -58,8 +58,8 @@ def settled_cash(data: bytes) -> list[tuple[Wallet, int]]:
     """The cash deltas that a `settle` call would apply, in USDC micros. Raises ValueError if it is no such call."""
     if data[:4] != SETTLE:
         raise ValueError("not a settle call")
-    *_, batch = decode(["uint64", "uint64", "uint64", "bytes32", _BATCH], data[4:])
-    return [(Wallet(bytes.fromhex(account[2:])), delta) for account, delta in batch[2]]
+    *_, batch = _strictly(["uint64", "uint64", "uint64", "bytes32", _BATCH], data)
+    return [(_wallet(account), delta) for account, delta in batch[2]]
 
 
 def release_withdraw_data(wallet: Wallet, amount_usdc_micros: int) -> bytes:
@@ -68,6 +68,37 @@ def release_withdraw_data(wallet: Wallet, amount_usdc_micros: int) -> bytes:
 
 def release_unlock_data(token: Token, wallet: Wallet, amount_base_units: int) -> bytes:
     return RELEASE_UNLOCK + encode(["address", "address", "uint256"], [token, wallet, amount_base_units])
+
+
+@dataclass(frozen=True, slots=True)
+class Payment:
+    """What a release call pays: `token` is None for USDC; micros or base units."""
+
+    token: Token | None
+    wallet: Wallet
+    amount: int
+
+
+def payment_of(data: bytes) -> Payment:
+    """Read a release call. Raises ValueError if it is none."""
+    if data[:4] == RELEASE_WITHDRAW:
+        wallet, amount = _strictly(["address", "uint256"], data)
+        return Payment(None, _wallet(wallet), amount)
+    if data[:4] == RELEASE_UNLOCK:
+        token, wallet, amount = _strictly(["address", "address", "uint256"], data)
+        return Payment(Token(_wallet(token)), _wallet(wallet), amount)
+    raise ValueError("not a release call")
+
+
+def _strictly(types: list[str], data: bytes) -> tuple[Any, ...]:
+    """The values of call data that is exactly what encoding them gives."""
+    try:
+        values = decode(types, data[4:])
+    except Exception as error:  # eth_abi's own errors have no common base but Exception
+        raise ValueError(str(error)) from error
+    if encode(types, values) != data[4:]:
+        raise ValueError("not the canonical encoding")
+    return values
 
 
 def account_of_data(wallet: Wallet) -> bytes:

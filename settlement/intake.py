@@ -152,7 +152,8 @@ async def _write_batches(connection: Connection, changes: Changes) -> None:
     for final in changes.final_batches:
         await connection.execute(
             "UPDATE settlement_batches SET state = 'FINAL', changed_at = now(), mined_block = $2,"
-            " mined_transaction = $3, mined_attempt = (SELECT max(attempt) FROM settlement_attempts WHERE batch_id = $1 AND payload_hash = $4)"
+            " mined_transaction = $3, mined_attempt = (SELECT max(attempt) FROM settlement_attempts"
+            " WHERE batch_id = $1 AND payload_hash = $4)"
             " WHERE batch_id = $1",
             *(final.batch_id, final.block, final.transaction, final.payload_hash),
         )

@@ -195,10 +195,13 @@ class Records:
         """Take back a composition that the journal refused."""
         async with self._pool.acquire() as connection, connection.transaction():
             which = (batch_id, attempt)
-            await connection.execute("DELETE FROM settlement_ejected WHERE batch_id = $1 AND attempt = $2", *which)
-            await connection.execute(
-                "DELETE FROM settlement_attempts WHERE batch_id = $1 AND attempt = $2 AND composed_seq IS NULL", *which
+            row = await connection.fetchrow(
+                "SELECT composed_seq FROM settlement_attempts WHERE batch_id = $1 AND attempt = $2 FOR UPDATE", *which
             )
+            assert row is not None
+            assert row["composed_seq"] is None, "the journal has it"
+            await connection.execute("DELETE FROM settlement_ejected WHERE batch_id = $1 AND attempt = $2", *which)
+            await connection.execute("DELETE FROM settlement_attempts WHERE batch_id = $1 AND attempt = $2", *which)
             await connection.execute(
                 "DELETE FROM settlement_batches b WHERE batch_id = $1 AND state = 'PREPARED'"
                 " AND NOT EXISTS (SELECT FROM settlement_attempts a WHERE a.batch_id = b.batch_id)",
@@ -219,7 +222,8 @@ class Records:
     ) -> None:
         await self._pool.execute(
             "UPDATE settlement_batches SET state = 'MINED', mined_attempt = $2, mined_block = $3,"
-            " mined_block_hash = $4, mined_transaction = $5, gas_used = $6, changed_at = now() WHERE batch_id = $1 AND state <> 'FINAL'",
+            " mined_block_hash = $4, mined_transaction = $5, gas_used = $6, changed_at = now()"
+            " WHERE batch_id = $1 AND state <> 'FINAL'",
             *(batch_id, attempt, block, block_hash, transaction, gas_used),
         )
 

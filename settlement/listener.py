@@ -1,0 +1,124 @@
+"""Reads the chain as far as it is FINAL, in order, from the engine's position on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Final
+
+from engine import types as t
+from engine.wire import encode_command
+from settlement.calls import balance_of_data, words
+from settlement.chain import Chain, Header
+from settlement.chain_events import Freeze, Meaning, Reader, Settled
+from settlement.simulation import Addresses
+from settlement.trades import Instrument, Token, Wallet
+
+BLOCKS_AT_ONCE: Final = 128
+
+
+class ChainLostBlocks(Exception):  # noqa: N818
+    """A block that we took for FINAL is not on the chain any more: nothing may be guessed; the text says which."""
+
+
+class SettlementUnknown(Exception):  # noqa: N818
+    """The bridge settled a range that we never composed."""
+
+
+Position = tuple[int, int]  # block, and the engine's log index within it
+BatchOf = Callable[[int, int], Awaitable[int | None]]
+
+
+class Listener:
+    """
+    instruments  the listed ones, as the journal tells now; a token must be listed before its first Transfer is FINAL
+    batch_of     the batch with a range of trades
+    on_freeze    hears of an issuer's freezes, at least once each
+    first_block  nothing of ours is older: the block of the deployment
+    """
+
+    def __init__(
+        self,
+        chain: Chain,
+        addresses: Addresses,
+        instruments: Callable[[], Awaitable[Mapping[int, Instrument]]],
+        batch_of: BatchOf,
+        on_freeze: Callable[[Freeze], Awaitable[None]],
+        first_block: int = 0,
+    ) -> None:
+        self._chain = chain
+        self._addresses = addresses
+        self._instruments = instruments
+        self._batch_of = batch_of
+        self._on_freeze = on_freeze
+        self._first_block = first_block
+
+    async def commands(
+        self, after: Position, seen: Header | None, poll_s: float
+    ) -> AsyncIterator[tuple[list[bytes], Header]]:
+        """For each stretch of FINAL blocks, the engine's commands (unstamped) and the last header; without end.
+
+        after   the engine's position: what is not beyond it is left out
+        seen    the last header of an earlier run; it must still be on the chain
+        Raises  ChainLostBlocks, SettlementUnknown, ChainUnavailable, ChainRefused, ChainMoved (read again from the
+                position).
+        """
+        block_next = max(after[0], self._first_block)
+        while True:
+            final_block = await self._chain.final_block()
+            if seen is not None:
+                await self._require(seen)
+            if block_next > final_block:
+                await asyncio.sleep(poll_s)
+                continue
+            last = await self._chain.header(min(final_block, block_next + BLOCKS_AT_ONCE - 1))
+            yield [encode_command(each) for each in await self._stretch(block_next, last, after)], last
+            seen, block_next = last, last.number + 1
+
+    async def _require(self, seen: Header) -> None:
+        head = await self._chain.head()
+        if head.number < seen.number:
+            raise ChainLostBlocks(f"the chain ends at block {head.number}, and block {seen.number} was FINAL")
+        found = await self._chain.header(seen.number)
+        if found.hash != seen.hash:
+            raise ChainLostBlocks(
+                f"block {seen.number} was FINAL as 0x{seen.hash.hex()} and is now 0x{found.hash.hex()}"
+            )
+
+    async def _stretch(self, first: int, last: Header, after: Position) -> list[t.Command]:
+        reader = Reader(self._addresses, await self._instruments())
+        logs = await self._chain.logs(reader.watched, first, last)
+        parties = sorted(reader.parties(logs))
+        balances = dict(
+            zip(parties, await asyncio.gather(*(self._balance(*party, last) for party in parties)), strict=True)
+        )
+        commands = []
+        for meaning in reader.read(logs, balances):
+            if (meaning.block, meaning.log_index) > after and (command := await self._command(meaning)) is not None:
+                commands.append(command)
+        return commands
+
+    async def _command(self, meaning: Meaning) -> t.Command | None:
+        match meaning:
+            case Freeze():
+                await self._on_freeze(meaning)
+                return None
+            case Settled():
+                batch_id = await self._batch_of(meaning.trade_after, meaning.trade_last)
+                if batch_id is None:
+                    raise SettlementUnknown(
+                        f"block {meaning.block} settles trades {meaning.trade_after + 1} to {meaning.trade_last}, "
+                        "which no batch of ours has"
+                    )
+                return t.BatchFinal(
+                    batch_id=batch_id,
+                    block=meaning.block,
+                    log_index=meaning.log_index,
+                    payload_hash=meaning.payload_hash,
+                    transaction=meaning.transaction,
+                )
+            case _:
+                return meaning
+
+    async def _balance(self, token: Token, wallet: Wallet, at: Header) -> int:
+        return words(await self._chain.call(token, balance_of_data(wallet), at.number))[0]

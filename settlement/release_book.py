@@ -1,0 +1,83 @@
+"""What the journal says may be released: the releaser's own reading of it, which nobody else can write to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from engine import types as t
+from engine.types import CommandKind, EventKind
+from engine.wire import COMMAND_DTYPE, EVENT_DTYPE, decode_commands, decode_events
+from settlement.calls import Payment, payment_of
+from settlement.journal_fold import DurableFrame
+from settlement.signing import Reference, SigningRefused, SignRequest
+from settlement.trades import Token, Wallet
+
+_KINDS: Final = np.array([EventKind.WITHDRAWAL_READY, EventKind.BALANCE, EventKind.ACCOUNT_OPENED])
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    seq: int
+    amount: int
+
+
+class ReleaseBook:
+    """Accounts' wallets, instruments' tokens, and what stands set aside for whom, as of the last frame read."""
+
+    def __init__(self) -> None:
+        self._wallets: dict[int, Wallet] = {}
+        self._tokens: dict[int, Token] = {}
+        self._ready: dict[tuple[int, int], _Ready] = {}
+
+    def apply(self, frame: DurableFrame) -> None:
+        commands = np.frombuffer(frame.commands, COMMAND_DTYPE)
+        events = np.frombuffer(frame.events, EVENT_DTYPE)
+        refused = {int(seq) for seq in events["seq"][events["kind"] == EventKind.REJECTED]}
+        for seq, _, command in decode_commands(commands[commands["kind"] == CommandKind.SET_INSTRUMENT].tobytes()):
+            if seq not in refused and isinstance(command, t.SetInstrument):
+                self._tokens[command.instrument] = Token(command.token)
+        for seq, event in decode_events(events[np.isin(events["kind"], _KINDS)].tobytes()):
+            match event:
+                case t.AccountOpened():
+                    wallet = bytes(commands["text"][seq - frame.first_seq])[:20]
+                    self._wallets[event.account] = Wallet(wallet)
+                case t.WithdrawalReady():
+                    self._ready[event.account, event.instrument] = _Ready(seq, event.amount)
+                case t.Balance():  # what was set aside is no longer so: paid out, cancelled, or lost
+                    ready = self._ready.get((event.account, event.instrument))
+                    if ready is not None and event.requested < ready.amount:
+                        del self._ready[event.account, event.instrument]
+
+    def require(self, request: SignRequest, vault: bytes, locker: bytes, lots: dict[Token, int]) -> Reference:
+        """Check that a call pays exactly what the engine set aside, to the account's own wallet.
+
+        lots    base units of one lot, by token
+        Raises  SigningRefused.
+        """
+        reference = request.reference
+        if reference is None:
+            raise SigningRefused("a release needs its WithdrawalReady event")
+        ready = self._ready.get((reference.account, reference.instrument))
+        if ready is None or (ready.seq, ready.amount) != (reference.seq, reference.amount):
+            raise SigningRefused(f"the journal has nothing ready for {reference}")
+        if request.to != (vault if reference.instrument == t.USDC else locker):
+            raise SigningRefused("the wrong contract for this asset")
+        try:
+            payment = payment_of(request.data)
+        except ValueError as error:
+            raise SigningRefused(f"the call cannot be read: {error}") from None
+        if payment != self._due(reference, lots):
+            raise SigningRefused(f"the call does not pay what is ready for {reference}")
+        return reference
+
+    def _due(self, reference: Reference, lots: dict[Token, int]) -> Payment:
+        wallet = self._wallets[reference.account]
+        if reference.instrument == t.USDC:
+            return Payment(None, wallet, reference.amount)
+        token = self._tokens[reference.instrument]
+        if token not in lots:
+            raise SigningRefused(f"the lot size of token 0x{token.hex()} is not known")
+        return Payment(token, wallet, reference.amount * lots[token])
