@@ -6,7 +6,9 @@ import {CashDelta} from "../src/interfaces/ICashVault.sol";
 import {Leg} from "../src/interfaces/ITokenLocker.sol";
 import {Batch} from "../src/SettlementBridge.sol";
 import {TokenLocker} from "../src/TokenLocker.sol";
+import {NonReentrant} from "../src/NonReentrant.sol";
 import {CapModule} from "./CapModule.sol";
+import {OddToken} from "./OddToken.sol";
 import {ISuiteToken, World} from "./World.sol";
 
 /// @notice Every check of a leg, each with its reason, on the real token. `contracts/mutate.py` takes the checks away
@@ -214,6 +216,30 @@ contract SettleLegsTest is World {
         usdc.setBlacklisted(bob, true);
         usdc.setPaused(true);
         settle(trade(alice, bob, 10, 10));
+    }
+
+    function testATokenThatSaysNoIsNotBelieved() public {
+        OddToken odd = new OddToken(locker);
+        vm.prank(OWNER);
+        locker.setListed(address(odd), true);
+        vm.prank(alice);
+        locker.lock(address(odd), 5);
+        Batch memory batch = trade(alice, bob, 5, 0);
+        batch.tokens[0] = address(odd);
+        settleFails(batch, abi.encodeWithSelector(TokenLocker.LegTransferFailed.selector, 0, ""));
+    }
+
+    function testATokenThatCallsBackIsStopped() public {
+        OddToken odd = new OddToken(locker);
+        odd.callBack();
+        vm.prank(OWNER);
+        locker.setListed(address(odd), true);
+        vm.prank(alice);
+        locker.lock(address(odd), 5);
+        Batch memory batch = trade(alice, bob, 5, 0);
+        batch.tokens[0] = address(odd);
+        bytes memory reason = abi.encodeWithSelector(NonReentrant.Reentered.selector);
+        settleFails(batch, abi.encodeWithSelector(TokenLocker.LegTransferFailed.selector, 0, reason));
     }
 
     function testFuzzOneTrade(uint256 qty, uint256 notional, uint256 requested) public {
