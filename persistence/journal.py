@@ -30,6 +30,7 @@ from persistence.segment import (
     ZEROS,
     SegmentHeader,
     segment_name,
+    segment_seqs,
     sync_directory,
     write_all,
 )
@@ -161,6 +162,10 @@ class JournalWriter:
         os.close(fd)
 
     def _recover(self) -> None:
+        """Read all there is, from the disk where it matters, and go on behind it."""
+        sync_directory(self.directory)
+        for first_seq in segment_seqs(self.directory)[-2:]:  # an earlier writer may not have synced these
+            _sync_and_drop_cache(self.directory / segment_name(first_seq))
         with JournalReader(self.directory, sizes=self._sizes) as reader:
             for _ in reader.read():
                 pass
@@ -181,7 +186,7 @@ class JournalWriter:
         self._lock.claim(self._lock.epoch, self._lock.journal_id)  # only now: a stop before leaves no journal behind
 
     def _continue(self, reader: JournalReader) -> None:
-        """Cut what stands after the last frame, and make durable what an earlier writer may not have synced."""
+        """Take the journal over, cut what stands after the last frame, and finish an interrupted switch."""
         assert reader.segment is not None
         journal_id = reader.journal_id or self._lock.journal_id
         if self._lock.journal_id not in (NO_JOURNAL, journal_id):
@@ -189,21 +194,34 @@ class JournalWriter:
         if journal_id == NO_JOURNAL:
             journal_id = secrets.token_bytes(len(NO_JOURNAL))
         self._lock.claim(max(self._lock.epoch, reader.epoch) + 1, journal_id)
-        sync_directory(self.directory)
         self._fd = os.open(self.directory / segment_name(reader.segment), os.O_RDWR | os.O_CLOEXEC)
         self._capacity = self._segment_bytes if reader.header is None else reader.header.segment_bytes
         self._cut_tail(reader.offset)
         if reader.header is None:
             self._write_header(reader.segment, self._capacity)
         self._offset = max(reader.offset, SEGMENT_HEADER_BYTES)
-        if reader.unclosed is not None:
-            first_seq, offset = reader.unclosed
+        if reader.mark is not None and self._offset == SEGMENT_HEADER_BYTES:
+            first_seq, offset = reader.mark
             self._close_segment(os.open(self.directory / segment_name(first_seq), os.O_RDWR | os.O_CLOEXEC), offset)
 
     def _cut_tail(self, offset: int) -> None:
         """Zero everything from `offset` on, where it is not zero or not there, and sync."""
         for start in range(offset, self._capacity, len(ZEROS)):
-            length = min(len(ZEROS), self._capacity - start)
-            if os.pread(self._fd, length, start) != ZEROS[:length]:
-                write_all(self._fd, memoryview(ZEROS)[:length], start)
+            zeros = memoryview(ZEROS)[: self._capacity - start]
+            if os.pread(self._fd, len(zeros), start) != zeros:
+                write_all(self._fd, zeros, start)
         os.fsync(self._fd)
+
+
+def _sync_and_drop_cache(path: Path) -> None:
+    """Make what is read next what is on the disk.
+
+    After a failed sync the kernel takes the pages for clean: reading would show bytes that no disk holds, and no later
+    sync would write them.
+    """
+    fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+    finally:
+        os.close(fd)

@@ -38,7 +38,8 @@ class JournalReader:
         self.next_seq = 1
         self.chain_hash = NO_HASH
         self.offset = 0
-        self.unclosed: tuple[int, int] | None = None  # first seq and end of a segment whose closing mark is missing
+        self.last_frame: Frame | None = None  # of those read, also before from_seq
+        self.mark: tuple[int, int] | None = None  # first seq of the segment before this one, place of its closing mark
 
     def __enter__(self) -> Self:
         return self
@@ -72,6 +73,7 @@ class JournalReader:
                     raise self._damage(f"seq {until_seq} is durable but the journal ends here")
                 return
             self.next_seq, self.chain_hash, self.offset = frame.last_seq + 1, frame.hash, frame.end
+            self.last_frame = frame
             if frame.last_seq >= self._from_seq:
                 yield frame
 
@@ -93,7 +95,7 @@ class JournalReader:
                 return record
             else:
                 self._file.require_zeros_from(self.offset + FRAME_HEADER_BYTES, self.next_seq)
-                self._enter(self.next_seq)
+                self._enter_next()
 
     def _chains(self, record: Frame | Closing) -> bool:
         seq = record.first_seq if isinstance(record, Frame) else record.next_seq
@@ -113,8 +115,13 @@ class JournalReader:
             self.chain_hash = header.chain_hash
         return True
 
+    def _enter_next(self) -> None:
+        """Go on in the next segment; a closing mark or its name says that it exists."""
+        assert self._file is not None
+        self.mark = (self._file.first_seq, self.offset)
+        self._enter(self.next_seq)
+
     def _enter(self, first_seq: int) -> None:
-        """Go on in the segment that begins with `first_seq`; a closing mark or a later name says that it exists."""
         assert self._file is not None
         between = [seq for seq in segment_seqs(self._directory) if self._file.first_seq < seq < first_seq]
         if between:
@@ -180,10 +187,10 @@ class JournalReader:
         if self._file.record_at(self.offset) is not None:
             return True
         if header is None or not is_empty or header.chain_hash != self.chain_hash:
-            raise self._damage("the segment's closing mark is not as it was written")
+            what = f"segment {segment_name(self.next_seq)} follows, but the closing mark here is not as it was written"
+            raise self._damage(what)
         self._file.require_zeros_from(with_mark_from, self.next_seq)
-        self.unclosed = (self._file.first_seq, self.offset)
-        self._enter(self.next_seq)
+        self._enter_next()
         return True
 
     def _damage(self, what: str) -> JournalDamaged:

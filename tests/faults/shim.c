@@ -4,6 +4,8 @@
  * bytes it replaced, and each new or changed name until its directory is synced. A power cut at a chosen step restores,
  * keeps or garbles what was not synced (by 512-byte sectors, or as a prefix, or all of it), takes back a suffix of the
  * unsynced name changes, and kills the process with SIGKILL: the page cache then holds what a disk could have held.
+ * After a failed sync its writes stay in the page cache but count as clean, as in Linux: later syncs do not write them
+ * unless they are written again, and POSIX_FADV_DONTNEED shows what the disk has.
  * A step is one write, one sync, one rename or one new name. Everything random comes from the seed.
  */
 #define _GNU_SOURCE
@@ -22,7 +24,7 @@
 
 enum { FILES_MAX = 256, NAMES_MAX = 4096, SECTOR_BYTES = 512 };
 
-struct write_log { off_t offset; size_t length; unsigned char *before; struct write_log *older; };
+struct write_log { off_t offset; size_t length; unsigned char *before; struct write_log *older; int is_stale; };
 struct tracked { dev_t device; ino_t inode; int fd; struct write_log *newest; };
 struct name_change { char from[512]; char to[512]; char replaced[544]; int is_new; };
 
@@ -76,14 +78,89 @@ static struct tracked *track(int fd)
     return file;
 }
 
+/* A sync that worked: all is on disk but what an earlier, failed sync left behind. */
 static void forget(struct tracked *file)
 {
+    struct write_log **place = &file->newest;
     for (struct write_log *log = file->newest, *older; log; log = older) {
         older = log->older;
+        if (log->is_stale) {
+            place = &log->older;
+            continue;
+        }
+        *place = older;
         free(log->before);
         free(log);
     }
-    file->newest = NULL;
+}
+
+/* The file was truncated: nothing written before can come back. */
+static void discard(struct tracked *file)
+{
+    for (struct write_log *log = file->newest; log; log = log->older) log->is_stale = 0;
+    forget(file);
+}
+
+static void make_stale(struct tracked *file)
+{
+    for (struct write_log *log = file->newest; log; log = log->older) log->is_stale = 1;
+}
+
+static struct write_log *new_log(off_t offset, size_t length, struct write_log *older)
+{
+    struct write_log *log = calloc(1, sizeof *log);
+    log->offset = offset;
+    log->length = length;
+    log->before = calloc(1, length + 1);
+    log->older = older;
+    return log;
+}
+
+static struct write_log *stale_part(const struct write_log *log, off_t from, off_t to, struct write_log *older)
+{
+    if (from >= to) return older;
+    struct write_log *part = new_log(from, (size_t)(to - from), older);
+    memcpy(part->before, log->before + (from - log->offset), part->length);
+    part->is_stale = 1;
+    return part;
+}
+
+/* What a new write covers of a failed sync's writes is dirty again, and what it replaces is what the disk has. */
+static void revive(struct tracked *file, struct write_log *covering)
+{
+    off_t from = covering->offset, to = from + (off_t)covering->length;
+    struct write_log **place = &file->newest;
+    for (struct write_log *log = file->newest, *older; log; log = older) {
+        older = log->older;
+        off_t start = log->offset, end = start + (off_t)log->length;
+        if (!log->is_stale || end <= from || start >= to) {
+            place = &log->older;
+            continue;
+        }
+        off_t low = start > from ? start : from, high = end < to ? end : to;
+        memcpy(covering->before + (low - from), log->before + (low - start), (size_t)(high - low));
+        *place = stale_part(log, start, low, stale_part(log, high, end, older));
+        while (*place != older) place = &(*place)->older;
+        free(log->before);
+        free(log);
+    }
+}
+
+/* The cache is dropped: what a failed sync left behind is gone, and reading shows the disk. */
+static void drop_stale(struct tracked *file)
+{
+    struct write_log **place = &file->newest;
+    for (struct write_log *log = file->newest, *older; log; log = older) {
+        older = log->older;
+        if (!log->is_stale) {
+            place = &log->older;
+            continue;
+        }
+        REAL(pwrite)(file->fd, log->before, log->length, log->offset);
+        *place = older;
+        free(log->before);
+        free(log);
+    }
 }
 
 /* What the disk made of one unsynced write. */
@@ -169,10 +246,11 @@ static ssize_t tracked_write(int fd, const void *data, size_t length, off_t offs
     int cut = is_last_step();
     if (cut) length = below(length + 1);
     struct tracked *file = track(fd);
-    struct write_log *log = malloc(sizeof *log);
-    *log = (struct write_log){offset, length, calloc(1, length + 1), file->newest};
+    struct write_log *log = new_log(offset, length, NULL);
     if (REAL(pread)(file->fd, log->before, length, offset) < 0) abort();
     ssize_t written = REAL(pwrite)(fd, data, length, offset);
+    revive(file, log);
+    log->older = file->newest;
     file->newest = log;
     if (cut) power_cut();
     return written;
@@ -184,7 +262,12 @@ static int tracked_sync(int fd, const char *path, int (*sync)(int))
     fstat(fd, &status);
     int cut = is_last_step();
     if (cut && below(2)) power_cut();
-    if (++shim.syncs == shim.eio_sync) { errno = EIO; return -1; }
+    if (++shim.syncs == shim.eio_sync) {
+        if (cut) power_cut();
+        if (!S_ISDIR(status.st_mode)) make_stale(track(fd));
+        errno = EIO;
+        return -1;
+    }
     if (!shim.sync_is_stub) {
         if (shim.kill_step < 0 && sync(fd)) return -1; /* with a cut to come the shim is the disk: no need to wait for the real one */
         if (S_ISDIR(status.st_mode)) keep_names_in(path);
@@ -258,6 +341,19 @@ int posix_fallocate64(int fd, off64_t offset, off64_t length)
 
 int posix_fallocate(int fd, off_t offset, off_t length) { return posix_fallocate64(fd, offset, length); }
 
+int posix_fadvise64(int fd, off64_t offset, off64_t length, int advice)
+{
+    char path[512];
+    if (shim.armed && advice == POSIX_FADV_DONTNEED && path_of(fd, path, sizeof path)) {
+        pthread_mutex_lock(&mutex);
+        drop_stale(track(fd));
+        pthread_mutex_unlock(&mutex);
+    }
+    return REAL(posix_fadvise64)(fd, offset, length, advice);
+}
+
+int posix_fadvise(int fd, off_t offset, off_t length, int advice) { return posix_fadvise64(fd, offset, length, advice); }
+
 int rename(const char *from, const char *to)
 {
     if (!shim.armed || !is_ours(to)) return REAL(rename)(from, to);
@@ -281,7 +377,12 @@ int open64(const char *path, int flags, ...)
     va_start(arguments, flags);
     mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
-    if (!shim.armed || !(flags & O_CREAT) || !is_ours(path) || !access(path, F_OK)) return REAL(open64)(path, flags, mode);
+    if (!shim.armed || !(flags & O_CREAT) || !is_ours(path)) return REAL(open64)(path, flags, mode);
+    if (!access(path, F_OK)) {
+        int fd = REAL(open64)(path, flags, mode);
+        if (fd >= 0 && flags & O_TRUNC) discard(track(fd));
+        return fd;
+    }
     pthread_mutex_lock(&mutex);
     int cut = is_last_step();
     int fd = REAL(open64)(path, flags, mode);

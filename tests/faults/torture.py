@@ -3,25 +3,27 @@
     LD_PRELOAD=shim.so python -m tests.faults.torture --seed S --kills N --directory D [--stub] [--thread]
 
 A journal (one directory, one seed) has eight lives: each opens it, which recovers what the last one left, appends, and
-dies at a random step, also inside recovery. This process keeps the log of acknowledgements and checks after each death
-that all of it, of every life, is in the journal with the same hashes. Journal i has seed S + i, so a seed that fails
-replays as the first.
+dies at a random step, also inside recovery; three in ten see a failed sync before and open it again. This process keeps
+the log of acknowledgements and checks after each death that all of it, of every life, is in the journal with the same
+hashes. Journal i has seed S + i, so a seed that fails replays as the first.
 Prints one JSON object; `failures` names the seed of each journal that lost something. --stub makes every sync a lie.
 """
 
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import random
 import shutil
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NoReturn
 
 from persistence.frame import NO_HASH, WIRE_SIZES, JournalError
 from persistence.journal_reader import JournalReader
-from tests.faults.disk import SEGMENT_BYTES, Acknowledgements, arm, in_child, open_writer, was_killed
+from tests.faults.disk import SEGMENT_BYTES, Acknowledgements, arm, fail_sync, in_child, open_writer, was_killed
 
 LIVES: Final = 8
 STEPS_MAX: Final = 150  # opening takes about 20 steps, an append two, a switch of segments about 15
@@ -51,13 +53,26 @@ def live(directory: Path, seed: int, life: int, options: argparse.Namespace, log
     """One life, in the child, ended by the shim. What recovery found is shown to others, hence acknowledged."""
     chance = random.Random(f"{seed} {life}")
     arm(directory, chance.getrandbits(63), chance.randint(1, STEPS_MAX), options.stub)
-    writer = open_writer(directory, options.thread)
-    if writer.last_seq:
-        log.send(writer.last_seq, writer.chain_hash)
-    while True:
-        commands, events = payload(seed, life, writer.last_seq + 1)
-        frame_hash = writer.append(writer.last_seq + 1, commands, events)
-        log.send(writer.last_seq, frame_hash)
+    if chance.random() < 0.3:
+        fail_sync(chance.randint(1, STEPS_MAX // 3))
+    try:
+        write_until_the_end(directory, seed, life, options, log)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+    write_until_the_end(directory, seed, life, options, log)  # as after a supervisor's restart: the page cache is warm
+
+
+def write_until_the_end(
+    directory: Path, seed: int, life: int, options: argparse.Namespace, log: Acknowledgements
+) -> NoReturn:
+    with closing(open_writer(directory, options.thread)) as writer:
+        if writer.last_seq:
+            log.send(writer.last_seq, writer.chain_hash)
+        while True:
+            commands, events = payload(seed, life, writer.last_seq + 1)
+            frame_hash = writer.append(writer.last_seq + 1, commands, events)
+            log.send(writer.last_seq, frame_hash)
 
 
 def check(directory: Path, seed: int, acknowledged: dict[int, bytes], report: Report) -> None:
