@@ -1,0 +1,118 @@
+"""Whom to answer, and how: what goes to the sequencer with each command and comes back when it is durable."""
+
+from __future__ import annotations
+
+from typing import Final, Protocol
+
+from engine.types import CommandKind, Reason
+from gateway import errors
+from gateway.errors import ApiError, refused
+from gateway.orders import Fill, Order
+from gateway.reports import Reports
+
+PLACE: Final = int(CommandKind.PLACE)
+CANCEL: Final = int(CommandKind.CANCEL)
+AMEND: Final = int(CommandKind.AMEND)
+REPLACE: Final = int(CommandKind.REPLACE)
+CANCEL_ALL: Final = int(CommandKind.CANCEL_ALL)
+
+
+class Sink(Protocol):
+    """Where an answer goes: a websocket session, or the future of a REST request."""
+
+    def succeed(self, asked: Asked, result: str) -> None:
+        """`result` is JSON text."""
+        ...
+
+    def fail(self, asked: Asked, error: ApiError) -> None: ...
+
+
+class Asked:
+    """A trading request on its way: the `origin` of its command."""
+
+    __slots__ = ("cancel_id", "kind", "limits", "request_id", "response", "sink")
+
+    def __init__(self, sink: Sink, kind: int, request_id: str, response: str, cancel_id: str, limits: str) -> None:
+        self.sink = sink
+        self.kind = kind
+        self.request_id = request_id  # JSON text, echoed
+        self.response = response  # ACK, RESULT or FULL
+        self.cancel_id = cancel_id
+        self.limits = limits  # the reply's rateLimits, JSON text; empty where none are wanted
+
+
+class Outcome:
+    """What one command did, as far as its reply tells it."""
+
+    __slots__ = ("amended", "cancelled", "fills", "order", "refusals")
+
+    def __init__(self) -> None:
+        self.order: Order | None = None  # accepted
+        self.fills: list[Fill] = []
+        self.cancelled: list[Order] = []
+        self.amended: Order | None = None
+        self.refusals: list[tuple[int, int]] = []  # reason, and the first order's id for a used client id
+
+
+def reply(reports: Reports, asked: Asked, outcome: Outcome, seq: int) -> None:
+    """Answer a request whose command is durable."""
+    if asked.kind == REPLACE:
+        _reply_replaced(reports, asked, outcome)
+    elif outcome.refusals:
+        reason, first_order_id = outcome.refusals[0]
+        asked.sink.fail(asked, refusal(asked.kind, reason, first_order_id))
+    elif asked.kind == PLACE:
+        assert outcome.order is not None, "a place is accepted or refused"
+        asked.sink.succeed(asked, reports.placed(outcome.order, asked.response, outcome.fills))
+    elif asked.kind == CANCEL:
+        asked.sink.succeed(asked, reports.cancelled(outcome.cancelled[0], asked.cancel_id))
+    elif asked.kind == AMEND:
+        assert outcome.amended is not None, "an amend is done or refused"
+        asked.sink.succeed(asked, reports.amended(outcome.amended, seq))
+    elif outcome.cancelled:
+        rows = ",".join([reports.cancelled(order, asked.cancel_id) for order in outcome.cancelled])
+        asked.sink.succeed(asked, f"[{rows}]")
+    else:
+        asked.sink.fail(asked, refused(Reason.ORDER_NOT_FOUND))
+
+
+def refusal(kind: int, reason: int, first_order_id: int = 0) -> ApiError:
+    """The engine's refusal under the code of what was asked: an order, a cancel or an amend."""
+    error = refused(reason, first_order_id)
+    if kind in (CANCEL, CANCEL_ALL) and error.code == errors.NEW_ORDER_REJECTED:
+        error.code = errors.CANCEL_REJECTED
+    elif kind == AMEND and error.code in (errors.NEW_ORDER_REJECTED, errors.CANCEL_REJECTED):
+        error.code = errors.AMEND_REJECTED
+    return error
+
+
+def _reply_replaced(reports: Reports, asked: Asked, outcome: Outcome) -> None:
+    """Both halves have their own result; where one failed, the reply is an error that holds both."""
+    cancelled, refusals = bool(outcome.cancelled), list(outcome.refusals)
+    if cancelled:
+        cancel_result, cancel_response = "SUCCESS", reports.cancelled(outcome.cancelled[0], asked.cancel_id)
+    else:
+        reason, _ = refusals.pop(0)
+        cancel_result, cancel_response = "FAILURE", error_json(refusal(CANCEL, reason))
+    if outcome.order is not None:
+        order_result, order_response = "SUCCESS", reports.placed(outcome.order, asked.response, outcome.fills)
+    elif refusals:
+        order_result, order_response = "FAILURE", error_json(refused(*refusals[0]))
+    else:
+        order_result, order_response = "NOT_ATTEMPTED", "null"
+    result = (
+        f'{{"cancelResult":"{cancel_result}","newOrderResult":"{order_result}",'
+        f'"cancelResponse":{cancel_response},"newOrderResponse":{order_response}}}'
+    )
+    if cancelled and outcome.order is not None:
+        asked.sink.succeed(asked, result)
+    elif cancelled or outcome.order is not None:
+        text = "Order cancel-replace partially failed."
+        asked.sink.fail(asked, ApiError(errors.CANCEL_REPLACE_PARTLY_FAILED, text, 409, result))
+    else:
+        asked.sink.fail(asked, ApiError(errors.CANCEL_REPLACE_FAILED, "Order cancel-replace failed.", 400, result))
+
+
+def error_json(error: ApiError) -> str:
+    data = f',"data":{error.data}' if error.data else ""
+    return f'{{"code":{error.code},"msg":"{error.msg}"{data}}}'

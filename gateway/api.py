@@ -1,0 +1,201 @@
+"""The trading API as one object: it takes durable frames in, hands records to the sequencer, and serves two ports."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import Any, Final
+from urllib.parse import parse_qs, unquote
+
+from aiohttp import web
+from picows import (
+    WSAutoPingStrategy,
+    WSCloseCode,
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from engine.types import MarketState
+from gateway.auth import Authenticator
+from gateway.balances import Balances
+from gateway.connection import MESSAGE_BYTES_MAX, Connection, Cork
+from gateway.desk import Desk, Submit
+from gateway.history import History
+from gateway.keys import KeyStore
+from gateway.limits import Limits, LimitSettings
+from gateway.market_data import MarketFeed
+from gateway.markets import Markets
+from gateway.orders import Orders
+from gateway.private import PrivateQueries
+from gateway.public import PublicQueries
+from gateway.publisher import Durable, Publisher
+from gateway.rest import Rest
+from gateway.services import Services
+from gateway.session import ApiSession
+from gateway.streams import StreamSession, stream_exists
+from gateway.users import UserStreams
+
+TICK_S: Final = 0.1  # of @depth@100ms; ten of them make the tick of @depth
+PING_S: Final = 30.0  # picows wants the answer within the same time
+PONG_S: Final = 30.0
+
+
+class Gateway:
+    """Construct, `restore`, `start`; then `on_durable` once for each durable frame, in order, from the event loop.
+
+    submit   the sequencer's: takes an unstamped record and its origin, returns a refusal or None
+    history  older orders and trades than are kept here; None: there are none to ask for
+    clock    wall time in nanoseconds since 1970 UTC
+    """
+
+    def __init__(
+        self,
+        submit: Submit,
+        history: History | None,
+        key_store: KeyStore,
+        clock: Callable[[], int] = time.time_ns,
+        limits: LimitSettings | None = None,
+    ) -> None:
+        self._clock = clock
+        self._markets = markets = Markets()
+        self._orders = orders = Orders()
+        self._balances = balances = Balances()
+        users = UserStreams()
+        self._publisher = publisher = Publisher(markets, orders, balances, users)
+        self._cork = Cork()
+        counted = Limits(limits or LimitSettings())
+        self._limits = counted
+        self._services = Services(
+            markets,
+            counted,
+            Authenticator(key_store),
+            Desk(markets, counted, submit),
+            PublicQueries(markets, publisher, counted),
+            PrivateQueries(markets, orders, balances, publisher.reports, history),
+            publisher,
+            users,
+            clock,
+        )
+        self._connections: set[Connection] = set()
+        self._all_closed = asyncio.Event()
+        self._all_closed.set()
+        self._server: asyncio.Server | None = None
+        self._runner: web.AppRunner | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._ticks = 0
+        self.ws_port = 0
+        self.rest_port = 0
+
+    # -- the exchange's side
+
+    def restore(self, state: MarketState) -> None:
+        """Start from the engine's state; call it before `start`, and before the first `on_durable`."""
+        markets, feeds = self._markets, self._publisher.feeds
+        assert not feeds, "the gateway is restored once"
+        markets.venue_phase = state.venue_phase
+        for listed in state.instruments:
+            market = markets.list(listed.terms)
+            market.maker_fee_bps, market.taker_fee_bps = listed.maker_fee_bps, listed.taker_fee_bps
+            market.phase, market.last_price_ticks = listed.phase, listed.last_price_ticks
+            feeds[market.number] = MarketFeed(market, listed.update_id)
+        for order in state.orders:
+            feeds[order.instrument].level(order.side, order.price_ticks, order.open_lots, 0)
+        self._balances.restore(state)
+        self._orders.restore(state, markets)
+
+    def on_durable(self, durable: Durable) -> None:
+        self._publisher.publish(durable)
+        self._cork.flush()
+
+    # -- the clients' side
+
+    async def start(self, host: str, ws_port: int, rest_port: int) -> None:
+        """Listen; port 0 takes a free one (see `ws_port`, `rest_port`)."""
+        self._server = await ws_create_server(
+            self._accept,
+            host,
+            ws_port,
+            max_frame_size=MESSAGE_BYTES_MAX,
+            enable_auto_ping=True,
+            auto_ping_idle_timeout=PING_S,
+            auto_ping_reply_timeout=PONG_S,
+            auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
+            logger_name="gateway",
+        )
+        self._runner = web.AppRunner(Rest(self._services).app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, rest_port)
+        await site.start()
+        self.ws_port = self._server.sockets[0].getsockname()[1]
+        self.rest_port = self._runner.addresses[0][1]
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+
+    async def stop(self) -> None:
+        """Say that the service restarts, and close everything."""
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._server is not None:
+            self._server.close()
+        self._cork.flush()
+        for connection in list(self._connections):
+            connection.close(WSCloseCode.SERVICE_RESTART, "the service restarts")
+        if self._runner is not None:
+            await self._runner.cleanup()
+        await self._all_closed.wait()
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._ticks += 1
+        slow = self._ticks % 10 == 0
+        time_ms = self._clock() // 10**6
+        for feed in self._publisher.feeds.values():
+            feed.depth_fast.publish(time_ms)
+            feed.publish_partial(fast=True)
+            if slow:
+                feed.depth_slow.publish(time_ms)
+                feed.publish_partial(fast=False)
+            if feed.ticker_due:
+                feed.publish_ticker()
+        if slow:
+            for connection in list(self._connections):
+                if isinstance(connection, ApiSession):
+                    connection.end_revoked(self._clock())
+
+    def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | Connection | None:
+        """Route an upgrade request by its path; None answers 404."""
+        path, _, query = request.path.decode("ascii", "replace").partition("?")
+        options = parse_qs(query)
+        if path.rstrip("/") == "/ws-api/v3":
+            shown = options.get("returnRateLimits", ["true"])[-1] != "false"
+            return ApiSession(self._services, self._cork, self._opened, self._closed, return_rate_limits=shown)
+        first, *rest = path.strip("/").split("/")
+        if first not in ("ws", "stream"):
+            return None
+        named = "/".join(options.get("streams", [])).split("/") if first == "stream" else []
+        # Some clients number their sockets: a path may end in /ws/0 or /0, which names no stream.
+        names = [name for name in map(unquote, (*rest, *named)) if name and name != "ws" and not name.isdigit()]
+        if not all(stream_exists(self._services, name) for name in names) or len(names) > 1_024:
+            return _refuse(400, "Invalid stream.")
+        return StreamSession(self._services, self._cork, self._opened, self._closed, names, wrapped=first == "stream")
+
+    def _opened(self, connection: Connection) -> bool:
+        """Whether there is room for it."""
+        self._connections.add(connection)
+        self._all_closed.clear()
+        limits = self._limits
+        return len(self._connections) <= limits.settings.connections_open and limits.connection(
+            connection.ip, self._clock()
+        )
+
+    def _closed(self, connection: Connection) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_closed.set()
+
+
+def _refuse(status: int, text: str) -> WSUpgradeResponseWithListener:
+    response: Any = WSUpgradeResponse.create_error_response(status, text.encode())
+    return WSUpgradeResponseWithListener(response, None)

@@ -1,0 +1,197 @@
+"""Trading requests to the engine's records: symbols, decimals and ids become numbers here, exactly or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from typing import Final
+
+from engine import types as t
+from engine.wire import COMMAND
+from gateway import errors
+from gateway import messages as m
+from gateway.decimals import DecimalError, OffGridError, TooLargeError, TooPreciseError, Units
+from gateway.errors import ApiError
+from gateway.markets import Market, Markets
+
+MS: Final = 10**6  # nanoseconds
+GOOD_TILL_MS_MAX: Final = t.INT64_MAX // MS
+SIDES: Final = {side.name: int(side) for side in t.Side}
+TYPES: Final = {kind.name: int(kind) for kind in t.OrderType}
+TIMES_IN_FORCE: Final = {kind.name: int(kind) for kind in t.TimeInForce}
+SELF_TRADES: Final = {mode.name: int(mode) for mode in t.SelfTrade}
+SELF_TRADE_DEFAULT: Final = int(t.SelfTrade.EXPIRE_MAKER)
+_CLIENT_ORDER_ID: Final = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}").fullmatch
+_LIMIT, _MARKET = int(t.OrderType.LIMIT), int(t.OrderType.MARKET)
+_GTC, _IOC, _GTD = int(t.TimeInForce.GTC), int(t.TimeInForce.IOC), int(t.TimeInForce.GTD)
+_PLACE, _CANCEL, _AMEND = int(t.CommandKind.PLACE), int(t.CommandKind.CANCEL), int(t.CommandKind.AMEND)
+_REPLACE, _CANCEL_ALL = int(t.CommandKind.REPLACE), int(t.CommandKind.CANCEL_ALL)
+
+
+class Commands:
+    """Makes the records. Every method raises ApiError for what cannot be one."""
+
+    def __init__(self, markets: Markets) -> None:
+        self._markets = markets
+        self._id_prefix = f"auto-{secrets.token_hex(8)}-"
+        self._ids_made = 0
+
+    def place(self, account: int, params: m.NewOrder) -> bytes:
+        return self._order(_PLACE, account, params, 0, b"", 0)
+
+    def replace(self, account: int, params: m.CancelReplace) -> bytes:
+        order_id, client_id = which(
+            params.cancel_order_id, params.cancel_orig_client_order_id, "cancelOrigClientOrderId"
+        )
+        self.cancel_id(params.cancel_new_client_order_id)
+        anyway = params.cancel_replace_mode == "ALLOW_FAILURE"
+        return self._order(_REPLACE, account, params, order_id, client_id, anyway)
+
+    def cancel(self, account: int, params: m.CancelOrder) -> bytes:
+        number = self.market(params.symbol).number
+        order_id, client_id = which(params.order_id, params.orig_client_order_id, "origClientOrderId")
+        return COMMAND.pack(
+            0, 0, _CANCEL, 0, 0, 0, number, 0, 0, account, 0, 0, 0, 0, 0, order_id, 0, 0, b"", client_id
+        )
+
+    def amend(self, account: int, params: m.AmendOrder) -> bytes:
+        market = self.market(params.symbol)
+        order_id, client_id = which(params.order_id, params.orig_client_order_id, "origClientOrderId")
+        lots = units(market.qty_lots, params.new_qty, "newQty", "LOT_SIZE")
+        number = market.number
+        return COMMAND.pack(
+            0, 0, _AMEND, 0, 0, 0, number, 0, 0, account, 0, 0, lots, 0, 0, order_id, 0, 0, b"", client_id
+        )
+
+    def cancel_all(self, account: int, params: m.SymbolSigned) -> bytes:
+        number = self.market(params.symbol).number
+        return COMMAND.pack(0, 0, _CANCEL_ALL, 0, 0, 0, number, 0, 0, account, 0, 0, 0, 0, 0, 0, 0, 0, b"", b"")
+
+    def market(self, symbol: str) -> Market:
+        market = self._markets.by_symbol.get(symbol)
+        if market is None:
+            raise ApiError(errors.BAD_SYMBOL, "Invalid symbol.")
+        return market
+
+    def cancel_id(self, client_id: str | None) -> str:
+        """The id that a cancel goes by in its reply: the client's or a new one."""
+        if client_id is None:
+            self._ids_made += 1
+            return f"{self._id_prefix}{self._ids_made:x}"
+        if not _CLIENT_ORDER_ID(client_id):
+            raise m.illegal("newClientOrderId")
+        return client_id
+
+    def _order(
+        self, kind: int, account: int, params: m.NewOrder, cancel_order_id: int, cancel_client_id: bytes, flags: int
+    ) -> bytes:
+        market = self.market(params.symbol)
+        order_type = TYPES[params.type]
+        price_ticks = lots = quote_micros = 0
+        if order_type == _MARKET:
+            if params.price is not None:
+                raise _not_required("price")
+            if (params.quantity is None) == (params.quote_order_qty is None):
+                text = "Param 'quantity' or 'quoteOrderQty' must be sent, and only one of them."
+                raise ApiError(errors.MANDATORY_PARAM, text)
+        else:
+            if params.quote_order_qty is not None:
+                raise _not_required("quoteOrderQty")
+            price_ticks = units(market.price_ticks, params.price, "price", "PRICE_FILTER")
+        if params.quote_order_qty is not None:
+            quote_micros = units(self._markets.usdc_micros, params.quote_order_qty, "quoteOrderQty", "NOTIONAL")
+            if quote_micros == 0:
+                raise ApiError(errors.INVALID_MESSAGE, "Filter failure: NOTIONAL")
+        else:
+            lots = units(market.qty_lots, params.quantity, "quantity", "LOT_SIZE")
+        time_in_force = _time_in_force(params, order_type)
+        mode = params.self_trade_prevention_mode
+        return COMMAND.pack(
+            0,
+            0,
+            kind,
+            SIDES[params.side],
+            order_type,
+            time_in_force,
+            market.number,
+            SELF_TRADE_DEFAULT if mode is None else SELF_TRADES[mode],
+            flags,
+            account,
+            0,
+            price_ticks,
+            lots,
+            quote_micros,
+            _good_till_ns(params, time_in_force),
+            cancel_order_id,
+            0,
+            0,
+            self._client_order_id(params),
+            cancel_client_id,
+        )
+
+    def _client_order_id(self, params: m.NewOrder) -> bytes:
+        """The client's id, or one made from its signature, so that a signed request sent twice is placed once."""
+        client_id = params.new_client_order_id
+        if client_id is not None:
+            return _id_bytes(client_id, "newClientOrderId")
+        if params.signature is not None:
+            return b"auto-" + hashlib.sha256(params.signature.encode()).hexdigest()[:31].encode()
+        self._ids_made += 1
+        return f"{self._id_prefix}{self._ids_made:x}".encode()
+
+
+def which(order_id: int | None, client_id: str | None, client_name: str) -> tuple[int, bytes]:
+    """An order by its number or, where there is none, by its client id."""
+    if order_id is None:
+        if client_id is None:
+            text = f"Param '{client_name}' or 'orderId' must be sent, but both were empty/null!"
+            raise ApiError(errors.MANDATORY_PARAM, text)
+        return 0, _id_bytes(client_id, client_name)
+    if not 0 < order_id <= t.INT64_MAX:
+        raise errors.mandatory("orderId")
+    return order_id, b""
+
+
+def units(table: Units, value: m.Decimal | None, name: str, filter_name: str) -> int:
+    """The decimal as a whole number of ticks, lots or micros."""
+    if value is None:
+        raise errors.mandatory(name)
+    try:
+        return table[value if isinstance(value, str) else str(value)]
+    except TooPreciseError:
+        raise ApiError(errors.BAD_PRECISION, f"Parameter '{name}' has too much precision.") from None
+    except (OffGridError, TooLargeError):
+        raise ApiError(errors.INVALID_MESSAGE, f"Filter failure: {filter_name}") from None
+    except DecimalError:
+        raise m.illegal(name) from None
+
+
+def _time_in_force(params: m.NewOrder, order_type: int) -> int:
+    if params.time_in_force is not None:
+        if order_type == _MARKET:
+            raise _not_required("timeInForce")
+        return TIMES_IN_FORCE[params.time_in_force]
+    if order_type == _LIMIT:
+        raise errors.mandatory("timeInForce")
+    return _IOC if order_type == _MARKET else _GTC
+
+
+def _good_till_ns(params: m.NewOrder, time_in_force: int) -> int:
+    if time_in_force != _GTD:
+        if params.good_till_date is not None:
+            raise _not_required("goodTillDate")
+        return 0
+    if params.good_till_date is None or not 0 < params.good_till_date <= GOOD_TILL_MS_MAX:
+        raise errors.mandatory("goodTillDate")
+    return params.good_till_date * MS
+
+
+def _id_bytes(client_id: str, name: str) -> bytes:
+    if not _CLIENT_ORDER_ID(client_id):
+        raise m.illegal(name)
+    return client_id.encode()
+
+
+def _not_required(name: str) -> ApiError:
+    return ApiError(errors.PARAM_NOT_REQUIRED, f"Parameter '{name}' sent when not required.")

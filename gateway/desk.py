@@ -1,0 +1,84 @@
+"""What the order API can do, whichever way a request came: trade and ask. Sessions and REST only decode and encode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from gateway import messages as m
+from gateway.answers import AMEND, CANCEL, CANCEL_ALL, PLACE, REPLACE, Asked, Sink
+from gateway.commands import Commands
+from gateway.errors import AMEND_REJECTED, ApiError, not_taken
+from gateway.limits import Limits
+from gateway.markets import Markets
+
+
+class Refusal(Protocol):
+    """The sequencer's: OVERLOADED, DISK_FULL or STOPPING."""
+
+    @property
+    def name(self) -> str: ...
+
+
+Submit = Callable[[bytes, object], Refusal | None]
+DEFAULT_RESPONSES = {"LIMIT": "FULL", "MARKET": "FULL", "LIMIT_MAKER": "ACK"}
+
+
+class Desk:
+    """Takes an authenticated account's trading requests to the sequencer; the answer comes when they are durable.
+
+    Every method raises ApiError where the request is not taken; then nothing was done.
+    """
+
+    def __init__(self, markets: Markets, limits: Limits, submit: Submit) -> None:
+        self._commands = Commands(markets)
+        self._limits = limits
+        self._submit = submit
+
+    def place(
+        self, account: int, params: m.NewOrder, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
+        """`limits` is the REQUEST_WEIGHT part of the reply's rateLimits, None where it wants none; `now` is in ns."""
+        record = self._commands.place(account, params)
+        limits = self._count(account, limits, now)
+        response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
+        self._send(record, Asked(sink, PLACE, request_id, response, "", limits))
+
+    def replace(
+        self, account: int, params: m.CancelReplace, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
+        record = self._commands.replace(account, params)
+        limits = self._count(account, limits, now)
+        response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
+        cancel_id = self._commands.cancel_id(params.cancel_new_client_order_id)
+        self._send(record, Asked(sink, REPLACE, request_id, response, cancel_id, limits))
+
+    def test(self, params: m.NewOrder) -> None:
+        """Everything about a new order that the gateway itself checks."""
+        self._commands.place(0, params)
+
+    def cancel(self, account: int, params: m.CancelOrder, sink: Sink, request_id: str, limits: str | None) -> None:
+        record = self._commands.cancel(account, params)
+        cancel_id = self._commands.cancel_id(params.new_client_order_id)
+        self._send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
+
+    def amend(self, account: int, params: m.AmendOrder, sink: Sink, request_id: str, limits: str | None) -> None:
+        record = self._commands.amend(account, params)
+        if params.new_client_order_id not in (None, params.orig_client_order_id):
+            raise ApiError(
+                AMEND_REJECTED, "An amended order keeps its client order id; newClientOrderId must equal it."
+            )
+        self._send(record, Asked(sink, AMEND, request_id, "", "", limits or ""))
+
+    def cancel_all(self, account: int, params: m.SymbolSigned, sink: Sink, request_id: str, limits: str | None) -> None:
+        record = self._commands.cancel_all(account, params)
+        self._send(record, Asked(sink, CANCEL_ALL, request_id, "", self._commands.cancel_id(None), limits or ""))
+
+    def _count(self, account: int, limits: str | None, now: int) -> str:
+        short, day = self._limits.order(account, now)
+        return "" if limits is None else f"{self._limits.orders_json(short, day)},{limits}"
+
+    def _send(self, record: bytes, asked: Asked) -> None:
+        refusal = self._submit(record, asked)
+        if refusal is not None:
+            raise not_taken(refusal.name)

@@ -1,0 +1,75 @@
+"""The listed instruments as clients see them: symbols, decimal prices per token, decimal quantities in tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from engine import types as t
+from gateway.decimals import Texts, Units
+
+QUOTE: Final = "USDC"
+USDC_DECIMALS: Final = 6
+PHASE_STATUS: Final = {t.Phase.CONTINUOUS: "TRADING", t.Phase.CANCEL_ONLY: "HALT", t.Phase.HALT: "BREAK"}
+
+
+class Market:
+    """One instrument. A price is USDC for one token, so one tick is tick_value * 10**lot_decimals micros of it."""
+
+    def __init__(self, terms: t.SetInstrument) -> None:
+        self.number: Final = terms.instrument
+        self.symbol: Final = terms.symbol.decode("ascii")
+        self.base: Final = self.symbol.removesuffix(QUOTE) or self.symbol
+        self.terms = terms
+        self.lot_decimals: Final = terms.lot_decimals
+        self.maker_fee_bps = 0
+        self.taker_fee_bps = 0
+        self.phase = int(t.Phase.CONTINUOUS)
+        self.last_price_ticks = 0
+        step_micros, decimals = terms.tick_value_usdc_micros * 10**terms.lot_decimals, USDC_DECIMALS
+        while decimals > 0 and step_micros % 10 == 0:
+            step_micros, decimals = step_micros // 10, decimals - 1
+        self.price_decimals: Final = decimals
+        self.price: Final = Texts(decimals, step_micros)
+        self.price_ticks: Final = Units(decimals, step_micros)
+        self.qty: Final = Texts(terms.lot_decimals)
+        self.qty_lots: Final = Units(terms.lot_decimals)
+
+    @property
+    def tick_value_usdc_micros(self) -> int:
+        return self.terms.tick_value_usdc_micros
+
+
+class Markets:
+    """All of them, by symbol and by number; `usdc` turns micros into a decimal string and `usdc_micros` back."""
+
+    def __init__(self) -> None:
+        self.by_symbol: Final[dict[str, Market]] = {}
+        self.by_number: Final[dict[int, Market]] = {}
+        self.usdc: Final = Texts(USDC_DECIMALS)
+        self.usdc_micros: Final = Units(USDC_DECIMALS)
+        self.venue_phase = int(t.Phase.CONTINUOUS)
+
+    def __iter__(self) -> Iterator[Market]:
+        return iter(self.by_number.values())
+
+    def list(self, terms: t.SetInstrument) -> Market:
+        """List an instrument, or take the new limits of a listed one."""
+        market = self.by_number.get(terms.instrument)
+        if market is not None:
+            market.terms = terms
+            return market
+        market = Market(terms)
+        self.by_number[market.number] = self.by_symbol[market.symbol] = market
+        return market
+
+    def status(self, market: Market) -> str:
+        """The stricter of the venue's and the instrument's phase."""
+        return PHASE_STATUS[t.Phase(max(market.phase, self.venue_phase))]
+
+    def asset(self, number: int) -> str:
+        return QUOTE if number == t.USDC else self.by_number[number].base
+
+    def amounts(self, number: int) -> Texts:
+        """What turns an amount of this asset into its decimal string."""
+        return self.usdc if number == t.USDC else self.by_number[number].qty

@@ -1,0 +1,236 @@
+"""Requests as they come in: one struct for the parameters of each method, shared by websocket and REST.
+
+Names on the wire are Binance's camelCase. An unknown parameter is refused. Decimals are strings (whole numbers may be
+JSON integers); a JSON float is refused, because its text is lost when it is parsed.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any, Final, Literal
+
+import msgspec
+
+from gateway import errors
+from gateway.errors import ApiError
+
+Decimal = str | int
+Symbol = str
+RespType = Literal["ACK", "RESULT", "FULL"]
+
+
+class Params(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True, gc=False):
+    """What every request may carry."""
+
+    return_rate_limits: bool | None = None
+
+
+class Signed(Params, kw_only=True):
+    """What a request carries that is signed, or sent in a session that has logged on."""
+
+    api_key: str | None = None
+    signature: str | None = None
+    timestamp: int | str | None = None
+    recv_window: int | float | str | None = None
+
+
+class NewOrder(Signed, kw_only=True):
+    symbol: Symbol
+    side: Literal["BUY", "SELL"]
+    type: Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
+    time_in_force: Literal["GTC", "IOC", "FOK", "GTD"] | None = None
+    price: Decimal | None = None
+    quantity: Decimal | None = None
+    quote_order_qty: Decimal | None = None
+    new_client_order_id: str | None = None
+    new_order_resp_type: RespType | None = None
+    self_trade_prevention_mode: Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"] | None = None
+    good_till_date: int | None = None  # ms; with time in force GTD (both are ours)
+
+
+class TestOrder(NewOrder, kw_only=True):
+    compute_commission_rates: bool | None = None
+
+
+class CancelReplace(NewOrder, kw_only=True):
+    cancel_replace_mode: Literal["STOP_ON_FAILURE", "ALLOW_FAILURE"]
+    cancel_order_id: int | None = None
+    cancel_orig_client_order_id: str | None = None
+    cancel_new_client_order_id: str | None = None
+
+
+class CancelOrder(Signed, kw_only=True):
+    symbol: Symbol
+    order_id: int | None = None
+    orig_client_order_id: str | None = None
+    new_client_order_id: str | None = None
+
+
+class AmendOrder(Signed, kw_only=True):
+    symbol: Symbol
+    new_qty: Decimal
+    order_id: int | None = None
+    orig_client_order_id: str | None = None
+    new_client_order_id: str | None = None  # only the one it has
+
+
+class SymbolSigned(Signed, kw_only=True):
+    symbol: Symbol
+
+
+class OpenOrders(Signed, kw_only=True):
+    symbol: Symbol | None = None
+
+
+class FindOrder(Signed, kw_only=True):
+    symbol: Symbol
+    order_id: int | None = None
+    orig_client_order_id: str | None = None
+
+
+class AllOrders(Signed, kw_only=True):
+    symbol: Symbol
+    order_id: int | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: int | None = None
+
+
+class AccountStatus(Signed, kw_only=True):
+    omit_zero_balances: bool | None = None
+
+
+class MyTrades(Signed, kw_only=True):
+    symbol: Symbol
+    order_id: int | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    from_id: int | None = None
+    limit: int | None = None
+
+
+class Depth(Params, kw_only=True):
+    symbol: Symbol
+    limit: int | None = None
+
+
+class Trades(Params, kw_only=True):
+    symbol: Symbol
+    limit: int | None = None
+
+
+class BookTicker(Params, kw_only=True):
+    symbol: Symbol | None = None
+    symbols: list[str] | None = None
+
+
+class ExchangeInfo(Params, kw_only=True):
+    symbol: Symbol | None = None
+    symbols: list[str] | None = None
+    permissions: str | list[str] | None = None
+    show_permission_sets: bool | None = None
+    symbol_status: str | None = None
+
+
+class Unsubscribe(Params, kw_only=True):
+    subscription_id: int | None = None
+
+
+# -- the parameters as signed and as REST sends them
+
+_INTEGERS: Final = frozenset(
+    {"orderId", "cancelOrderId", "fromId", "limit", "timestamp", "goodTillDate", "startTime", "endTime"}
+)
+_BOOLEANS: Final = frozenset({"omitZeroBalances", "returnRateLimits", "computeCommissionRates", "showPermissionSets"})
+_LISTS: Final = frozenset({"symbols"})
+_INTEGER: Final = re.compile(r"-?[0-9]{1,18}").fullmatch
+
+
+def from_text(values: dict[str, str], params: type[Params]) -> Any:
+    """A REST request's parameters as the method's struct. ApiError where they do not fit."""
+    typed: dict[str, object] = {}
+    for name, text in values.items():
+        if name in _INTEGERS:
+            if not _INTEGER(text):
+                raise illegal(name)
+            typed[name] = int(text)
+        elif name in _BOOLEANS:
+            if text.lower() not in ("true", "false"):
+                raise illegal(name)
+            typed[name] = text.lower() == "true"
+        elif name in _LISTS:
+            typed[name] = _list(name, text)
+        else:
+            typed[name] = text
+    try:
+        return msgspec.convert(typed, params)
+    except msgspec.ValidationError as error:
+        raise misfit(str(error)) from None
+
+
+def _list(name: str, text: str) -> list[str]:
+    try:
+        return msgspec.json.decode(text, type=list[str])
+    except (ValueError, RecursionError):
+        raise illegal(name) from None
+
+
+def signed_text(params: Params) -> bytes:
+    """What a ws-api signature is over: the parameters sent, sorted, as `k=v` joined by `&`, without the signature."""
+    names = _SORTED.get(type(params))
+    if names is None:
+        names = _SORTED[type(params)] = _sorted_names(type(params))
+    parts = []
+    for attribute, prefix in names:
+        value = getattr(params, attribute)
+        if value is None:
+            continue
+        if value is True or value is False:
+            value = "true" if value else "false"
+        parts.append(f"{prefix}{value}")
+    return "&".join(parts).encode()
+
+
+_SORTED: Final[dict[type[Params], list[tuple[str, str]]]] = {}
+
+
+def _sorted_names(params: type[Params]) -> list[tuple[str, str]]:
+    names = sorted((field.encode_name, field.name) for field in msgspec.structs.fields(params))
+    return [(name, f"{wire}=") for wire, name in names if name != "signature"]
+
+
+# -- what does not fit, as Binance says it
+
+_FIELD: Final = re.compile(r"field `([^`]{0,64})")
+_PATH: Final = re.compile(r"`\$(?:\.params)?\.([A-Za-z]+)")
+_ENUM_ERRORS: Final = {
+    "side": (errors.INVALID_SIDE, "Invalid side."),
+    "type": (errors.INVALID_ORDER_TYPE, "Invalid orderType."),
+    "timeInForce": (errors.INVALID_TIF, "Invalid timeInForce."),
+}
+
+
+def illegal(name: str) -> ApiError:
+    return ApiError(errors.ILLEGAL_CHARS, f"Illegal characters found in parameter '{name}'.")
+
+
+def misfit(error: str) -> ApiError:
+    """Binance's error for msgspec's text about parameters that do not fit their struct."""
+    field = _FIELD.search(error)
+    if field is not None:
+        return errors.unread(_plain(field[1])) if "unknown field" in error else errors.mandatory(field[1])
+    path = _PATH.search(error)
+    name = path[1] if path else "params"
+    if error.startswith("Invalid enum value"):
+        code, text = _ENUM_ERRORS.get(
+            name, (errors.INVALID_PARAMETER, f"Data sent for parameter '{name}' is not valid.")
+        )
+        return ApiError(code, text)
+    if "got `float`" in error:
+        return ApiError(errors.ILLEGAL_CHARS, f"Illegal characters found in parameter '{name}'; send it as a string.")
+    return errors.mandatory(name)
+
+
+def _plain(name: str) -> str:
+    """A stranger's parameter name, safe to echo."""
+    return re.sub(r"[^A-Za-z0-9_.-]", "?", name)

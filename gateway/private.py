@@ -1,0 +1,197 @@
+"""What an account may ask about itself: orders, trades, balances. Every look-up starts from the account's own rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Final, TypeVar
+
+from gateway import errors
+from gateway import messages as m
+from gateway.balances import Balances
+from gateway.errors import ApiError
+from gateway.history import History, PastOrder, PastTrade, Range
+from gateway.keys import TRADE, Key
+from gateway.markets import Market, Markets
+from gateway.orders import Fill, Order, Orders
+from gateway.public import bounded
+from gateway.reports import Reports
+
+MS: Final = 10**6  # nanoseconds
+ROWS_DEFAULT: Final = 500
+ROWS_MAX: Final = 1_000
+DAY_MS: Final = 24 * 3600 * 1000
+Row = TypeVar("Row")
+
+
+class PrivateQueries:
+    """Each answer is JSON text; ApiError where there is none."""
+
+    def __init__(
+        self, markets: Markets, orders: Orders, balances: Balances, reports: Reports, history: History | None
+    ) -> None:
+        self._markets = markets
+        self._orders = orders
+        self._balances = balances
+        self._reports = reports
+        self._history = history
+
+    def market(self, symbol: str) -> Market:
+        market = self._markets.by_symbol.get(symbol)
+        if market is None:
+            raise ApiError(errors.BAD_SYMBOL, "Invalid symbol.")
+        return market
+
+    async def order(self, account: int, params: m.FindOrder) -> str:
+        market, order_id, client_id = self.market(params.symbol), params.order_id, params.orig_client_order_id
+        if order_id is None and client_id is None:
+            text = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+            raise ApiError(errors.MANDATORY_PARAM, text)
+        orders = self._orders.of(account)
+        order = orders.find(order_id, client_id)
+        if order is None and self._history is not None and orders.closed_forgotten:
+            past = await self._history.order(account, market.number, order_id, client_id)
+            order = self._past_order(past, account) if past is not None else None
+        if order is None or order.market is not market:
+            raise ApiError(errors.NO_SUCH_ORDER, "Order does not exist.")
+        return self._reports.order(order)
+
+    def open_orders(self, account: int, params: m.OpenOrders) -> str:
+        market = self.market(params.symbol) if params.symbol is not None else None
+        return _json(self._reports.order(order) for order in self._orders.open_of(account, market))
+
+    async def all_orders(self, account: int, params: m.AllOrders) -> str:
+        market = self.market(params.symbol)
+        rows = _range(params.limit, params.order_id, None, params.start_time, params.end_time)
+        orders = self._orders.of(account)
+        known = {order.order_id: order for order in (*orders.closed.values(), *orders.open.values())}
+        if self._history is not None and orders.closed_forgotten:
+            for past in await self._history.orders(account, market.number, rows):
+                known.setdefault(past.order_id, self._past_order(past, account))
+        chosen = (
+            order
+            for _, order in sorted(known.items())
+            if order.market is market and _within(order.time_ns, rows) and order.order_id >= (rows.from_id or 0)
+        )
+        return _json(self._reports.order(order) for order in _cut(chosen, rows))
+
+    async def trades(self, account: int, params: m.MyTrades) -> str:
+        market = self.market(params.symbol)
+        if params.from_id is not None and (params.start_time is not None or params.end_time is not None):
+            raise ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")
+        rows = _range(params.limit, params.from_id, params.order_id, params.start_time, params.end_time)
+        orders = self._orders.of(account)
+        known = {fill.trade_id: fill for fill in orders.fills}
+        if self._history is not None and orders.fills_forgotten:
+            for past in await self._history.trades(account, market.number, rows):
+                known.setdefault(past.trade_id, self._past_trade(past, account))
+        chosen = (
+            fill
+            for _, fill in sorted(known.items())
+            if fill.market is market
+            and _within(fill.time_ns, rows)
+            and fill.trade_id >= (rows.from_id or 0)
+            and rows.order_id in (None, fill.maker_order_id, fill.taker_order_id)
+        )
+        return _json(text for fill in _cut(chosen, rows) for text in self._sides(fill, account, rows.order_id))
+
+    def _sides(self, fill: Fill, account: int, order_id: int | None) -> Iterable[str]:
+        """The account's side of a fill, or both where it traded with itself."""
+        if fill.taker_account == account and order_id in (None, fill.taker_order_id):
+            yield self._reports.trade(fill, account, is_maker=False)
+        if fill.maker_account == account and order_id in (None, fill.maker_order_id):
+            yield self._reports.trade(fill, account, is_maker=True)
+
+    def account(self, key: Key, params: m.AccountStatus) -> str:
+        balances, markets = self._balances.of(key.account), self._markets
+        rows = []
+        for asset in (0, *markets.by_number):
+            free, locked = balances.get(asset, (0, 0))
+            if free or locked or not params.omit_zero_balances:
+                amounts = markets.amounts(asset)
+                rows.append(
+                    f'{{"asset":"{markets.asset(asset)}","free":"{amounts[free]}","locked":"{amounts[locked]}"}}'
+                )
+        maker = max((market.maker_fee_bps for market in markets), default=0)
+        taker = max((market.taker_fee_bps for market in markets), default=0)
+        return (
+            f'{{"makerCommission":{maker},"takerCommission":{taker},"buyerCommission":0,"sellerCommission":0,'
+            f'"commissionRates":{{"maker":"{_rate(maker)}","taker":"{_rate(taker)}","buyer":"0.0000","seller":"0.0000"}},'
+            f'"canTrade":{"true" if TRADE in key.permissions else "false"},"canWithdraw":false,"canDeposit":false,'
+            f'"brokered":false,"requireSelfTradePrevention":false,"preventSor":true,'
+            f'"updateTime":{self._balances.update_time_ns.get(key.account, 0) // MS},"accountType":"SPOT",'
+            f'"balances":[{",".join(rows)}],"permissions":["SPOT"],"uid":{key.account}}}'
+        )
+
+    def _past_order(self, past: PastOrder, account: int) -> Order:
+        assert past.account == account, "history answers for one account"
+        order = Order(
+            past.order_id,
+            account,
+            self._markets.by_number[past.instrument],
+            past.side,
+            past.order_type,
+            past.time_in_force,
+            past.price_ticks,
+            past.qty_lots,
+            past.quote_usdc_micros,
+            past.expire_time_ns,
+            past.self_trade,
+            past.time_ns,
+            past.client_order_id,
+        )
+        order.executed_lots, order.executed_usdc_micros = past.executed_lots, past.executed_usdc_micros
+        order.status, order.update_time_ns = past.status, past.update_time_ns
+        return order
+
+    def _past_trade(self, past: PastTrade, account: int) -> Fill:
+        assert account in (past.taker_account, past.maker_account), "history answers for one account"
+        fill = Fill(
+            past.trade_id,
+            self._markets.by_number[past.instrument],
+            past.taker_account,
+            past.maker_account,
+            past.taker_order_id,
+            past.maker_order_id,
+            past.taker_side,
+            past.price_ticks,
+            past.qty_lots,
+            past.taker_fee_usdc_micros,
+            past.maker_fee_usdc_micros,
+            past.time_ns,
+        )
+        fill.settlement, fill.reason, fill.transaction = past.settlement, past.reason, past.transaction
+        return fill
+
+
+def _range(
+    limit: int | None, from_id: int | None, order_id: int | None, start_ms: int | None, end_ms: int | None
+) -> Range:
+    if start_ms is not None and end_ms is not None and not 0 <= end_ms - start_ms <= DAY_MS:
+        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
+    return Range(
+        bounded(limit, ROWS_DEFAULT, ROWS_MAX),
+        from_id,
+        order_id,
+        None if start_ms is None else start_ms * MS,
+        None if end_ms is None else end_ms * MS + MS - 1,
+    )
+
+
+def _within(time_ns: int, rows: Range) -> bool:
+    return (rows.start_time_ns or 0) <= time_ns and (rows.end_time_ns is None or time_ns <= rows.end_time_ns)
+
+
+def _cut(chosen: Iterable[Row], rows: Range) -> Iterable[Row]:
+    """The oldest from a start, or else the newest."""
+    if rows.from_id is not None or rows.start_time_ns is not None:
+        return islice(chosen, rows.limit)
+    return list(chosen)[-rows.limit :]
+
+
+def _json(texts: Iterable[str]) -> str:
+    return f"[{','.join(texts)}]"
+
+
+def _rate(bps: int) -> str:
+    return f"{bps // 10_000}.{bps % 10_000:04d}"

@@ -1,0 +1,284 @@
+"""Durable events to everyone whom they concern: one pass over the rows of a frame.
+
+For each command: the read model, the books, the reports on user data streams, and at last the reply to who asked.
+Rows are tuples in the order of wire.EVENT_SLOTS and wire.COMMAND_SLOTS.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from engine import types as t
+from engine.types import CommandKind, EventKind, Reason
+from engine.wire import COMMAND, COMMAND_SIZE, EVENT, decode_commands
+from gateway.answers import Asked, Outcome, reply
+from gateway.balances import Balances
+from gateway.market_data import MarketFeed
+from gateway.markets import Markets
+from gateway.orders import EXPIRED_IN_MATCH, FILLED, PARTIALLY_FILLED, Fill, Order, Orders, end_status
+from gateway.reports import Reports
+from gateway.users import UserStreams
+
+Row = tuple[Any, ...]
+LEVEL_CHANGED: Final = int(CommandKind.LEVEL_CHANGED)
+_REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: "TRADE_PREVENTION"}
+
+
+class Durable(Protocol):
+    """One frame, on disk: stamped commands, their events, and whom to answer."""
+
+    @property
+    def first_seq(self) -> int: ...
+    @property
+    def commands(self) -> bytes: ...
+    @property
+    def events(self) -> bytes: ...
+    @property
+    def origins(self) -> Sequence[object | None]: ...
+
+
+class Publisher:
+    def __init__(self, markets: Markets, orders: Orders, balances: Balances, users: UserStreams) -> None:
+        self._markets = markets
+        self._orders = orders
+        self._balances = balances
+        self._users = users
+        self._reports = Reports(markets)
+        self.feeds: dict[int, MarketFeed] = {}
+        self._row: Row = ()
+        self._outcome = Outcome()
+        self._positions: dict[int, dict[int, tuple[int, int]]] = {}  # changed in this command, of who listens
+        self._executions = 0
+        self._commands = b""
+        self._first_seq = 0
+        ignore: Callable[[Row], None] = _ignore
+        self._handlers: list[Callable[[Row], None]] = [ignore] * 256
+        for kind, handler in (
+            (EventKind.REJECTED, self._rejected),
+            (EventKind.ACCEPTED, self._accepted),
+            (EventKind.TRADE, self._trade),
+            (EventKind.CLOSED, self._closed),
+            (EventKind.AMENDED, self._amended),
+            (EventKind.BALANCE, self._balance),
+            (EventKind.APPLIED, self._applied),
+            (EventKind.PHASE_CHANGED, self._phase_changed),
+            (EventKind.TRADE_SETTLED, self._trade_settled),
+        ):
+            self._handlers[kind] = handler
+
+    @property
+    def reports(self) -> Reports:
+        return self._reports
+
+    def publish(self, durable: Durable) -> None:
+        first_seq, origins, handlers = durable.first_seq, durable.origins, self._handlers
+        rows = list(COMMAND.iter_unpack(durable.commands))
+        self._commands, self._first_seq = durable.commands, first_seq
+        seq = 0
+        for event in EVENT.iter_unpack(durable.events):
+            if event[0] != seq:
+                if seq:
+                    self._finish(origins[seq - first_seq])
+                seq = event[0]
+                self._row = rows[seq - first_seq]
+                self._outcome = Outcome()
+            handlers[event[1]](event)
+        if seq:
+            self._finish(origins[seq - first_seq])
+        for feed in self.feeds.values():
+            if feed.ticker_due:
+                feed.publish_ticker()
+
+    def _finish(self, origin: object | None) -> None:
+        if self._positions:
+            for account, changed in self._positions.items():
+                self._users.emit(account, self._reports.position(changed, self._row[1]))
+            self._positions = {}
+        if origin.__class__ is Asked:
+            reply(self._reports, origin, self._outcome, self._row[0])
+
+    # -- orders
+
+    def _rejected(self, event: Row) -> None:
+        self._outcome.refusals.append((event[2], event[5]))
+
+    def _accepted(self, event: Row) -> None:
+        row, number = self._row, event[3]
+        order = Order(
+            event[5],
+            event[4],
+            self._markets.by_number[number],
+            event[14],
+            row[4],
+            row[5],
+            row[11],
+            event[7],
+            row[13],
+            row[14],
+            row[7],
+            row[1],
+            row[18].rstrip(b"\0").decode("ascii"),
+        )
+        self._orders.add(order)
+        self._outcome.order = order
+        open_lots = event[9]
+        if open_lots:
+            self.feeds[number].level(order.side, event[6], open_lots, event[10])
+        if order.account in self._users:
+            self._report(order, "NEW")
+
+    def _trade(self, event: Row) -> None:
+        (_, _, _, number, taker_account, trade_id, maker_order_id, taker_order_id, price_ticks, lots) = event[:10]
+        update_id, maker_fee, taker_fee, maker_account, taker_side, maker_filled = event[10:16]
+        time_ns = self._row[1]
+        market = self._markets.by_number[number]
+        fill = Fill(
+            trade_id,
+            market,
+            taker_account,
+            maker_account,
+            taker_order_id,
+            maker_order_id,
+            taker_side,
+            price_ticks,
+            lots,
+            taker_fee,
+            maker_fee,
+            time_ns,
+        )
+        orders = self._orders
+        orders.add_fill(fill)
+        taker = self._outcome.order
+        assert taker is not None, "trades follow the taker's Accepted"
+        assert taker.order_id == taker_order_id, "trades are the taker's"
+        makers = orders.of(maker_account)
+        maker = makers.open[maker_order_id]
+        self.feeds[number].trade(fill, update_id)
+        _fill(taker, fill)
+        _fill(maker, fill)
+        if taker.executed_lots == taker.qty_lots:
+            taker.status = FILLED
+            orders.of(taker_account).close(taker)
+        if maker_filled:
+            maker.status = FILLED
+            makers.close(maker)
+        self._outcome.fills.append(fill)
+        if taker_account in self._users:
+            self._report(taker, "TRADE", fill=fill)
+        if maker_account in self._users:
+            self._report(maker, "TRADE", fill=fill, is_maker=True)
+
+    def _closed(self, event: Row) -> None:
+        orders = self._orders.of(event[4])
+        order = orders.open.get(event[5])
+        if order is None:
+            return  # a market order by quote: filled with all that its money buys, and so done at its last trade
+        reason = event[2]
+        order.status = end_status(reason)
+        order.update_time_ns = self._row[1]
+        orders.close(order)
+        if event[15]:
+            self.feeds[event[3]].level(event[14], event[9], -event[6], event[10])
+        cancel_id = ""
+        if reason in (Reason.CANCELLED, Reason.CANCELLED_REPLACED):
+            self._outcome.cancelled.append(order)
+            cancel_id = order.client_order_id
+        if order.account in self._users:
+            self._report(order, _REPORTS[order.status], reason=reason, cancel_id=cancel_id)
+
+    def _amended(self, event: Row) -> None:
+        order = self._orders.of(event[4]).open[event[5]]
+        order.qty_lots = event[6]
+        order.update_time_ns = self._row[1]
+        self.feeds[event[3]].level(event[14], event[9], -event[8], event[10])
+        self._outcome.amended = order
+        if order.account in self._users:
+            self._report(order, "REPLACED")
+
+    def _report(
+        self,
+        order: Order,
+        execution: str,
+        *,
+        fill: Fill | None = None,
+        is_maker: bool = False,
+        reason: int = 0,
+        cancel_id: str = "",
+    ) -> None:
+        self._executions += 1
+        report = self._reports.execution(
+            order,
+            execution,
+            self._executions,
+            self._row[1],
+            cancel_id=cancel_id,
+            fill=fill,
+            is_maker=is_maker,
+            reason=reason,
+        )
+        self._users.emit(order.account, report)
+
+    # -- money
+
+    def _balance(self, event: Row) -> None:
+        row, account, asset = self._row, event[4], event[3]
+        balance = self._balances.set(account, asset, event[5], event[6], event[7] - event[11], event[9], row[1])
+        if account not in self._users:
+            return
+        self._positions.setdefault(account, {})[asset] = balance
+        if row[2] == LEVEL_CHANGED and row[6] == asset and row[11]:
+            self._users.emit(account, self._reports.balance_change(asset, row[11], row[1]))
+
+    def _trade_settled(self, event: Row) -> None:
+        """FINAL, or FAILED: then both sides get back what they gave and lose what they got."""
+        (_, _, reason, number, buyer, trade_id, batch_id, lots, notional, buyer_fee, seller_fee) = event[:11]
+        seller, time_ns = event[13], self._row[1]
+        state, why = ("FAILED", Reason(reason).name) if reason else ("FINAL", "")
+        transaction = "" if reason else f"0x{self._row[19][:32].hex()}"
+        fill = self._orders.unsettled.pop(trade_id, None)
+        if fill is not None:
+            fill.settlement, fill.reason, fill.transaction, fill.batch_id = state, why, transaction, batch_id
+        report = ""
+        for account, cash, tokens in ((buyer, notional + buyer_fee, -lots), (seller, seller_fee - notional, lots)):
+            if account not in self._users:
+                continue
+            report = report or self._reports.settlement(number, trade_id, state, why, transaction, time_ns)
+            self._users.emit(account, report)
+            if reason:
+                self._users.emit(account, self._reports.balance_change(t.USDC, cash, time_ns))
+                self._users.emit(account, self._reports.balance_change(number, tokens, time_ns))
+
+    # -- the venue
+
+    def _applied(self, event: Row) -> None:
+        """The rare commands of operators: what they set is read from the command itself."""
+        kind = self._row[2]
+        if kind not in (CommandKind.SET_INSTRUMENT, CommandKind.SET_FEES):
+            return
+        start = (self._row[0] - self._first_seq) * COMMAND_SIZE
+        _, _, command = next(decode_commands(self._commands[start : start + COMMAND_SIZE]))
+        if isinstance(command, t.SetInstrument):
+            market = self._markets.list(command)
+            if market.number not in self.feeds:
+                self.feeds[market.number] = MarketFeed(market, 0)
+        elif isinstance(command, t.SetFees):
+            market = self._markets.by_number[command.instrument]
+            market.maker_fee_bps, market.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
+
+    def _phase_changed(self, event: Row) -> None:
+        if event[3] == t.VENUE:
+            self._markets.venue_phase = event[15]
+        else:
+            self._markets.by_number[event[3]].phase = event[15]
+
+
+def _ignore(event: Row) -> None:
+    """An event that no client is told of."""
+
+
+def _fill(order: Order, fill: Fill) -> None:
+    order.executed_lots += fill.qty_lots
+    order.executed_usdc_micros += fill.notional_usdc_micros
+    order.status = PARTIALLY_FILLED
+    order.update_time_ns = fill.time_ns

@@ -1,0 +1,198 @@
+"""Orders, trades and balances as the order API writes them: replies, query results and user-data events, all JSON text.
+
+Everything in them is a number or a string of ours (symbols and client order ids are plain ASCII by rule), so nothing
+needs escaping. Times are milliseconds.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
+from gateway.markets import QUOTE, Markets
+from gateway.orders import Fill, Order
+
+MS: Final = 10**6  # nanoseconds
+SIDES: Final = tuple(side.name for side in Side)
+TYPES: Final = {int(kind): kind.name for kind in OrderType}
+TIMES_IN_FORCE: Final = {int(kind): kind.name for kind in TimeInForce}
+SELF_TRADES: Final = tuple(mode.name for mode in SelfTrade)
+ZERO: Final = "0.00000000"  # of what Binance has and we have not: stop price, iceberg quantity
+EXPIRY_REASONS: Final = {
+    Reason.IOC_REMAINDER: "UNFILLED_IOC_QUANTITY_EXPIRED",
+    Reason.FOK_UNFILLED: "UNFILLED_FOK_ORDER_EXPIRED",
+    Reason.NO_LIQUIDITY: "INSUFFICIENT_LIQUIDITY",
+    Reason.PERMISSION_LOST: "EXCHANGE_CANCELED",
+    Reason.COVER_LOST: "EXCHANGE_CANCELED",
+}
+
+
+class Reports:
+    """Writes them; knows the markets for their decimals."""
+
+    def __init__(self, markets: Markets) -> None:
+        self._markets = markets
+        self._usdc = markets.usdc
+
+    # -- replies to trading requests
+
+    def placed(self, order: Order, kind: str, fills: list[Fill]) -> str:
+        """ACK, RESULT or FULL, without the braces' end where more is to be added."""
+        head = (
+            f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
+            f'"clientOrderId":"{order.client_order_id}","transactTime":{order.update_time_ns // MS}'
+        )
+        if kind == "ACK":
+            return head + "}"
+        body = f'{head},{self._body(order)},"workingTime":{order.time_ns // MS}'
+        if kind == "RESULT":
+            return body + "}"
+        return f'{body},"fills":[{",".join([self._fill(order, fill) for fill in fills])}]}}'
+
+    def cancelled(self, order: Order, cancel_id: str) -> str:
+        return (
+            f'{{"symbol":"{order.market.symbol}","origClientOrderId":"{order.client_order_id}",'
+            f'"orderId":{order.order_id},"orderListId":-1,"clientOrderId":"{cancel_id}",'
+            f'"transactTime":{order.update_time_ns // MS},{self._body(order)}}}'
+        )
+
+    def amended(self, order: Order, execution_id: int) -> str:
+        market = order.market
+        return (
+            f'{{"transactTime":{order.update_time_ns // MS},"executionId":{execution_id},"amendedOrder":{{'
+            f'"symbol":"{market.symbol}","orderId":{order.order_id},"orderListId":-1,'
+            f'"origClientOrderId":"{order.client_order_id}","clientOrderId":"{order.client_order_id}",'
+            f'"price":"{market.price[order.price_ticks]}","qty":"{market.qty[order.qty_lots]}",'
+            f'"executedQty":"{market.qty[order.executed_lots]}","preventedQty":"{market.qty[0]}",'
+            f'"quoteOrderQty":"{self._usdc[order.quote_usdc_micros]}",'
+            f'"cumulativeQuoteQty":"{self._usdc[order.executed_usdc_micros]}",{self._kind(order)},'
+            f'"workingTime":{order.time_ns // MS}}}}}'
+        )
+
+    def _body(self, order: Order) -> str:
+        market, usdc = order.market, self._usdc
+        return (
+            f'"price":"{market.price[order.price_ticks]}","origQty":"{market.qty[order.qty_lots]}",'
+            f'"executedQty":"{market.qty[order.executed_lots]}",'
+            f'"origQuoteOrderQty":"{usdc[order.quote_usdc_micros]}",'
+            f'"cummulativeQuoteQty":"{usdc[order.executed_usdc_micros]}",{self._kind(order)}'
+        )
+
+    def _kind(self, order: Order) -> str:
+        return (
+            f'"status":"{order.status}","timeInForce":"{TIMES_IN_FORCE[order.time_in_force]}",'
+            f'"type":"{TYPES[order.order_type]}","side":"{SIDES[order.side]}",'
+            f'"selfTradePreventionMode":"{SELF_TRADES[order.self_trade]}"'
+        )
+
+    def _fill(self, order: Order, fill: Fill) -> str:
+        market = order.market
+        return (
+            f'{{"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
+            f'"commission":"{self._usdc[fill.taker_fee_usdc_micros]}","commissionAsset":"{QUOTE}",'
+            f'"tradeId":{fill.trade_id}}}'
+        )
+
+    # -- query results
+
+    def order(self, order: Order) -> str:
+        good_till = f',"goodTillDate":{order.expire_time_ns // MS}' if order.expire_time_ns else ""
+        return (
+            f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
+            f'"clientOrderId":"{order.client_order_id}",{self._body(order)},"stopPrice":"{ZERO}","icebergQty":"{ZERO}",'
+            f'"time":{order.time_ns // MS},"updateTime":{order.update_time_ns // MS},'
+            f'"isWorking":{"true" if order.is_open else "false"},"workingTime":{order.time_ns // MS}{good_till}}}'
+        )
+
+    def trade(self, fill: Fill, account: int, *, is_maker: bool) -> str:
+        """One side of a fill, with how its settlement stands (ours, not Binance's: the last fields)."""
+        market = fill.market
+        is_buyer = (fill.taker_side == 0) != is_maker
+        order_id = fill.maker_order_id if is_maker else fill.taker_order_id
+        fee = fill.maker_fee_usdc_micros if is_maker else fill.taker_fee_usdc_micros
+        reason = f',"settlementReason":"{fill.reason}"' if fill.reason else ""
+        transaction = f',"transaction":"{fill.transaction}"' if fill.transaction else ""
+        return (
+            f'{{"symbol":"{market.symbol}","id":{fill.trade_id},"orderId":{order_id},"orderListId":-1,'
+            f'"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
+            f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","commission":"{self._usdc[fee]}",'
+            f'"commissionAsset":"{QUOTE}","time":{fill.time_ns // MS},"isBuyer":{"true" if is_buyer else "false"},'
+            f'"isMaker":{"true" if is_maker else "false"},"isBestMatch":true,'
+            f'"settlement":"{fill.settlement}"{reason}{transaction}}}'
+        )
+
+    def trade_both(self, fill: Fill) -> str:
+        """A fill as the public sees it."""
+        market = fill.market
+        return (
+            f'{{"id":{fill.trade_id},"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
+            f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","time":{fill.time_ns // MS},'
+            f'"isBuyerMaker":{"true" if fill.taker_side else "false"},"isBestMatch":true}}'
+        )
+
+    # -- user-data events
+
+    def execution(
+        self,
+        order: Order,
+        execution: str,
+        execution_id: int,
+        time_ns: int,
+        *,
+        cancel_id: str = "",
+        fill: Fill | None = None,
+        is_maker: bool = False,
+        reason: int = 0,
+    ) -> str:
+        """An executionReport: `execution` is NEW, TRADE, CANCELED, REPLACED, EXPIRED or TRADE_PREVENTION."""
+        market, usdc, time_ms = order.market, self._usdc, time_ns // MS
+        price, qty = market.price, market.qty
+        if fill is not None:
+            fee = fill.maker_fee_usdc_micros if is_maker else fill.taker_fee_usdc_micros
+            last = (
+                f'"l":"{qty[fill.qty_lots]}","L":"{price[fill.price_ticks]}","n":"{usdc[fee]}","N":"{QUOTE}",'
+                f'"t":{fill.trade_id},"Y":"{usdc[fill.notional_usdc_micros]}",'
+            )
+        else:
+            last = f'"l":"{qty[0]}","L":"{price[0]}","n":"0","N":null,"t":-1,"Y":"{usdc[0]}",'
+        client_id, original_id = (cancel_id, order.client_order_id) if cancel_id else (order.client_order_id, "")
+        ended = f',"eR":"{EXPIRY_REASONS[Reason(reason)]}"' if reason in EXPIRY_REASONS else ""
+        why = f',"reason":"{Reason(reason).name}"' if reason else ""
+        return (
+            f'{{"e":"executionReport","E":{time_ms},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
+            f'"o":"{TYPES[order.order_type]}","f":"{TIMES_IN_FORCE[order.time_in_force]}","q":"{qty[order.qty_lots]}",'
+            f'"p":"{price[order.price_ticks]}","P":"{ZERO}","F":"{ZERO}","g":-1,"C":"{original_id}",'
+            f'"x":"{execution}","X":"{order.status}","r":"NONE","i":{order.order_id},{last}'
+            f'"z":"{qty[order.executed_lots]}","T":{time_ms},"I":{execution_id},'
+            f'"w":{"true" if order.is_open else "false"},"m":{"true" if is_maker else "false"},"M":false,'
+            f'"O":{order.time_ns // MS},"Z":"{usdc[order.executed_usdc_micros]}",'
+            f'"Q":"{usdc[order.quote_usdc_micros]}","W":{order.time_ns // MS},'
+            f'"V":"{SELF_TRADES[order.self_trade]}"{ended}{why}}}'
+        )
+
+    def position(self, balances: dict[int, tuple[int, int]], time_ns: int) -> str:
+        """outboundAccountPosition: the assets that changed, free and locked."""
+        time_ms, markets = time_ns // MS, self._markets
+        rows = []
+        for asset, (free, locked) in balances.items():
+            amounts = markets.amounts(asset)
+            rows.append(f'{{"a":"{markets.asset(asset)}","f":"{amounts[free]}","l":"{amounts[locked]}"}}')
+        return f'{{"e":"outboundAccountPosition","E":{time_ms},"u":{time_ms},"B":[{",".join(rows)}]}}'
+
+    def balance_change(self, asset: int, delta: int, time_ns: int) -> str:
+        """balanceUpdate: a deposit, a withdrawal, what a failed trade gave back."""
+        time_ms = time_ns // MS
+        return (
+            f'{{"e":"balanceUpdate","E":{time_ms},"a":"{self._markets.asset(asset)}",'
+            f'"d":"{self._markets.amounts(asset)[delta]}","T":{time_ms}}}'
+        )
+
+    def settlement(
+        self, instrument: int, trade_id: int, state: str, reason: str, transaction: str, time_ns: int
+    ) -> str:
+        """tradeSettlement (ours): how a trade of this account ended on chain."""
+        time_ms = time_ns // MS
+        return (
+            f'{{"e":"tradeSettlement","E":{time_ms},"s":"{self._markets.by_number[instrument].symbol}","t":{trade_id},'
+            f'"X":"{state}","r":"{reason}","h":"{transaction}","T":{time_ms}}}'
+        )

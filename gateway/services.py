@@ -1,0 +1,28 @@
+"""What every session works with, in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gateway.auth import Authenticator
+from gateway.desk import Desk
+from gateway.limits import Limits
+from gateway.markets import Markets
+from gateway.private import PrivateQueries
+from gateway.public import PublicQueries
+from gateway.publisher import Publisher
+from gateway.users import UserStreams
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    markets: Markets
+    limits: Limits
+    authenticator: Authenticator
+    desk: Desk
+    public: PublicQueries
+    private: PrivateQueries
+    publisher: Publisher
+    users: UserStreams
+    clock: Callable[[], int]  # wall time in nanoseconds since 1970 UTC
