@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from persistence.database import Pool
-from settlement.chain import Fees
+from settlement.chain import Fees, Header
 from settlement.trades import Ejected, Instrument, Token, Trade, Wallet
 
 
@@ -280,13 +280,15 @@ class Records:
         row = await self._pool.fetchrow("SELECT engine_block, engine_log_index FROM settlement_state")
         return row["engine_block"], row["engine_log_index"]
 
-    async def seen(self) -> tuple[int, bytes | None]:
-        """The highest block that was read as FINAL, and its hash."""
+    async def seen(self) -> Header | None:
+        """The highest header that was read as FINAL."""
         row = await self._pool.fetchrow("SELECT seen_block, seen_hash FROM settlement_state")
-        return row["seen_block"], row["seen_hash"]
+        return None if row["seen_hash"] is None else Header(row["seen_block"], row["seen_hash"], b"", 0, 0)
 
-    async def set_seen(self, block: int, block_hash: bytes) -> None:
-        await self._pool.execute("UPDATE settlement_state SET seen_block = $1, seen_hash = $2", block, block_hash)
+    async def set_seen(self, header: Header) -> None:
+        await self._pool.execute(
+            "UPDATE settlement_state SET seen_block = $1, seen_hash = $2", header.number, header.hash
+        )
 
     async def set_trouble(self, trouble: str) -> None:
         """What keeps settlement from working, in words for its users; '' for nothing."""
