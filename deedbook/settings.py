@@ -11,6 +11,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "data_dir": ("DEEDBOOK_DATA", ()),
     "port": ("DEEDBOOK_PORT", ()),
     "websocket_port": ("DEEDBOOK_WEBSOCKET_PORT", ()),
+    "rest_port": ("DEEDBOOK_REST_PORT", ()),
     "demo_market": ("DEEDBOOK_DEMO", ()),
     "log_level": ("DEEDBOOK_LOG_LEVEL", ()),
     "block_time_ms": ("DEEDBOOK_BLOCK_TIME_MS", ()),
@@ -36,13 +37,14 @@ class SettingsError(ValueError):
 class Settings:
     """Every setting. A URL that is None means: start the embedded one.
 
-    port            REST and pages; websocket_port: the trading sockets. 0 means any free port.
+    port            the pages; websocket_port and rest_port: the trading API. 0 means any free port.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
     """
 
     data_dir: Path = Path("data")
     port: int = 8080
     websocket_port: int = 8081
+    rest_port: int = 8082
     demo_market: bool = True
     log_level: str = "info"
     block_time_ms: int = 1_000
@@ -71,8 +73,9 @@ class Settings:
                 given[field] = ("--" + field.removesuffix("_dir").replace("_", "-"), value)
         values: dict[str, Any] = {field: _parsed(field, name, value) for field, (name, value) in given.items()}
         settings = cls(**values)
-        if settings.port == settings.websocket_port != 0:
-            raise SettingsError(f"The pages and the trading sockets cannot both use port {settings.port}.")
+        ports = [port for port in (settings.port, settings.websocket_port, settings.rest_port) if port]
+        if len(set(ports)) < len(ports):
+            raise SettingsError("The pages, the trading sockets and the trading REST API need a port each.")
         return settings
 
     def to_environment(self) -> dict[str, str]:
@@ -87,7 +90,7 @@ def _parsed(field: str, name: str, value: object) -> object:
     match field:
         case "data_dir":
             return _data_dir(name, text)
-        case "port" | "websocket_port":
+        case "port" | "websocket_port" | "rest_port":
             return _whole_number(name, text, 65_535)
         case "block_time_ms":
             return _whole_number(name, text, BLOCK_TIME_MS_MAX)

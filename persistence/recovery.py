@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Protocol
 
 from engine.exchange import Exchange
 from engine.wire import EVENT
 from persistence import snapshots
-from persistence.frame import Frame
 from persistence.journal_reader import JournalReader
 
 
@@ -21,14 +21,25 @@ class ReplayDiffers(Exception):  # noqa: N818 - a finding about the journal or t
 
 def recovered(journal_directory: Path, snapshot_directory: Path) -> Exchange:
     """The engine as of the journal's last frame. Raises ReplayDiffers, JournalDamaged, JournalUnsupported."""
-    exchange = _from_snapshot(journal_directory, snapshot_directory)
+    exchange = restored(journal_directory, snapshot_directory)
     with JournalReader(journal_directory, exchange.seq + 1) as reader:
         for frame in reader.read():
             replay(exchange, frame)
     return exchange
 
 
-def replay(exchange: Exchange, frame: Frame) -> None:
+class Replayed(Protocol):
+    """A durable frame, from the journal or the feed."""
+
+    @property
+    def first_seq(self) -> int: ...
+    @property
+    def commands(self) -> bytes | memoryview: ...
+    @property
+    def events(self) -> bytes | memoryview: ...
+
+
+def replay(exchange: Exchange, frame: Replayed) -> None:
     """Apply a frame's commands and compare the events. Raises ReplayDiffers with the first seq that differs."""
     events = exchange.apply(frame.commands)
     if events != frame.events:
@@ -42,7 +53,8 @@ def _first_difference(ours: bytes, theirs: bytes | memoryview, first_seq: int) -
     return first_seq
 
 
-def _from_snapshot(journal_directory: Path, snapshot_directory: Path) -> Exchange:
+def restored(journal_directory: Path, snapshot_directory: Path) -> Exchange:
+    """The engine as of the newest snapshot that the journal agrees with, or a new one."""
     for snapshot in snapshots.newest_first(snapshot_directory):
         if _stands_in(journal_directory, snapshot):
             try:

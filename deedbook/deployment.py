@@ -1,0 +1,84 @@
+"""Our contracts on the chain: deployed once, found again at every later start."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3.types import RPCEndpoint
+
+from deedbook.chain_keys import ROLES, chain_key
+from deedbook.layout import Layout
+from persistence.whole_file import write_whole
+from settlement.infrastructure import ChainLostError, Delays, Infrastructure, Platform, Roles, deploy_infrastructure
+from settlement.steps import FileSteps, Sender
+
+GAS_MONEY_WEI = 10**24  # on a local chain only
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The platform's senders and the contracts that all properties share."""
+
+    platform: Platform
+    infrastructure: Infrastructure
+
+    @property
+    def chain(self) -> AsyncWeb3[Any]:
+        return self.platform.chain
+
+
+async def deployed(layout: Layout, rpc_url: str, is_local: bool, say: Callable[[str], None]) -> Deployment:
+    """Deploy what is missing, or find what is there. Again after a kill at any point.
+
+    is_local  the chain is our own anvil: our keys get gas money from it, and USDC is a mock.
+    Raises    ChainLostError with one sentence where the chain has forgotten what was deployed.
+    """
+    platform = await platform_of(layout, rpc_url, is_local)
+    if _path(layout).exists():
+        infrastructure = recorded(layout)
+        if not await platform.chain.eth.get_code(infrastructure.bridge):
+            raise ChainLostError(
+                f"The chain at {rpc_url} does not have our contracts any more: it lost blocks, or it is another chain. "
+                f"To begin anew, delete {layout.root} and start again."
+            )
+        return Deployment(platform, infrastructure)
+    say("Deploying the contracts on the chain.")
+    addresses = {role: chain_key(layout.signer_keys, role).address for role in ROLES}
+    roles = Roles(
+        operator=addresses["operator"],
+        releaser=addresses["releaser"],
+        guardian=addresses["guardian"],
+        issuer=addresses["issuer"],
+        fee_account=addresses["fees"],
+    )
+    infrastructure = await deploy_infrastructure(platform, roles, Delays())
+    write_whole(_path(layout), msgspec.json.encode(infrastructure))
+    return Deployment(platform, infrastructure)
+
+
+def recorded(layout: Layout) -> Infrastructure:
+    """What an earlier start deployed. Raises FileNotFoundError."""
+    return msgspec.json.decode(_path(layout).read_bytes(), type=Infrastructure)
+
+
+async def platform_of(layout: Layout, rpc_url: str, is_local: bool) -> Platform:
+    chain: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(rpc_url))
+    layout.chain.mkdir(mode=0o700, parents=True, exist_ok=True)
+    steps = FileSteps(layout.chain / "steps.json")
+    keys = {role: chain_key(layout.signer_keys, role) for role in ROLES}
+    if is_local:
+        for key in keys.values():
+            await give_gas_money(chain, key.address)
+    return Platform(Sender(chain, keys["platform"], steps), Sender(chain, keys["owner"], steps), keys["claims"])
+
+
+async def give_gas_money(chain: AsyncWeb3[Any], address: str) -> None:
+    """On a local chain only: set an account's ether."""
+    await chain.provider.make_request(RPCEndpoint("anvil_setBalance"), [address, hex(GAS_MONEY_WEI)])
+
+
+def _path(layout: Layout) -> Path:
+    return layout.chain / "infrastructure.json"

@@ -1,0 +1,105 @@
+"""The exchange process: gateway sessions, sequencer, engine, journal; no database, no chain on an order's path."""
+
+import asyncio
+import gc
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import uvloop
+
+from deedbook.layout import Layout
+from deedbook.past import Past
+from deedbook.process import announce_ready
+from deedbook.settings import Settings
+from engine.types import Phase, SetPhase
+from engine.wire import decode_commands, encode_command
+from gateway.api import Gateway
+from gateway.keys import KeyStore
+from persistence.feed import FeedServer
+from persistence.frame import JournalError
+from persistence.journal import JournalWriter
+from persistence.recovery import ReplayDiffers, recovered
+from persistence.sequencer import Sequencer
+
+FATAL_EXIT = 70  # nothing may be acknowledged any more; the supervisor starts us again
+GC_THRESHOLDS = (50_000, 20, 100)  # an order makes no cycles; the collector must not stop the market for what it holds
+HALTED_SUFFIX = ".halted"
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT. Exit status 1 with one sentence where the journal does not allow a start."""
+    try:
+        return uvloop.run(_serve(Settings.read(os.environ)))
+    except (JournalError, ReplayDiffers) as error:
+        print(f"The exchange does not start: {error}", file=sys.stderr)
+        return 1
+
+
+async def _serve(settings: Settings) -> int:
+    layout = Layout(settings.data_dir)
+    layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    writer = JournalWriter.open(layout.journal)
+    try:
+        exchange = recovered(layout.journal, layout.snapshots)
+        state = exchange.state()
+        sequencer = Sequencer(exchange, writer, time.time_ns, _die, layout.poison)
+        feed = FeedServer(layout.feed_socket, sequencer, layout.journal)
+        past = Past(settings.database_url) if settings.database_url else None
+        gateway = Gateway(sequencer.submit, past, KeyStore(layout.api_keys), time.time_ns)
+        gateway.restore(state)
+        sequencer.subscribers += [gateway.on_durable, feed.on_durable]
+        await feed.start()
+        _halt_poisoned(sequencer, layout.poison)
+        await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)
+        del state
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
+        await _stop_signal()
+        await gateway.stop()
+        await sequencer.stop()
+        await feed.stop()
+        if past is not None:
+            await past.close()
+    finally:
+        writer.close()
+    return 0
+
+
+def _die(error: BaseException) -> None:
+    """At once: a promise was about to be broken, and nothing in this process may answer anybody any more."""
+    print(f"The exchange stops: {error!r}", file=sys.stderr, flush=True)
+    os._exit(FATAL_EXIT)
+
+
+def _halt_poisoned(sequencer: Sequencer, poison: Path) -> None:
+    """Halt the instrument of each command that broke the engine, by a command in the journal, and keep the file."""
+    for path in sorted(poison.glob("*.command")) if poison.is_dir() else ():
+        instrument = _instrument_of(path.read_bytes())
+        refusal = sequencer.submit(encode_command(SetPhase(instrument, Phase.HALT)), None)
+        assert refusal is None
+        path.rename(path.with_suffix(HALTED_SUFFIX))
+
+
+def _instrument_of(record: bytes) -> int:
+    """The command's instrument; the whole venue where it cannot even be read."""
+    try:
+        ((_, _, command),) = decode_commands(record)
+    except ValueError:
+        return 0
+    return int(getattr(command, "instrument", 0))
+
+
+async def _stop_signal() -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    await stopping.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,112 @@
+"""What the gateway asks of the database: orders and trades that it has let go itself."""
+
+from collections.abc import Sequence
+
+from engine.types import Reason
+from gateway.history import PastOrder, PastTrade, Range
+from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, end_status
+from persistence import history
+from persistence.database import Pool, connect
+from persistence.fold import OrderRow
+
+CONNECTIONS_MAX = 2  # beside the market's work, never in its way
+
+
+class Past:
+    """A `gateway.history.History` from the projected tables; it connects when it is first asked."""
+
+    def __init__(self, database_url: str) -> None:
+        self._database_url = database_url
+        self._pool: Pool | None = None
+
+    async def close(self) -> None:
+        if self._pool is not None:
+            await self._pool.close()
+
+    async def order(
+        self, account: int, instrument: int, order_id: int | None, client_order_id: str | None
+    ) -> PastOrder | None:
+        pool = await self._connected()
+        if order_id is not None:
+            row = await history.order_by_id(pool, account, order_id)
+        else:
+            row = await history.order_by_client_id(pool, account, (client_order_id or "").encode())
+        return None if row is None or row.instrument != instrument else _order(row)
+
+    async def orders(self, account: int, instrument: int, rows: Range) -> Sequence[PastOrder]:
+        found = await history.orders_of(
+            await self._connected(),
+            account,
+            instrument,
+            from_order_id=rows.from_id,
+            start_ns=rows.start_time_ns,
+            end_ns=rows.end_time_ns,
+            limit=rows.limit,
+        )
+        return [_order(row) for row in found]
+
+    async def trades(self, account: int, instrument: int, rows: Range) -> Sequence[PastTrade]:
+        found = await history.trades_of(
+            await self._connected(),
+            account,
+            instrument,
+            order_id=rows.order_id,
+            from_trade_id=rows.from_id,
+            start_ns=rows.start_time_ns,
+            end_ns=rows.end_time_ns,
+            limit=rows.limit,
+        )
+        return [_trade(row) for row in found]
+
+    async def _connected(self) -> Pool:
+        if self._pool is None:
+            self._pool = await connect(self._database_url, connections_max=CONNECTIONS_MAX)
+        return self._pool
+
+
+def _order(row: OrderRow) -> PastOrder:
+    if row.close_reason:
+        status = end_status(row.close_reason)
+    elif row.open_lots:
+        status = PARTIALLY_FILLED if row.executed_lots else NEW
+    else:
+        status = FILLED
+    return PastOrder(
+        order_id=row.order_id,
+        account=row.account,
+        instrument=row.instrument,
+        side=row.side,
+        order_type=row.order_type,
+        time_in_force=row.time_in_force,
+        price_ticks=row.price_ticks,
+        qty_lots=row.qty_lots,
+        quote_usdc_micros=row.quote_usdc_micros,
+        executed_lots=row.executed_lots,
+        executed_usdc_micros=row.executed_usdc_micros,
+        expire_time_ns=row.expire_ns,
+        self_trade=row.self_trade,
+        status=status,
+        time_ns=row.accepted_ns,
+        update_time_ns=row.changed_ns,
+        client_order_id=row.client_order_id.decode("ascii"),
+    )
+
+
+def _trade(row: history.PastTrade) -> PastTrade:
+    return PastTrade(
+        trade_id=row.trade_id,
+        instrument=row.instrument,
+        taker_account=row.taker_account,
+        maker_account=row.maker_account,
+        taker_order_id=row.taker_order_id,
+        maker_order_id=row.maker_order_id,
+        taker_side=row.taker_side,
+        price_ticks=row.price_ticks,
+        qty_lots=row.qty_lots,
+        taker_fee_usdc_micros=row.taker_fee_usdc_micros,
+        maker_fee_usdc_micros=row.maker_fee_usdc_micros,
+        time_ns=row.time_ns,
+        settlement=row.state,
+        reason=Reason(row.reason).name if row.reason else "",
+        transaction=f"0x{row.transaction_hash.hex()}" if row.transaction_hash else "",
+    )
