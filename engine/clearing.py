@@ -150,7 +150,8 @@ class Clearing:
         account = venue.account(account_number)
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, asset, account_number)
-        if min(level, asked, position_lots, block, log_index) < 0 or asked > level or (asset == USDC and position_lots):
+        position_fits = position_lots == 0 if asset == USDC else position_lots >= level
+        if min(level, asked, block, log_index) < 0 or asked > level or not position_fits:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, asset, account_number)
         balance = venue.balance(account, asset)
         self.set_level(balance, level, asked)

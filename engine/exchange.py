@@ -16,7 +16,7 @@ from engine.venue import Venue
 from engine.wire import COMMAND
 
 Row = tuple[Any, ...]
-KINDS_MAX: Final = 64
+KINDS: Final = 256  # what one byte can say
 
 
 class Exchange:
@@ -50,7 +50,7 @@ class Exchange:
             CommandKind.BATCH_FINAL: clearing.batch_final,
             CommandKind.CLOCK: _nothing,
         }
-        self._handlers = [handlers.get(kind, _unknown) for kind in range(KINDS_MAX)]  # type: ignore[call-overload]
+        self._handlers = [handlers.get(kind, _unknown) for kind in range(KINDS)]  # type: ignore[call-overload]
 
     @property
     def seq(self) -> int:

@@ -53,6 +53,8 @@ class Listing:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number, account_number)
         permission = Permission(may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, row[18][:32])
         seat = venue.seat(account, instrument)
+        if seat.permission is not None and not seat.permission.ended:
+            venue.forget_due()
         seat.permission = permission
         if valid_until_ns > venue.time_ns:
             heappush(venue.due, (valid_until_ns, 1, account_number, number))
@@ -78,11 +80,11 @@ class Listing:
         terms = SetInstrument(
             *(number, row[9], *row[11:18], row[10], row[8], row[18].rstrip(b"\0"), row[19][:20], row[3])
         )
+        if not 0 < number <= len(venue.instruments):
+            return venue.reject(Reason.UNKNOWN_INSTRUMENT, number)
         fee_account = venue.account(terms.fee_account)
         if fee_account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, terms.fee_account)
-        if not 0 < number <= len(venue.instruments):
-            return venue.reject(Reason.UNKNOWN_INSTRUMENT, number)
         listed = venue.instrument(number)
         if listed is not None and _identity(listed.terms) != _identity(terms):
             return venue.reject(Reason.INSTRUMENT_CHANGED, number)

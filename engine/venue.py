@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import heappush
+from heapq import heapify, heappush
 from operator import attrgetter
 from struct import Struct
 from typing import Final
@@ -20,6 +20,7 @@ APPLIED: Final = int(EventKind.APPLIED)
 CONTINUOUS: Final = int(Phase.CONTINUOUS)
 BALANCE_RECORD: Final = Struct("<QBxHI8q8x")  # wire.EVENT with the slots that a Balance leaves zero
 assert BALANCE_RECORD.size == EVENT.size
+DUE_FORGOTTEN_MAX: Final = 1_000  # entries of the due heap that may stand for nothing, beside half of it
 _by_key: Final = attrgetter("key")
 
 
@@ -83,6 +84,7 @@ class Venue:
         self.due: list[
             tuple[int, int, int, int]
         ] = []  # heap of (when, 0, order id, 0) and (when, 1, account, instrument)
+        self._due_forgotten = 0
         self.last_order_id = 0
         self.last_trade_id = 0
         self.unsettled: dict[int, UnsettledTrade] = {}
@@ -228,6 +230,8 @@ class Venue:
         del self.orders[order_id]
         del account.orders[order_id]
         seat.open_orders -= 1
+        if order.expire_time_ns:
+            self.forget_due()
         if order.client_order_id != ZERO_ID:
             account.keep_closed_id(order.client_order_id, order_id, self.time_ns)
 
@@ -268,6 +272,20 @@ class Venue:
                 0,
             )
         )
+
+    def forget_due(self) -> None:
+        """An entry of the due heap stands for nothing any more; make the heap anew before most of it does."""
+        self._due_forgotten += 1
+        if self._due_forgotten <= DUE_FORGOTTEN_MAX + len(self.due) // 2:
+            return
+        self._due_forgotten = 0
+        self.due[:] = [(o.expire_time_ns, 0, o.order_id, 0) for o in self.orders.values() if o.expire_time_ns]
+        for account in self.accounts[1:]:
+            for seat in account.seats.values():
+                permission = seat.permission
+                if permission is not None and not permission.ended:
+                    self.due.append((permission.valid_until_ns, 1, account.number, seat.instrument.number))
+        heapify(self.due)
 
     def close_unpermitted(self, seat: Seat) -> None:
         """Close the resting orders that the seat's permission no longer covers, oldest first."""
