@@ -15,7 +15,7 @@ from settlement.outbox import Call, Outbox, Progress, Standing
 from settlement.records import Attempt, BatchRow, Records, SignedTransaction
 from settlement.signer_client import SignerUnavailable
 from settlement.signing import SigningRefused
-from settlement.simulation import Addresses, SettlementMisconfigured, Verdict, revert_of_settle, simulate
+from settlement.simulation import Addresses, SettlementMisconfigured, Verdict, revert_of_call, simulate
 from settlement.trades import Ejected, Fill, Trade
 
 _log: Final = logging.getLogger(__name__)
@@ -136,9 +136,7 @@ class Batcher:
             raise BatchStuck(f"batch {batch.batch_id} follows trade {batch.trade_after}, the bridge is at {last_trade}")
         if failing := await self._failing(batch, attempt):
             attempt = await self._reattempt(batch, attempt, failing)
-        gas, revert = await revert_of_settle(
-            self._chain, self._outbox.sender, self._addresses.bridge, attempt.call_data
-        )
+        gas, revert = await revert_of_call(self._chain, self._outbox.sender, self._addresses.bridge, attempt.call_data)
         if revert is not None:
             raise BatchStuck(f"the bridge does not take batch {batch.batch_id}: {revert}")
         call = Call(_purpose(batch), attempt.attempt, self._addresses.bridge, attempt.call_data, gas_limit(gas))

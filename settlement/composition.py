@@ -9,7 +9,7 @@ from typing import Final
 from settlement.calls import OURS, payload_hash, settle_data
 from settlement.chain import TRANSACTION_GAS_MAX, Chain
 from settlement.netting import fill_of, net
-from settlement.simulation import Addresses, Verdict, revert_of_settle
+from settlement.simulation import Addresses, Verdict, revert_of_call
 from settlement.trades import Ejected, Fill, Instrument, Trade, Wallet
 
 GAS_TARGET: Final = 12_500_000  # what a first attempt may need, so that one with more ejected fits as well
@@ -83,7 +83,7 @@ async def fitting(
         composition = compose(trades[:count], verdict, trade_after)
         gas, revert = 0, None
         if len(composition.call_data) <= CALL_DATA_BYTES_MAX:
-            gas, revert = await revert_of_settle(chain, operator, addresses.bridge, composition.call_data)
+            gas, revert = await revert_of_call(chain, operator, addresses.bridge, composition.call_data)
             if revert is None and gas <= (TRANSACTION_GAS_MAX if count == 1 else GAS_TARGET):
                 return replace(composition, gas_estimated=gas)
         if revert is not None and (count == 1 or revert.name in OURS):

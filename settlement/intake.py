@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from persistence.database import Connection, Pool
 from settlement.journal_fold import Changes, DurableFrame, Fold, last_seq
+from settlement.trades import Token
 
 CONSUMER: Final = "settlement"
 FRAMES_WAITING_MAX: Final = 1_000
 FRAMES_TOGETHER_MAX: Final = 500
 _log: Final = logging.getLogger(__name__)
+
+
+LotOf = Callable[[Token], Awaitable[int | None]]
 
 
 class LotUnknown(Exception):  # noqa: N818
@@ -24,14 +28,20 @@ class Intake:
     """Keeps settlement's tables level with the journal.
 
     frames_from  durable frames from a seq on, without end
+    lot_of       how many base units one lot of a token has; None if nobody said so yet
     on_moved     called after rows are durable
     """
 
     def __init__(
-        self, pool: Pool, frames_from: Callable[[int], AsyncIterator[DurableFrame]], on_moved: Callable[[], None]
+        self,
+        pool: Pool,
+        frames_from: Callable[[int], AsyncIterator[DurableFrame]],
+        lot_of: LotOf,
+        on_moved: Callable[[], None],
     ) -> None:
         self._pool = pool
         self._frames_from = frames_from
+        self._lot_of = lot_of
         self._on_moved = on_moved
         self._fold: Fold | None = None
         self._arrived = asyncio.Condition()
@@ -93,7 +103,7 @@ class Intake:
                 *(CONSUMER, before, self.seq, frames[-1].hash),
             )
             assert moved == "UPDATE 1", "another settlement process moved the cursor"
-            await write(connection, changes)
+            await write(connection, changes, self._lot_of)
         async with self._arrived:
             self._arrived.notify_all()
         self._on_moved()
@@ -104,9 +114,9 @@ class Intake:
             await self._arrived.wait_for(lambda: self.seq >= seq)
 
 
-async def write(connection: Connection, changes: Changes) -> None:
+async def write(connection: Connection, changes: Changes, lot_of: LotOf) -> None:
     for listing in changes.listings:
-        lot = await connection.fetchval("SELECT lot_base_units FROM settlement_lots WHERE token = $1", listing.token)
+        lot = await lot_of(listing.token)
         if lot is None:
             raise LotUnknown(
                 f"instrument {listing.instrument}: no lot size is recorded for token 0x{listing.token.hex()}"

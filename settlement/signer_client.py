@@ -47,7 +47,7 @@ class SignerClient:
         try:
             async with self._lock, asyncio.timeout(ANSWER_DEADLINE_S):
                 answer = await self._ask(msgspec.msgpack.encode(request))
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError) as error:
+        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, msgspec.MsgspecError) as error:
             raise SignerUnavailable(f"{self._path.name}: {type(error).__name__} {error}".rstrip()) from error
         if answer.refused:
             raise SigningRefused(answer.refused)

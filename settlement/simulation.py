@@ -158,9 +158,9 @@ async def _balance(chain: Chain, vault: bytes, wallet: Wallet, block: int) -> in
     return words(await chain.call(vault, account_of_data(wallet), block))[0]
 
 
-async def revert_of_settle(chain: Chain, sender: bytes, bridge: bytes, call_data: bytes) -> tuple[int, Revert | None]:
-    """(gas, None) if the call would settle now, (0, why) if it would revert. Raises ChainUnavailable."""
+async def revert_of_call(chain: Chain, sender: bytes, to: bytes, call_data: bytes) -> tuple[int, Revert | None]:
+    """(gas, None) if the call would succeed now, (0, why) if it would revert. Raises ChainUnavailable."""
     try:
-        return await chain.estimate(sender, bridge, call_data), None
+        return await chain.estimate(sender, to, call_data), None
     except ChainRefused as refused:
         return 0, decode_revert(refused.data) if refused.data else Revert("Refused", (refused.message,))

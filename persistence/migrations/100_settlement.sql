@@ -1,18 +1,12 @@
 -- Settlement's own books: what it must know to go on after a kill at any point. Everything is written here before it is
 -- sent. Amounts are integers: lots, USDC micros, wei; a token's base units do not fit a bigint, hence numeric.
 
--- How many base units of a token one lot has; written when the property is tokenized, before it is listed.
-CREATE TABLE settlement_lots (
-    token bytea PRIMARY KEY CHECK (length(token) = 20),
-    lot_base_units numeric(39) NOT NULL CHECK (lot_base_units >= 1)
-);
-
 CREATE TABLE settlement_instruments (
     instrument int PRIMARY KEY,
     token bytea NOT NULL CHECK (length(token) = 20),
     fee_account bigint NOT NULL,
     tick_value_usdc_micros bigint NOT NULL CHECK (tick_value_usdc_micros >= 1),
-    lot_base_units numeric(39) NOT NULL CHECK (lot_base_units >= 1)
+    lot_base_units numeric(39) NOT NULL CHECK (lot_base_units >= 1) -- how many of the token's units one lot has
 );
 
 CREATE TABLE settlement_wallets (

@@ -281,7 +281,7 @@ class World:
     def renew(self) -> None:
         """New objects on the old database, journal and chain, as after a kill."""
         self.records = Records(self.pool)
-        self.intake = Intake(self.pool, self.feed.frames, lambda: None)
+        self.intake = Intake(self.pool, self.feed.frames, self._lot_of, lambda: None)
         self.outbox = Outbox(self.chain, self.records, self.signer, raw_address(keys().operator.address), 31337)
         self.batcher = Batcher(
             self.chain,
@@ -311,6 +311,9 @@ class World:
 
     async def _on_freeze(self, freeze: Freeze) -> None:
         self.freezes.append(freeze)
+
+    async def _lot_of(self, token: bytes) -> int | None:
+        return 1 if token == self.token else None
 
     async def _seen(self) -> Header | None:
         return await self.records.seen()
@@ -346,8 +349,6 @@ class World:
 
     async def open(self, confirmations: int = 0) -> None:
         """List the property, open the accounts, and bring in everybody's cash and tokens from the chain."""
-        lots = "INSERT INTO settlement_lots VALUES ($1, 1)"
-        await self.pool.execute(lots, self.token)
         fees = raw_address(keys().fee_account.address)
         await self.feed.send(t.OpenAccount(FEE_ACCOUNT, fees))
         for number in range(INVESTORS):
