@@ -37,12 +37,16 @@ class JournalLock:
         except BlockingIOError:
             os.close(self._fd)
             raise JournalLocked(f"another process writes the journal in {directory}") from None
+        ours = os.fstat(self._fd)
+        self._identity = (ours.st_dev, ours.st_ino)
+        self._claimed = b""
         self.epoch, self.journal_id = self._read()
 
     def claim(self, epoch: int, journal_id: bytes) -> None:
         """Write who writes now, durably. A torn record counts as none: the segments hold both values as well."""
         body = LOCK_RECORD.pack(LOCK_MAGIC, epoch, journal_id, 0)[:-4]
-        write_all(self._fd, body + crc32(body).to_bytes(4, "little"), 0)
+        self._claimed = body + crc32(body).to_bytes(4, "little")
+        write_all(self._fd, self._claimed, 0)
         os.fsync(self._fd)
         sync_directory(self._directory)
         self.epoch, self.journal_id = epoch, journal_id
@@ -53,8 +57,7 @@ class JournalLock:
             there = os.stat(self._path)
         except FileNotFoundError:
             raise JournalFenced(f"the lock file in {self._directory} is gone") from None
-        ours = os.fstat(self._fd)
-        if (there.st_dev, there.st_ino) != (ours.st_dev, ours.st_ino) or self._read()[0] != self.epoch:
+        if (there.st_dev, there.st_ino) != self._identity or os.pread(self._fd, LOCK_RECORD.size, 0) != self._claimed:
             raise JournalFenced(f"another writer took over the journal in {self._directory}")
 
     def close(self) -> None:

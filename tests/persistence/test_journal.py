@@ -211,15 +211,18 @@ except JournalFenced as error:
 
 
 def test_a_stopped_writer_that_was_replaced_writes_nothing_when_it_resumes(directory: Path) -> None:
-    stopped = subprocess.Popen([sys.executable, "-c", STOPPED_WRITER, str(directory)], stdout=subprocess.PIPE)
-    os.waitpid(stopped.pid, os.WUNTRACED)
-    with pytest.raises(JournalLocked):
-        open_small(directory)
-    (directory / "lock").unlink()  # an operator's mistake: the flock alone would not help any more
-    writer = open_small(directory)
-    append(writer, 2)
-    os.kill(stopped.pid, signal.SIGCONT)
-    output, _ = stopped.communicate()
+    program = [sys.executable, "-c", STOPPED_WRITER, str(directory)]
+    with subprocess.Popen(program, cwd=Path(__file__).parents[2], stdout=subprocess.PIPE) as stopped:
+        os.waitpid(stopped.pid, os.WUNTRACED)
+        try:
+            with pytest.raises(JournalLocked):
+                open_small(directory)
+            (directory / "lock").unlink()  # an operator's mistake: the flock alone would not help any more
+            writer = open_small(directory)
+            append(writer, 2)
+        finally:
+            os.kill(stopped.pid, signal.SIGCONT)
+        output, _ = stopped.communicate()
     assert stopped.returncode == 3
     assert str(directory) in output.decode()
     append(writer)
