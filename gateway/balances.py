@@ -1,39 +1,43 @@
-"""Every account's balances, from the engine's Balance events."""
+"""Every account's balances: the newest Balance event of each asset."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from engine import types as t
+from engine.wire import EVENT, encode_event
+
+Row = tuple[Any, ...]  # a Balance event's slots in the order of wire.EVENT_SLOTS
 
 
 class Balances:
-    """By account and asset: what is free and what is locked, micros or lots.
-
-    Locked is what open orders hold, what waits for settlement and cannot be used yet, and what is asked back from the
-    vault or the locker. A balance that is negative for a moment (trades that rest on a failed one) shows as zero.
-    """
+    """By account and asset, kept as the event that told them: most are replaced before anyone asks."""
 
     def __init__(self) -> None:
-        self._accounts: Final[dict[int, dict[int, tuple[int, int]]]] = {}
+        self._accounts: Final[dict[int, dict[int, Row]]] = {}
         self.update_time_ns: Final[dict[int, int]] = {}
 
     def restore(self, state: t.MarketState) -> None:
         for balance in state.balances:
-            waiting = balance.owed_in - balance.advanced
-            self.set(balance.account, balance.instrument, balance.free, balance.held, waiting, balance.requested, 0)
+            self.set(balance.account, balance.instrument, EVENT.unpack(encode_event(balance, 0)), 0)
 
-    def set(
-        self, account: int, asset: int, free: int, held: int, waiting: int, requested: int, time_ns: int
-    ) -> tuple[int, int]:
-        """Take an asset's new balance and return it as (free, locked)."""
-        balance = (free if free > 0 else 0, held + waiting + requested)
+    def set(self, account: int, asset: int, event: Row, time_ns: int) -> None:
         balances = self._accounts.get(account)
         if balances is None:
             balances = self._accounts[account] = {}
-        balances[asset] = balance
+        balances[asset] = event
         self.update_time_ns[account] = time_ns
-        return balance
 
-    def of(self, account: int) -> dict[int, tuple[int, int]]:
+    def of(self, account: int) -> dict[int, Row]:
         return self._accounts.get(account, {})
+
+
+def free_and_locked(event: Row | None) -> tuple[int, int]:
+    """Micros or lots that are free, and that are locked: held by open orders, waiting for settlement, or asked back.
+
+    A balance that is negative for a moment (trades that rest on a failed one) shows as zero.
+    """
+    if event is None:
+        return 0, 0
+    free, held, owed_in, _, requested, _, advanced = event[5:12]
+    return max(free, 0), held + owed_in - advanced + requested

@@ -21,6 +21,7 @@ class Market:
         self.symbol: Final = terms.symbol.decode("ascii")
         self.base: Final = self.symbol.removesuffix(QUOTE) or self.symbol
         self.terms = terms
+        self.tick_value_usdc_micros: Final = terms.tick_value_usdc_micros
         self.lot_decimals: Final = terms.lot_decimals
         self.maker_fee_bps = 0
         self.taker_fee_bps = 0
@@ -34,10 +35,6 @@ class Market:
         self.price_ticks: Final = Units(decimals, step_micros)
         self.qty: Final = Texts(terms.lot_decimals)
         self.qty_lots: Final = Units(terms.lot_decimals)
-
-    @property
-    def tick_value_usdc_micros(self) -> int:
-        return self.terms.tick_value_usdc_micros
 
 
 class Markets:

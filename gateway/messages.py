@@ -25,7 +25,7 @@ class Params(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=
     return_rate_limits: bool | None = None
 
 
-class Signed(Params, kw_only=True):
+class Signed(Params, frozen=True, kw_only=True):
     """What a request carries that is signed, or sent in a session that has logged on."""
 
     api_key: str | None = None
@@ -34,7 +34,7 @@ class Signed(Params, kw_only=True):
     recv_window: int | float | str | None = None
 
 
-class NewOrder(Signed, kw_only=True):
+class NewOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     side: Literal["BUY", "SELL"]
     type: Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
@@ -48,25 +48,25 @@ class NewOrder(Signed, kw_only=True):
     good_till_date: int | None = None  # ms; with time in force GTD (both are ours)
 
 
-class TestOrder(NewOrder, kw_only=True):
+class TestOrder(NewOrder, frozen=True, kw_only=True):
     compute_commission_rates: bool | None = None
 
 
-class CancelReplace(NewOrder, kw_only=True):
+class CancelReplace(NewOrder, frozen=True, kw_only=True):
     cancel_replace_mode: Literal["STOP_ON_FAILURE", "ALLOW_FAILURE"]
     cancel_order_id: int | None = None
     cancel_orig_client_order_id: str | None = None
     cancel_new_client_order_id: str | None = None
 
 
-class CancelOrder(Signed, kw_only=True):
+class CancelOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     order_id: int | None = None
     orig_client_order_id: str | None = None
     new_client_order_id: str | None = None
 
 
-class AmendOrder(Signed, kw_only=True):
+class AmendOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     new_qty: Decimal
     order_id: int | None = None
@@ -74,21 +74,21 @@ class AmendOrder(Signed, kw_only=True):
     new_client_order_id: str | None = None  # only the one it has
 
 
-class SymbolSigned(Signed, kw_only=True):
+class SymbolSigned(Signed, frozen=True, kw_only=True):
     symbol: Symbol
 
 
-class OpenOrders(Signed, kw_only=True):
+class OpenOrders(Signed, frozen=True, kw_only=True):
     symbol: Symbol | None = None
 
 
-class FindOrder(Signed, kw_only=True):
+class FindOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     order_id: int | None = None
     orig_client_order_id: str | None = None
 
 
-class AllOrders(Signed, kw_only=True):
+class AllOrders(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     order_id: int | None = None
     start_time: int | None = None
@@ -96,11 +96,11 @@ class AllOrders(Signed, kw_only=True):
     limit: int | None = None
 
 
-class AccountStatus(Signed, kw_only=True):
+class AccountStatus(Signed, frozen=True, kw_only=True):
     omit_zero_balances: bool | None = None
 
 
-class MyTrades(Signed, kw_only=True):
+class MyTrades(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     order_id: int | None = None
     start_time: int | None = None
@@ -109,22 +109,30 @@ class MyTrades(Signed, kw_only=True):
     limit: int | None = None
 
 
-class Depth(Params, kw_only=True):
+class Depth(Params, frozen=True, kw_only=True):
     symbol: Symbol
     limit: int | None = None
 
 
-class Trades(Params, kw_only=True):
+class Trades(Params, frozen=True, kw_only=True):
     symbol: Symbol
     limit: int | None = None
 
 
-class BookTicker(Params, kw_only=True):
+class AggregateTrades(Params, frozen=True, kw_only=True):
+    symbol: Symbol
+    from_id: int | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: int | None = None
+
+
+class BookTicker(Params, frozen=True, kw_only=True):
     symbol: Symbol | None = None
     symbols: list[str] | None = None
 
 
-class ExchangeInfo(Params, kw_only=True):
+class ExchangeInfo(Params, frozen=True, kw_only=True):
     symbol: Symbol | None = None
     symbols: list[str] | None = None
     permissions: str | list[str] | None = None
@@ -132,7 +140,7 @@ class ExchangeInfo(Params, kw_only=True):
     symbol_status: str | None = None
 
 
-class Unsubscribe(Params, kw_only=True):
+class Unsubscribe(Params, frozen=True, kw_only=True):
     subscription_id: int | None = None
 
 

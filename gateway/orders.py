@@ -9,6 +9,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Final
 
+import msgspec
+
 from engine import types as t
 from engine.types import Reason
 from gateway.markets import Market, Markets
@@ -32,123 +34,51 @@ _ENDS: Final = {
 }
 
 
-class Order:
+class Order(msgspec.Struct, gc=False, eq=False):
     """One order as it stands now."""
 
-    __slots__ = (
-        "account",
-        "client_order_id",
-        "executed_lots",
-        "executed_usdc_micros",
-        "expire_time_ns",
-        "market",
-        "order_id",
-        "order_type",
-        "price_ticks",
-        "qty_lots",
-        "quote_usdc_micros",
-        "self_trade",
-        "side",
-        "status",
-        "time_in_force",
-        "time_ns",
-        "update_time_ns",
-    )
-
-    def __init__(
-        self,
-        order_id: int,
-        account: int,
-        market: Market,
-        side: int,
-        order_type: int,
-        time_in_force: int,
-        price_ticks: int,
-        qty_lots: int,
-        quote_usdc_micros: int,
-        expire_time_ns: int,
-        self_trade: int,
-        time_ns: int,
-        client_order_id: str,
-    ) -> None:
-        self.order_id = order_id
-        self.account = account
-        self.market = market
-        self.side = side
-        self.order_type = order_type
-        self.time_in_force = time_in_force
-        self.price_ticks = price_ticks  # as sent: 0 for MARKET
-        self.qty_lots = qty_lots
-        self.quote_usdc_micros = quote_usdc_micros
-        self.expire_time_ns = expire_time_ns
-        self.self_trade = self_trade
-        self.time_ns = time_ns
-        self.client_order_id = client_order_id
-        self.executed_lots = 0
-        self.executed_usdc_micros = 0
-        self.status = NEW
-        self.update_time_ns = time_ns
+    order_id: int
+    account: int
+    market: Market
+    side: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int  # as sent: 0 for MARKET
+    qty_lots: int
+    quote_usdc_micros: int
+    expire_time_ns: int
+    self_trade: int
+    time_ns: int
+    update_time_ns: int
+    client_order_id: str
+    executed_lots: int = 0
+    executed_usdc_micros: int = 0
+    status: str = NEW
 
     @property
     def is_open(self) -> bool:
         return self.status in (NEW, PARTIALLY_FILLED)
 
 
-class Fill:
+class Fill(msgspec.Struct, gc=False, eq=False):
     """One maker meeting one taker; the two accounts share it."""
 
-    __slots__ = (
-        "batch_id",
-        "maker_account",
-        "maker_fee_usdc_micros",
-        "maker_order_id",
-        "market",
-        "notional_usdc_micros",
-        "price_ticks",
-        "qty_lots",
-        "reason",
-        "settlement",
-        "taker_account",
-        "taker_fee_usdc_micros",
-        "taker_order_id",
-        "taker_side",
-        "time_ns",
-        "trade_id",
-        "transaction",
-    )
-
-    def __init__(
-        self,
-        trade_id: int,
-        market: Market,
-        taker_account: int,
-        maker_account: int,
-        taker_order_id: int,
-        maker_order_id: int,
-        taker_side: int,
-        price_ticks: int,
-        qty_lots: int,
-        taker_fee_usdc_micros: int,
-        maker_fee_usdc_micros: int,
-        time_ns: int,
-    ) -> None:
-        self.trade_id = trade_id
-        self.market = market
-        self.taker_account = taker_account
-        self.maker_account = maker_account
-        self.taker_order_id = taker_order_id
-        self.maker_order_id = maker_order_id
-        self.taker_side = taker_side
-        self.price_ticks = price_ticks
-        self.qty_lots = qty_lots
-        self.notional_usdc_micros = price_ticks * qty_lots * market.terms.tick_value_usdc_micros
-        self.taker_fee_usdc_micros = taker_fee_usdc_micros
-        self.maker_fee_usdc_micros = maker_fee_usdc_micros
-        self.time_ns = time_ns
-        self.settlement = "MATCHED"
-        self.reason = ""
-        self.transaction = ""
-        self.batch_id = 0
+    trade_id: int
+    market: Market
+    taker_account: int
+    maker_account: int
+    taker_order_id: int
+    maker_order_id: int
+    taker_side: int
+    price_ticks: int
+    qty_lots: int
+    notional_usdc_micros: int
+    taker_fee_usdc_micros: int
+    maker_fee_usdc_micros: int
+    time_ns: int
+    settlement: str = "MATCHED"
+    reason: str = ""
+    transaction: str = ""
 
 
 class AccountOrders:
@@ -215,11 +145,12 @@ class Orders:
                 resting.expire_time_ns,
                 resting.self_trade,
                 resting.time_ns,
+                resting.time_ns,
                 resting.client_order_id.decode("ascii"),
+                resting.qty_lots - resting.open_lots,
+                resting.executed_usdc_micros,
+                NEW if resting.qty_lots == resting.open_lots else PARTIALLY_FILLED,
             )
-            order.executed_lots = resting.qty_lots - resting.open_lots
-            order.executed_usdc_micros = resting.executed_usdc_micros
-            order.status = PARTIALLY_FILLED if order.executed_lots else NEW
             self.add(order)
 
     def of(self, account: int) -> AccountOrders:

@@ -8,7 +8,7 @@ from typing import Final, TypeVar
 
 from gateway import errors
 from gateway import messages as m
-from gateway.balances import Balances
+from gateway.balances import Balances, free_and_locked
 from gateway.errors import ApiError
 from gateway.history import History, PastOrder, PastTrade, Range
 from gateway.keys import TRADE, Key
@@ -106,7 +106,7 @@ class PrivateQueries:
         balances, markets = self._balances.of(key.account), self._markets
         rows = []
         for asset in (0, *markets.by_number):
-            free, locked = balances.get(asset, (0, 0))
+            free, locked = free_and_locked(balances.get(asset))
             if free or locked or not params.omit_zero_balances:
                 amounts = markets.amounts(asset)
                 rows.append(
@@ -125,7 +125,7 @@ class PrivateQueries:
 
     def _past_order(self, past: PastOrder, account: int) -> Order:
         assert past.account == account, "history answers for one account"
-        order = Order(
+        return Order(
             past.order_id,
             account,
             self._markets.by_number[past.instrument],
@@ -138,17 +138,19 @@ class PrivateQueries:
             past.expire_time_ns,
             past.self_trade,
             past.time_ns,
+            past.update_time_ns,
             past.client_order_id,
+            past.executed_lots,
+            past.executed_usdc_micros,
+            past.status,
         )
-        order.executed_lots, order.executed_usdc_micros = past.executed_lots, past.executed_usdc_micros
-        order.status, order.update_time_ns = past.status, past.update_time_ns
-        return order
 
     def _past_trade(self, past: PastTrade, account: int) -> Fill:
         assert account in (past.taker_account, past.maker_account), "history answers for one account"
-        fill = Fill(
+        market = self._markets.by_number[past.instrument]
+        return Fill(
             past.trade_id,
-            self._markets.by_number[past.instrument],
+            market,
             past.taker_account,
             past.maker_account,
             past.taker_order_id,
@@ -156,12 +158,14 @@ class PrivateQueries:
             past.taker_side,
             past.price_ticks,
             past.qty_lots,
+            past.price_ticks * past.qty_lots * market.tick_value_usdc_micros,
             past.taker_fee_usdc_micros,
             past.maker_fee_usdc_micros,
             past.time_ns,
+            past.settlement,
+            past.reason,
+            past.transaction,
         )
-        fill.settlement, fill.reason, fill.transaction = past.settlement, past.reason, past.transaction
-        return fill
 
 
 def _range(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final
 
+from engine.types import INT64_MAX
 from gateway import errors
 from gateway import messages as m
 from gateway.decimals import format_units
@@ -15,6 +16,7 @@ from gateway.markets import QUOTE, USDC_DECIMALS, Market, Markets
 from gateway.orders import Fill
 from gateway.publisher import Publisher
 
+MS: Final = 10**6  # nanoseconds
 DEPTH_DEFAULT: Final = 100
 DEPTH_MAX: Final = 5_000
 TRADES_DEFAULT: Final = 500
@@ -48,6 +50,19 @@ class PublicQueries:
     def trades(self, params: m.Trades) -> str:
         recent = self.feed(params.symbol).recent_trades
         return _tail_json(recent, bounded(params.limit, TRADES_DEFAULT, TRADES_MAX), self._publisher)
+
+    def aggregate_trades(self, params: m.AggregateTrades) -> str:
+        """Each trade is an aggregate of its own; only the recent ones are here."""
+        start_ns, end_ns = (params.start_time or 0) * MS, (params.end_time or INT64_MAX // MS) * MS + MS - 1
+        chosen = [
+            fill
+            for fill in self.feed(params.symbol).recent_trades
+            if fill.trade_id >= (params.from_id or 0) and start_ns <= fill.time_ns <= end_ns
+        ]
+        limit = bounded(params.limit, TRADES_DEFAULT, TRADES_MAX)
+        oldest_first = params.from_id is not None or params.start_time is not None
+        rows = chosen[:limit] if oldest_first else chosen[-limit:]
+        return "[" + ",".join([self._publisher.reports.trade_aggregate(fill) for fill in rows]) + "]"
 
     def book_ticker(self, params: m.BookTicker) -> str:
         if params.symbol is not None:
@@ -110,7 +125,7 @@ def bounded(limit: int | None, default: int, most: int) -> int:
 
 def _tail_json(fills: deque[Fill], count: int, publisher: Publisher) -> str:
     newest = list(fills)[-count:]
-    return "[" + ",".join([publisher.reports.trade_both(fill) for fill in newest]) + "]"
+    return "[" + ",".join([publisher.reports.trade_public(fill) for fill in newest]) + "]"
 
 
 def _price_json(market: Market) -> str:

@@ -13,7 +13,7 @@ from engine import types as t
 from engine.types import CommandKind, EventKind, Reason
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT, decode_commands
 from gateway.answers import Asked, Outcome, reply
-from gateway.balances import Balances
+from gateway.balances import Balances, free_and_locked
 from gateway.market_data import MarketFeed
 from gateway.markets import Markets
 from gateway.orders import EXPIRED_IN_MATCH, FILLED, PARTIALLY_FILLED, Fill, Order, Orders, end_status
@@ -118,6 +118,7 @@ class Publisher:
             row[14],
             row[7],
             row[1],
+            row[1],
             row[18].rstrip(b"\0").decode("ascii"),
         )
         self._orders.add(order)
@@ -143,6 +144,7 @@ class Publisher:
             taker_side,
             price_ticks,
             lots,
+            price_ticks * lots * market.tick_value_usdc_micros,
             taker_fee,
             maker_fee,
             time_ns,
@@ -223,22 +225,22 @@ class Publisher:
 
     def _balance(self, event: Row) -> None:
         row, account, asset = self._row, event[4], event[3]
-        balance = self._balances.set(account, asset, event[5], event[6], event[7] - event[11], event[9], row[1])
+        self._balances.set(account, asset, event, row[1])
         if account not in self._users:
             return
-        self._positions.setdefault(account, {})[asset] = balance
+        self._positions.setdefault(account, {})[asset] = free_and_locked(event)
         if row[2] == LEVEL_CHANGED and row[6] == asset and row[11]:
             self._users.emit(account, self._reports.balance_change(asset, row[11], row[1]))
 
     def _trade_settled(self, event: Row) -> None:
         """FINAL, or FAILED: then both sides get back what they gave and lose what they got."""
-        (_, _, reason, number, buyer, trade_id, batch_id, lots, notional, buyer_fee, seller_fee) = event[:11]
+        (_, _, reason, number, buyer, trade_id, _, lots, notional, buyer_fee, seller_fee) = event[:11]
         seller, time_ns = event[13], self._row[1]
         state, why = ("FAILED", Reason(reason).name) if reason else ("FINAL", "")
         transaction = "" if reason else f"0x{self._row[19][:32].hex()}"
         fill = self._orders.unsettled.pop(trade_id, None)
         if fill is not None:
-            fill.settlement, fill.reason, fill.transaction, fill.batch_id = state, why, transaction, batch_id
+            fill.settlement, fill.reason, fill.transaction = state, why, transaction
         report = ""
         for account, cash, tokens in ((buyer, notional + buyer_fee, -lots), (seller, seller_fee - notional, lots)):
             if account not in self._users:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
+from gateway import errors
 from gateway import messages as m
+from gateway.errors import ApiError
 
 NULL: Final = msgspec.Raw(b"null")
+REQUEST_ID_BYTES_MAX: Final = 256
+_ID_STARTS: Final = frozenset(b'"-0123456789n')
 
 
 class Request(msgspec.Struct, tag_field="method", forbid_unknown_fields=True, kw_only=True, gc=False):
@@ -150,3 +154,33 @@ class Envelope(msgspec.Struct, gc=False):
 DECODER: Final = msgspec.json.Decoder(AnyRequest)
 ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 METHODS: Final = frozenset(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__)
+
+
+def id_text(raw: msgspec.Raw) -> str:
+    """A request's id as JSON text to echo: a string, a number or null."""
+    text = bytes(raw)
+    if len(text) > REQUEST_ID_BYTES_MAX or text[0] not in _ID_STARTS:
+        raise errors.mandatory("id")
+    try:
+        return text.decode()
+    except UnicodeDecodeError:
+        raise not_json() from None
+
+
+def without_version(envelope: Envelope, method: str) -> Any:
+    """`v3/order.place` is `order.place`."""
+    params = bytes(envelope.params) or b"{}"
+    try:
+        return DECODER.decode(b'{"method":"%s","id":%s,"params":%s}' % (method.encode(), bytes(envelope.id), params))
+    except msgspec.ValidationError as error:
+        raise m.misfit(str(error)) from None
+    except (ValueError, RecursionError):
+        raise not_json() from None
+
+
+def not_json() -> ApiError:
+    return ApiError(errors.INVALID_JSON, "Invalid JSON Request")
+
+
+def unknown_method() -> ApiError:
+    return ApiError(errors.UNSUPPORTED_OPERATION, "This operation is not supported: the method is unknown.")

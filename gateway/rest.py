@@ -54,6 +54,7 @@ class Rest:
         self._get("exchangeInfo", m.ExchangeInfo, NONE, 20, lambda p, key, now: public.exchange_info(p, now))
         self._get("depth", m.Depth, NONE, 0, lambda p, key, now: public.depth(p))
         self._get("trades", m.Trades, NONE, 25, lambda p, key, now: public.trades(p))
+        self._get("aggTrades", m.AggregateTrades, NONE, 4, lambda p, key, now: public.aggregate_trades(p))
         self._get("ticker/bookTicker", m.BookTicker, NONE, 4, lambda p, key, now: public.book_ticker(p))
         self._get("ticker/price", m.BookTicker, NONE, 4, lambda p, key, now: public.price(p))
         self._get("order", m.FindOrder, READ, 4, lambda p, key, now: private.order(key.account, p))

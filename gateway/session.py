@@ -22,11 +22,10 @@ from gateway.connection import Connection, Cork
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
 from gateway.services import Services
+from gateway.subscriptions import Subscriptions
 
 log = logging.getLogger("gateway")
-REQUEST_ID_BYTES_MAX: Final = 256
 QUERIES_MAX: Final = 64  # questions of one session that wait for the database
-_ID_STARTS: Final = frozenset(b'"-0123456789n')
 Handler = Callable[["ApiSession", Any, str, str | None, int], None]
 
 
@@ -50,8 +49,7 @@ class ApiSession(Connection):
         self._connected_ms = services.clock() // 10**6
         self._logon: str | None = None  # the key of session.logon
         self._logon_ms = 0
-        self._subscriptions: dict[int, tuple[str, int, bool]] = {}  # by id: key, account, whether by log-on
-        self._subscriptions_made = 0
+        self._subscriptions = Subscriptions(services.users, self)
         self._queries: set[asyncio.Task[None]] = set()
 
     # -- incoming
@@ -70,7 +68,7 @@ class ApiSession(Connection):
         params = request.params
         request_id, limits = "null", None
         try:
-            request_id = _id_text(request.id)
+            request_id = r.id_text(request.id)
             used = self._limits.request(self.ip, weight or self._services.public.depth_weight(params), now)
             wanted = params.return_rate_limits
             if self._return_rate_limits if wanted is None else wanted:
@@ -87,14 +85,14 @@ class ApiSession(Connection):
             try:
                 envelope = r.ENVELOPE.decode(message)
             except (ValueError, RecursionError):
-                raise ApiError(errors.INVALID_JSON, "Invalid JSON Request") from None
-            request_id = _id_text(envelope.id)
+                raise r.not_json() from None
+            request_id = r.id_text(envelope.id)
             method = envelope.method.removeprefix("v3/")
             if method not in r.METHODS:
-                raise errors.mandatory("method") if not method else _unknown_method()
+                raise errors.mandatory("method") if not method else r.unknown_method()
             if method == envelope.method:
-                raise m.misfit(str(error)) if isinstance(error, msgspec.ValidationError) else _not_json()
-            request = _without_version(envelope, method)
+                raise m.misfit(str(error)) if isinstance(error, msgspec.ValidationError) else r.not_json()
+            request = r.without_version(envelope, method)
         except ApiError as failure:
             self._send_error(request_id, failure, None)
             return
@@ -104,9 +102,7 @@ class ApiSession(Connection):
         self._send_error("null", ApiError(errors.INVALID_JSON, "Requests are JSON in text frames."), None)
 
     def on_closed(self) -> None:
-        for subscription_id, (_, account, _) in self._subscriptions.items():
-            self._services.users.unsubscribe(account, self, subscription_id)
-        self._subscriptions.clear()
+        self._subscriptions.forget_all()
         for task in self._queries:
             task.cancel()
 
@@ -240,9 +236,9 @@ class ApiSession(Connection):
 
     def _log_out(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
         self._logon = None
-        for subscription_id, (_, _, by_logon) in list(self._subscriptions.items()):
-            if by_logon:
-                self._end(subscription_id, now)
+        for subscription_id, subscription in self._subscriptions:
+            if subscription.by_logon:
+                self._subscriptions.end(subscription_id, now)
         self._status(params, request_id, limits, now)
 
     def _status(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
@@ -255,46 +251,32 @@ class ApiSession(Connection):
         self._send(request_id, result, limits)
 
     def _list(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
-        rows = ",".join([f'{{"subscriptionId":{subscription_id}}}' for subscription_id in self._subscriptions])
+        rows = ",".join([f'{{"subscriptionId":{subscription_id}}}' for subscription_id, _ in self._subscriptions])
         self._send(request_id, f"[{rows}]", limits)
 
     def _subscribe(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
         if self._logon is None:
             raise errors.not_permitted()
-        self._begin(self._authenticator.key(self._logon, self.ip, READ), request_id, limits, by_logon=True)
+        key = self._authenticator.key(self._logon, self.ip, READ)
+        subscription_id = self._subscriptions.begin(key, by_logon=True)
+        self._send(request_id, f'{{"subscriptionId":{subscription_id}}}', limits)
 
     def _subscribe_signed(self, params: m.Signed, request_id: str, limits: str | None, now: int) -> None:
-        self._begin(self._key(params, READ, now), request_id, limits, by_logon=False)
-
-    def _begin(self, key: Key, request_id: str, limits: str | None, *, by_logon: bool) -> None:
-        if any(account == key.account for _, account, _ in self._subscriptions.values()):
-            raise ApiError(errors.SUBSCRIPTION_ACTIVE, "User Data Stream subscription already active.")
-        subscription_id = self._subscriptions_made
-        self._subscriptions_made += 1
-        self._subscriptions[subscription_id] = (key.key, key.account, by_logon)
-        self._services.users.subscribe(key.account, self, subscription_id)
+        subscription_id = self._subscriptions.begin(self._key(params, READ, now), by_logon=False)
         self._send(request_id, f'{{"subscriptionId":{subscription_id}}}', limits)
 
     def _unsubscribe(self, params: m.Unsubscribe, request_id: str, limits: str | None, now: int) -> None:
-        wanted = params.subscription_id
-        if wanted is not None and wanted not in self._subscriptions:
-            raise ApiError(errors.SUBSCRIPTION_INACTIVE, "User Data Stream subscription not active.")
-        for subscription_id in list(self._subscriptions) if wanted is None else [wanted]:
-            self._end(subscription_id, now)
+        for subscription_id in self._subscriptions.chosen(params.subscription_id):
+            self._subscriptions.end(subscription_id, now)
         self._send(request_id, "{}", limits)
-
-    def _end(self, subscription_id: int, now: int) -> None:
-        _, account, _ = self._subscriptions.pop(subscription_id)
-        self._services.users.unsubscribe(account, self, subscription_id)
-        self.send_event(subscription_id, f'{{"e":"eventStreamTerminated","E":{now // 10**6}}}')
 
     def end_revoked(self, now: int) -> None:
         """Stop the streams of keys that no longer allow them."""
-        for subscription_id, (api_key, _, _) in list(self._subscriptions.items()):
+        for subscription_id, subscription in self._subscriptions:
             try:
-                self._authenticator.key(api_key, self.ip, READ)
+                self._authenticator.key(subscription.api_key, self.ip, READ)
             except ApiError:
-                self._end(subscription_id, now)
+                self._subscriptions.end(subscription_id, now)
 
 
 HANDLERS: Final[dict[type, tuple[Handler, int]]] = {  # with each request's weight; 0: by what it asks for
@@ -323,33 +305,3 @@ HANDLERS: Final[dict[type, tuple[Handler, int]]] = {  # with each request's weig
     r.UserSubscribeSignature: (ApiSession._subscribe_signed, 2),
     r.UserUnsubscribe: (ApiSession._unsubscribe, 2),
 }
-
-
-def _id_text(raw: msgspec.Raw) -> str:
-    """A request's id as JSON text to echo: a string, a number or null."""
-    text = bytes(raw)
-    if len(text) > REQUEST_ID_BYTES_MAX or text[0] not in _ID_STARTS:
-        raise errors.mandatory("id")
-    try:
-        return text.decode()
-    except UnicodeDecodeError:
-        raise ApiError(errors.INVALID_JSON, "Invalid JSON Request") from None
-
-
-def _without_version(envelope: r.Envelope, method: str) -> Any:
-    """`v3/order.place` is `order.place`."""
-    params = bytes(envelope.params) or b"{}"
-    try:
-        return r.DECODER.decode(b'{"method":"%s","id":%s,"params":%s}' % (method.encode(), bytes(envelope.id), params))
-    except msgspec.ValidationError as error:
-        raise m.misfit(str(error)) from None
-    except (ValueError, RecursionError):
-        raise _not_json() from None
-
-
-def _not_json() -> ApiError:
-    return ApiError(errors.INVALID_JSON, "Invalid JSON Request")
-
-
-def _unknown_method() -> ApiError:
-    return ApiError(errors.UNSUPPORTED_OPERATION, "This operation is not supported: the method is unknown.")
