@@ -77,6 +77,8 @@ class Infrastructure:
     trex_authority: ChecksumAddress
     trex_factory: ChecksumAddress
     country_module: ChecksumAddress
+    holder_cap_module: ChecksumAddress
+    lock_up_module: ChecksumAddress
 
 
 async def deploy_infrastructure(
@@ -108,6 +110,8 @@ async def deploy_infrastructure(
         trex_authority=trex_authority,
         trex_factory=trex_factory,
         country_module=country_module,
+        holder_cap_module=await _create(platform.sender, ours("HolderCapModule"), []),
+        lock_up_module=await _create(platform.sender, ours("LockUpModule"), []),
     )
 
 

@@ -77,6 +77,8 @@ class PropertyTerms:
     salt       unique for ever; it decides the token's address
     decimals   of the token, 0..18
     countries  ISO 3166-1 numeric codes whose residents may receive it; empty means all
+    holder_cap how many people may hold it; None means any number
+    lock_up_s  seconds from a mint until that position may be sold; 0 means at once
     """
 
     salt: str
@@ -84,6 +86,8 @@ class PropertyTerms:
     symbol: str
     decimals: int = 0
     countries: tuple[int, ...] = ()
+    holder_cap: int | None = None
+    lock_up_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,11 +238,7 @@ def _country_artifact() -> Artifact:
 
 def _token_details(platform: Platform, infra: Infrastructure, terms: PropertyTerms) -> tuple[object, ...]:
     """TREXFactory's TokenDetails. The locker is an agent of the token and of nothing else."""
-    modules: list[ChecksumAddress] = []
-    settings: list[bytes] = []
-    if terms.countries:
-        modules.append(infra.country_module)
-        settings.append(_country_artifact().call_data("batchAllowCountries", [list(terms.countries)]))
+    modules = _modules(infra, terms)
     agent = platform.sender.address
     return (
         agent,
@@ -249,9 +249,22 @@ def _token_details(platform: Platform, infra: Infrastructure, terms: PropertyTer
         ZERO_ADDRESS,  # the factory makes the token's own identity
         [agent],
         [agent, infra.locker],
-        modules,
-        settings,
+        [module for module, _ in modules],
+        [setting for _, setting in modules],
     )
+
+
+def _modules(infra: Infrastructure, terms: PropertyTerms) -> list[tuple[ChecksumAddress, bytes]]:
+    """The compliance modules that the terms need, each with the call that sets it up."""
+    modules = []
+    if terms.countries:
+        setting = _country_artifact().call_data("batchAllowCountries", [list(terms.countries)])
+        modules.append((infra.country_module, setting))
+    if terms.holder_cap is not None:
+        modules.append((infra.holder_cap_module, ours("HolderCapModule").call_data("setCap", [terms.holder_cap])))
+    if terms.lock_up_s:
+        modules.append((infra.lock_up_module, ours("LockUpModule").call_data("setLockUp", [terms.lock_up_s])))
+    return modules
 
 
 def _claim_details(infra: Infrastructure) -> tuple[object, ...]:

@@ -133,6 +133,23 @@ async def test_only_residents_of_allowed_countries_receive(platform: Platform) -
     assert await _token(platform, elm, "balanceOf", outside) == 5
 
 
+async def test_a_cap_and_a_lock_up_are_set_as_the_terms_say(platform: Platform) -> None:
+    infra = await deploy_infrastructure(platform, keys().roles(), Delays())
+    terms = PropertyTerms("ASH9", "9 Ash Street", "ASH9", countries=(GERMANY,), holder_cap=1, lock_up_s=3600)
+    ash = await deploy_property_token(platform, infra, terms)
+    first, second = key("first").address, key("second").address
+    for wallet in (first, second):
+        await register_investor(platform, infra, ash, InvestorTerms(wallet, GERMANY))
+    await mint(platform, ash, first, 5, "first")
+    with pytest.raises(ContractLogicError, match="Compliance not followed"):
+        await mint(platform, ash, second, 5, "second")
+    cap = await read(platform.chain, ours("HolderCapModule"), infra.holder_cap_module, "holdersOf", ash.compliance)
+    assert list(cap) == [1, 1]
+    date_s = await read(platform.chain, ours("LockUpModule"), infra.lock_up_module, "sellFrom", ash.compliance, first)
+    now_s = (await platform.chain.eth.get_block("latest"))["timestamp"]
+    assert now_s < date_s <= now_s + 3600
+
+
 async def test_a_mint_of_one_name_happens_once(platform: Platform) -> None:
     infra, suite = await _deploy_all(platform)
     wallet = key("investor").address
