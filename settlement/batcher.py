@@ -52,7 +52,7 @@ class BatcherTerms:
     trades_max: int = 400
     batches_unfinal_max: int = 8
     replace_after_s: float = 45.0
-    simulation_gas_max: int = 500_000_000
+    simulation_gas_max: int = 50_000_000
 
 
 class Batcher:
@@ -83,8 +83,8 @@ class Batcher:
         self._terms = terms
         self._simulated_block = (0, 0)  # batch, and the block on which its present attempt was last seen to settle
 
-    async def step(self) -> None:
-        """Bring every open batch as far as it goes, and start the next one if there is room.
+    async def step(self) -> bool:
+        """Bring every open batch as far as it goes, and start the next one if there is room. True: there is more to do.
 
         Whatever stops it leaves the records such that the next step goes on from there.
         Raises ChainUnavailable, ChainRefused, ChainMoved, SignerUnavailable, SigningRefused, BatchStuck,
@@ -96,7 +96,8 @@ class Batcher:
             if not await self._advance(batch, is_first=unmined == 0):
                 unmined += 1
         if unmined == 0 and len(batches) < self._terms.batches_unfinal_max:
-            await self._start_next()
+            return await self._start_next()
+        return unmined > 0
 
     # -- a batch on its way
 
@@ -214,12 +215,12 @@ class Batcher:
 
     # -- the next batch
 
-    async def _start_next(self) -> None:
+    async def _start_next(self) -> bool:
         last = await self._records.last_batch()
         batch_id, trade_after = (1, 0) if last is None else (last.batch_id + 1, last.trade_last)
         trades = await self._records.unbatched_trades(trade_after, self._terms.trades_max)
         if not trades:
-            return
+            return False
         head = await self._chain.head()
         last_trade = await self._last_trade(head.number)
         if last_trade != trade_after:
@@ -241,6 +242,7 @@ class Batcher:
         await self._announce(batch, attempt)
         self._simulated_block = (batch_id, head.number)
         await self._push(replace(batch, state="COMPOSED"), attempt, None)
+        return True
 
     # -- what several of the above share
 

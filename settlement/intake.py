@@ -29,7 +29,6 @@ class Intake:
 
     frames_from  durable frames from a seq on, without end
     lot_of       how many base units one lot of a token has; None if nobody said so yet
-    on_moved     called after rows are durable
     """
 
     def __init__(
@@ -37,12 +36,10 @@ class Intake:
         pool: Pool,
         frames_from: Callable[[int], AsyncIterator[DurableFrame]],
         lot_of: LotOf,
-        on_moved: Callable[[], None],
     ) -> None:
         self._pool = pool
         self._frames_from = frames_from
         self._lot_of = lot_of
-        self._on_moved = on_moved
         self._fold: Fold | None = None
         self._arrived = asyncio.Condition()
         self.seq = 0
@@ -106,7 +103,6 @@ class Intake:
             await write(connection, changes, self._lot_of)
         async with self._arrived:
             self._arrived.notify_all()
-        self._on_moved()
 
     async def wait_for(self, seq: int) -> None:
         """Until everything up to `seq` is in the tables."""

@@ -141,6 +141,13 @@ class Records:
         row = await self._pool.fetchrow(f"SELECT {_BATCH} FROM settlement_batches ORDER BY batch_id DESC LIMIT 1")  # noqa: S608
         return None if row is None else BatchRow(*row)
 
+    async def last_final_trade_id(self) -> int:
+        """The last trade of the last FINAL batch; 0 before there is one."""
+        value: int | None = await self._pool.fetchval(
+            "SELECT trade_last FROM settlement_batches WHERE state = 'FINAL' ORDER BY batch_id DESC LIMIT 1"
+        )
+        return value or 0
+
     async def batch_of(self, trade_after: int, trade_last: int) -> int | None:
         """The batch that has exactly this range."""
         value: int | None = await self._pool.fetchval(

@@ -58,7 +58,7 @@ async def simulate(
     fills: Sequence[Fill],
     block: int,
     failed_before: Sequence[Fill] = (),
-    gas_max: int = 500_000_000,
+    gas_max: int = 50_000_000,
 ) -> Verdict:
     """Try fills in trade order on the state of `block`, each on what the ones before it left.
 

@@ -269,7 +269,9 @@ class World:
     stream: MemoryStream = field(default_factory=MemoryStream)
     progress: list[BatchProgress] = field(default_factory=list)
     freezes: list[Freeze] = field(default_factory=list)
-    terms: BatcherTerms = field(default_factory=lambda: BatcherTerms(replace_after_s=1e9))
+    terms: BatcherTerms = field(
+        default_factory=lambda: BatcherTerms(replace_after_s=1e9, simulation_gas_max=500_000_000)
+    )
 
     def __post_init__(self) -> None:
         infra = self.deployed.infra
@@ -281,7 +283,7 @@ class World:
     def renew(self) -> None:
         """New objects on the old database, journal and chain, as after a kill."""
         self.records = Records(self.pool)
-        self.intake = Intake(self.pool, self.feed.frames, self._lot_of, lambda: None)
+        self.intake = Intake(self.pool, self.feed.frames, self._lot_of)
         self.outbox = Outbox(self.chain, self.records, self.signer, raw_address(keys().operator.address), 31337)
         self.batcher = Batcher(
             self.chain,
