@@ -1,1 +1,1 @@
-"""A market of real clients on a real local chain: who trades in it, how it is set up, and what is checked at the end."""
+"""A market of real clients on a real local chain: how it is set up, who trades in it, what is checked at the end."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from time import monotonic_ns
 from typing import Final
 
 import msgspec
@@ -26,7 +27,7 @@ from deedbook.demo.client_messages import (
     signed,
 )
 from deedbook.demo.instrument import Instrument, instruments, usdc, usdc_micros
-from deedbook.demo.socket import Answer, ApiSocket
+from deedbook.demo.socket import ANSWER_S_MAX, Answer, ApiSocket, SessionError
 
 QUOTE: Final = "USDC"
 
@@ -159,6 +160,21 @@ class TradingSession(ApiSocket):
     def cancel_all(self, instrument: Instrument) -> asyncio.Future[Answer]:
         self.seen.cancels_sent += 1
         return self.request("openOrders.cancelAll", {"symbol": instrument.symbol})
+
+    async def leave(self) -> None:
+        """Take every order out of the books; returns when the execution reports say that it is so.
+
+        Raises SessionError where that takes too long.
+        """
+        await self.drain()
+        for instrument in {order.instrument for order in self.open_orders.values()}:
+            self.cancel_all(instrument)
+        await self.drain()
+        deadline_ns = monotonic_ns() + int(ANSWER_S_MAX * 10**9)
+        while self.open_orders and not self.is_lost:
+            if monotonic_ns() > deadline_ns:
+                raise SessionError(f"{len(self.open_orders)} orders are still open after a cancel-all")
+            await asyncio.sleep(0.01)
 
     def new_id(self) -> str:
         self._ids_made += 1

@@ -6,17 +6,14 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
-from time import monotonic_ns
 from typing import Final
 
 from deedbook.demo.client import TradingSession
 from deedbook.demo.instrument import Instrument
 from deedbook.demo.pacer import Pacer
-from deedbook.demo.socket import SessionError
 
 NS: Final = 10**9
 WAITING_MAX: Final = 1_000  # requests of one session without an answer; beyond, an action is left out and counted
-GONE_WITHIN_S: Final = 10.0
 STEP_NS: Final = 50_000_000  # how often the fair price moves
 STEP_PPM: Final = 150  # and how far at most
 
@@ -90,21 +87,7 @@ class Trader:
             else:
                 session.seen.held_back += 1
             intended_ns += 1 + int(self.random.expovariate(1 / mean_ns))
-        await self._leave()
-
-    async def _leave(self) -> None:
-        """Take every order out of the books and wait until the execution reports say that it is so."""
-        session = self.session
-        await session.drain()
-        for instrument in self.instruments:
-            if any(order.instrument == instrument for order in session.open_orders.values()):
-                session.cancel_all(instrument)
-        await session.drain()
-        deadline_ns = monotonic_ns() + int(GONE_WITHIN_S * NS)
-        while session.open_orders and not session.is_lost:
-            if monotonic_ns() > deadline_ns:
-                raise SessionError(f"{len(session.open_orders)} orders are still open after a cancel-all")
-            await asyncio.sleep(0.01)
+        await session.leave()
 
 
 async def run_traders(traders: Sequence[Trader]) -> None:
