@@ -110,6 +110,7 @@ def terms(instrument: Instrument) -> tuple[t.SetInstrument, t.SetFees]:
             resale=int(instrument.resale),
             symbol=instrument.symbol.encode("ascii"),
             token=instrument.token,
+            lot_decimals=instrument.lot_decimals,
         ),
         t.SetFees(instrument.instrument, instrument.maker_fee_bps, instrument.taker_fee_bps),
     )

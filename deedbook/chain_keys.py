@@ -24,7 +24,26 @@ def key_path(directory: Path, role: str) -> Path:
 
 def chain_key(directory: Path, role: str) -> LocalAccount:
     """The role's key, made on first use. Raises KeyFileExposed, OSError."""
+    return _read_or_create(key_path(directory, role))
+
+
+def next_key(directory: Path, role: str) -> LocalAccount:
+    """The key that will follow the role's, made on first use; see `use_next_key`."""
+    return _read_or_create(_next_path(directory, role))
+
+
+def use_next_key(directory: Path, role: str) -> None:
+    """Put the next key in the place of the role's key, once the contracts know it; the old one is kept beside it."""
     path = key_path(directory, role)
+    path.rename(path.with_suffix(".old"))
+    _next_path(directory, role).rename(path)
+
+
+def _next_path(directory: Path, role: str) -> Path:
+    return key_path(directory, role).with_suffix(".next")
+
+
+def _read_or_create(path: Path) -> LocalAccount:
     if not path.exists():
         _create(path)
     if path.stat().st_mode & 0o077:

@@ -1,0 +1,104 @@
+"""Everything on one machine: which servers and processes there are, in which order, and what they are told."""
+
+import os
+import sys
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from deedbook.embedded.anvil import Anvil
+from deedbook.embedded.child import free_port
+from deedbook.embedded.postgres import Postgres
+from deedbook.embedded.valkey import Valkey
+from deedbook.layout import Layout
+from deedbook.preparation import Preparation
+from deedbook.process import Process
+from deedbook.settings import Settings
+from deedbook.supervisor import Service, Supervisor
+from persistence.whole_file import write_whole
+
+PROCESSES = (  # in the order in which they start: each may rely on those before it
+    ("exchange", "deedbook.exchange", ()),
+    ("follower", "deedbook.follower", ()),
+    ("operator-signer", "deedbook.signer", ("operator",)),
+    ("releaser-signer", "deedbook.signer", ("releaser",)),
+    ("settlement", "deedbook.settlement", ()),
+    ("backoffice", "deedbook.backoffice", ()),
+)
+DEMO_PROCESS = ("demo-market", "deedbook.demo.resident", ())
+READY_WITHIN_S = 120.0  # the demo market is set up within it
+
+
+class Machine:
+    """One data directory's servers and processes. `settings` has every URL and port filled in.
+
+    Raises ServerError from the constructor where a server's program is not there.
+    """
+
+    def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
+        self._say = say
+        self._layout = Layout(settings.data_dir)
+        settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._embedded: list[Service] = []
+        if settings.database_url is None:
+            postgres = Postgres(settings.data_dir)
+            self._embedded.append(postgres)
+            settings = replace(settings, database_url=postgres.url)
+        if settings.redis_url is None:
+            valkey = Valkey(settings.data_dir)
+            self._embedded.append(valkey)
+            settings = replace(settings, redis_url=valkey.url)
+        self._chain_is_local = settings.chain_rpc_url is None
+        if settings.chain_rpc_url is None:
+            anvil = Anvil(
+                settings.data_dir, block_time_s=settings.block_time_ms / 1_000 or None, arguments=("--mixed-mining",)
+            )
+            self._embedded.append(anvil)
+            settings = replace(settings, chain_rpc_url=anvil.url)
+        self.settings = _with_ports(settings)
+
+    async def run(self, when_ready: Callable[[], Awaitable[None]]) -> int:
+        """Start all, await `when_ready`, stay until a signal; 0 after a wanted stop, 1 otherwise."""
+        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONOPTIMIZE",)}
+        environment |= self.settings.to_environment() | {"PYTHONUNBUFFERED": "1"}
+        environment["DEEDBOOK_CHAIN_IS_LOCAL"] = "yes" if self._chain_is_local else "no"
+        processes = [
+            Process(
+                name,
+                [sys.executable, "-m", module, *arguments],
+                environment=environment,
+                log_directory=self._layout.logs,
+                say=self._say,
+                ready_within_s=READY_WITHIN_S,
+            )
+            for name, module, arguments in (*PROCESSES, *([DEMO_PROCESS] if self.settings.demo_market else []))
+        ]
+        preparation = Preparation(self.settings, chain_is_local=self._chain_is_local, say=self._say)
+        supervisor = Supervisor([*self._embedded, preparation, *processes], say=self._say)
+        write_whole(running_path(self.settings.data_dir), msgspec.json.encode(self.settings.to_environment()))
+        try:
+            return await supervisor.run(when_ready)
+        finally:
+            running_path(self.settings.data_dir).unlink(missing_ok=True)
+
+
+def running_path(data_dir: Path) -> Path:
+    """Where a running machine says how to reach it: the same user's commands read it."""
+    return data_dir / "running.json"
+
+
+def running_settings(data_dir: Path) -> Settings:
+    """Of the machine that runs on this data directory. Raises FileNotFoundError where none does."""
+    environment = msgspec.json.decode(running_path(data_dir).read_bytes(), type=dict[str, str])
+    return Settings.read(environment)
+
+
+def _with_ports(settings: Settings) -> Settings:
+    return replace(
+        settings,
+        port=settings.port or free_port(),
+        websocket_port=settings.websocket_port or free_port(),
+        rest_port=settings.rest_port or free_port(),
+    )

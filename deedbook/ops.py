@@ -1,0 +1,158 @@
+"""`deedbook ops`: what an operator does by hand on a running machine, by journalled commands or on chain."""
+
+from typing import Any
+
+from compliance.instruments import instruments
+from deedbook.chain_keys import next_key, use_next_key
+from deedbook.checks import addresses_of
+from deedbook.deployment import recorded
+from deedbook.running import Running
+from engine import types as t
+from settlement.artifacts import ours
+from settlement.chain import Chain
+from settlement.infrastructure import read
+from settlement.reconcile import ChainLevel, chain_levels
+from settlement.trades import Instrument, Token, Wallet
+
+PHASES = {"halt": t.Phase.HALT, "cancel-only": t.Phase.CANCEL_ONLY, "continuous": t.Phase.CONTINUOUS}
+ROLE_CONTRACTS = {
+    "operator": (("SettlementBridge", "bridge"),),
+    "releaser": (("CashVault", "vault"), ("TokenLocker", "locker")),
+}
+
+
+class OpsError(Exception):
+    """It could not be done; one sentence."""
+
+
+async def set_phase(market: Running, symbol: str | None, phase: t.Phase) -> str:
+    """Of one instrument, or of the whole venue. Raises OpsError."""
+    number = t.VENUE if symbol is None else await _number_of(market, symbol)
+    (answer,) = await market.submit([t.SetPhase(number, phase)])
+    if (rejected := answer.rejection()) is not None:
+        raise OpsError(f"The exchange refused: {t.Reason(rejected.reason).name}.")
+    return f"{symbol or 'The venue'} is {phase.name} from seq {answer.seq} on."
+
+
+async def pending_transactions(market: Running) -> list[str]:
+    """Transactions that were recorded and are not mined, oldest first: which batch, nonce, age and fee."""
+    rows = await market.pool.fetch(
+        "SELECT purpose, nonce, attempt, transaction, max_fee_wei, extract(epoch FROM now() - recorded_at) AS age_s"
+        " FROM settlement_transactions WHERE NOT is_done ORDER BY sender, nonce, attempt"
+    )
+    return [
+        f"{row['purpose']} attempt {row['attempt']}: nonce {row['nonce']}, {float(row['age_s']):.0f} s old,"
+        f" offers {row['max_fee_wei']} wei a gas, 0x{row['transaction'].hex()}"
+        for row in rows
+    ]
+
+
+async def send_again(market: Running) -> str:
+    """Hand the node every recorded transaction that is not done; harmless, as each is the very same bytes."""
+    raws = await market.pool.fetch(
+        "SELECT raw FROM settlement_transactions WHERE NOT is_done ORDER BY sender, nonce, attempt DESC"
+    )
+    chain = _chain(market)
+    try:
+        for row in raws:
+            await chain.send(row["raw"])
+    finally:
+        await chain.close()
+    return f"{len(raws)} transactions handed to the node again."
+
+
+async def reconcile(market: Running, account: int) -> tuple[bool, list[str]]:
+    """One account: what the chain says beside what the journal says, asset by asset."""
+    wallet = await market.pool.fetchval("SELECT wallet FROM accounts WHERE account = $1", account)
+    if wallet is None:
+        raise OpsError(f"There is no account {account}.")
+    levels = await _chain_levels(market, account, Wallet(wallet))
+    rows = await market.pool.fetch("SELECT * FROM balances WHERE account = $1 ORDER BY instrument", account)
+    ours_by_asset = {row["instrument"]: row for row in rows}
+    agrees, lines = True, []
+    for (_, asset), level in sorted(levels.items()):
+        row = ours_by_asset.get(asset)
+        mine = (row["level"], row["position_lots"]) if row is not None else (0, 0)
+        same = mine == (level.level, level.position_lots)
+        agrees &= same
+        name = "USDC micros" if asset == t.USDC else f"instrument {asset} lots"
+        lines.append(
+            f"{name}: journal {mine[0]} (position {mine[1]}), chain {level.level} (position {level.position_lots})"
+            f"{'' if same else '  DIFFERS'}"
+        )
+    return agrees, lines
+
+
+async def adjust(market: Running, account: int, asset: int) -> str:
+    """Set one of an account's levels to the chain's, after a reorg below FINAL; crediting goes on. Raises OpsError."""
+    wallet = await market.pool.fetchval("SELECT wallet FROM accounts WHERE account = $1", account)
+    if wallet is None:
+        raise OpsError(f"There is no account {account}.")
+    levels = await _chain_levels(market, account, Wallet(wallet))
+    level = levels.get((account, asset), ChainLevel(0, 0, 0))
+    chain = _chain(market)
+    try:
+        block = await chain.final_block()
+    finally:
+        await chain.close()
+    command = t.Adjust(account, asset, level.level, level.requested, level.position_lots, block, 0)
+    (answer,) = await market.submit([command])
+    if (rejected := answer.rejection()) is not None:
+        raise OpsError(f"The exchange refused: {t.Reason(rejected.reason).name}.")
+    return f"Account {account}, asset {asset}: level {level.level} as of block {block}, at seq {answer.seq}."
+
+
+async def rotate_signer(market: Running, role: str, execute: bool) -> list[str]:
+    """Change a signer's key on chain: queue it first, and after the contracts' delay execute it. Raises OpsError."""
+    deployment = await market.deployment()
+    fresh = next_key(market.layout.signer_keys, role)
+    role_id = role.encode().ljust(32, b"\0")
+    done: list[str] = []
+    for name, field in ROLE_CONTRACTS[role]:
+        address = getattr(deployment.infrastructure, field)
+        if not execute:
+            call = ours(name).call_data("queueChange", [role_id, fresh.address])
+            await deployment.platform.owner.send(address, call)
+        holder, ready_at = await read(deployment.chain, ours(name), address, "queuedChange", role_id)
+        if execute:
+            now_s = (await deployment.chain.eth.get_block("latest"))["timestamp"]
+            if holder != fresh.address or now_s < ready_at:
+                raise OpsError(f"{name} does not allow the change before {ready_at} (its clock says {now_s}).")
+            await deployment.platform.owner.send(address, ours(name).call_data("executeChange", [role_id]))
+        done.append(f"{name}: {role} {'is' if execute else 'becomes'} {fresh.address} (ready at {ready_at}).")
+    if execute:
+        use_next_key(market.layout.signer_keys, role)
+        done.append(f"The new key is in place; restart the {role} signer.")
+    return done
+
+
+async def _number_of(market: Running, symbol: str) -> int:
+    for instrument in await instruments(market.pool):
+        if instrument.symbol == symbol:
+            return instrument.instrument
+    raise OpsError(f"There is no instrument {symbol}.")
+
+
+async def _chain_levels(market: Running, account: int, wallet: Wallet) -> dict[tuple[int, int], ChainLevel]:
+    chain = _chain(market)
+    try:
+        addresses = addresses_of(recorded(market.layout))
+        listed = [_settled(row) for row in await market.pool.fetch("SELECT * FROM settlement_instruments")]
+        return await chain_levels(chain, addresses, {account: wallet}, listed)
+    finally:
+        await chain.close()
+
+
+def _settled(row: Any) -> Instrument:
+    return Instrument(
+        row["instrument"],
+        Token(row["token"]),
+        row["fee_account"],
+        row["tick_value_usdc_micros"],
+        int(row["lot_base_units"]),
+    )
+
+
+def _chain(market: Running) -> Chain:
+    assert market.settings.chain_rpc_url is not None
+    return Chain(market.settings.chain_rpc_url, confirmations=0)
