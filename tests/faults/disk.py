@@ -27,6 +27,11 @@ def fail_sync(nth: int) -> None:
     _SHIM.shim_fail_sync(ctypes.c_long(nth))
 
 
+def crash_at(step: int) -> None:
+    """At this step the program sees EIO with nothing synced, as if it had been killed and started again."""
+    _SHIM.shim_crash(ctypes.c_long(step))
+
+
 def set_space(bytes_left: int) -> None:
     _SHIM.shim_set_space(ctypes.c_long(bytes_left))
 

@@ -30,10 +30,10 @@ struct name_change { char from[512]; char to[512]; char replaced[544]; int is_ne
 
 static struct {
     int armed, sync_is_stub, short_writes;
-    long step, kill_step, syncs, eio_sync, space_bytes;
+    long step, kill_step, crash_step, syncs, eio_sync, space_bytes;
     uint64_t random;
     char directory[512];
-} shim = {.kill_step = -1, .eio_sync = -1, .space_bytes = -1};
+} shim = {.kill_step = -1, .crash_step = -1, .eio_sync = -1, .space_bytes = -1};
 static struct tracked files[FILES_MAX];
 static int file_count;
 static struct name_change names[NAMES_MAX];
@@ -201,6 +201,14 @@ static void power_cut(void)
 
 static int is_last_step(void) { return ++shim.step == shim.kill_step; }
 
+/* A crash of the program alone: the step's caller gets EIO, nothing is synced, and the cache keeps what was written. */
+static int is_crash(void)
+{
+    if (shim.step != shim.crash_step) return 0;
+    errno = EIO;
+    return 1;
+}
+
 static void log_name(const char *from, const char *to, int is_new)
 {
     if (name_count == NAMES_MAX) abort();
@@ -253,7 +261,7 @@ static ssize_t tracked_write(int fd, const void *data, size_t length, off_t offs
     log->older = file->newest;
     file->newest = log;
     if (cut) power_cut();
-    return written;
+    return is_crash() ? -1 : written;
 }
 
 static int tracked_sync(int fd, const char *path, int (*sync)(int))
@@ -262,6 +270,7 @@ static int tracked_sync(int fd, const char *path, int (*sync)(int))
     fstat(fd, &status);
     int cut = is_last_step();
     if (cut && below(2)) power_cut();
+    if (!cut && is_crash()) return -1;
     if (++shim.syncs == shim.eio_sync) {
         if (cut) power_cut();
         if (!S_ISDIR(status.st_mode)) make_stale(track(fd));
@@ -286,6 +295,7 @@ void shim_arm(const char *directory, uint64_t seed, long kill_step, int sync_is_
     shim.armed = 1;
 }
 
+void shim_crash(long step) { shim.crash_step = step; }
 void shim_fail_sync(long nth) { shim.eio_sync = shim.syncs + nth; }
 void shim_set_space(long bytes) { shim.space_bytes = bytes; }
 void shim_set_short_writes(int on) { shim.short_writes = on; }
@@ -367,6 +377,7 @@ int rename(const char *from, const char *to)
         strcpy(names[name_count - 1].replaced, replaced);
     }
     if (cut) power_cut();
+    if (is_crash()) result = -1;
     pthread_mutex_unlock(&mutex);
     return result;
 }

@@ -3,9 +3,9 @@
     LD_PRELOAD=shim.so python -m tests.faults.torture --seed S --kills N --directory D [--stub] [--thread]
 
 A journal (one directory, one seed) has eight lives: each opens it, which recovers what the last one left, appends, and
-dies at a random step, also inside recovery; three in ten see a failed sync before and open it again. This process keeps
-the log of acknowledgements and checks after each death that all of it, of every life, is in the journal with the same
-hashes. Journal i has seed S + i, so a seed that fails replays as the first.
+dies at a random step, also inside recovery. Before that, three in ten see a failed sync and three a crash without a
+power cut, and open it again. This process keeps the log of acknowledgements and checks after each death that all of it,
+of every life, is in the journal with the same hashes. Journal i has seed S + i, so a seed that fails replays as the first.
 Prints one JSON object; `failures` names the seed of each journal that lost something. --stub makes every sync a lie.
 """
 
@@ -23,7 +23,16 @@ from typing import Final, NoReturn
 
 from persistence.frame import NO_HASH, WIRE_SIZES, JournalError
 from persistence.journal_reader import JournalReader
-from tests.faults.disk import SEGMENT_BYTES, Acknowledgements, arm, fail_sync, in_child, open_writer, was_killed
+from tests.faults.disk import (
+    SEGMENT_BYTES,
+    Acknowledgements,
+    arm,
+    crash_at,
+    fail_sync,
+    in_child,
+    open_writer,
+    was_killed,
+)
 
 LIVES: Final = 8
 STEPS_MAX: Final = 150  # opening takes about 20 steps, an append two, a switch of segments about 15
@@ -53,14 +62,17 @@ def live(directory: Path, seed: int, life: int, options: argparse.Namespace, log
     """One life, in the child, ended by the shim. What recovery found is shown to others, hence acknowledged."""
     chance = random.Random(f"{seed} {life}")
     arm(directory, chance.getrandbits(63), chance.randint(1, STEPS_MAX), options.stub)
-    if chance.random() < 0.3:
+    before = chance.random()
+    if before < 0.3:
         fail_sync(chance.randint(1, STEPS_MAX // 3))
+    elif before < 0.6:
+        crash_at(chance.randint(1, STEPS_MAX // 2))
     try:
         write_until_the_end(directory, seed, life, options, log)
     except OSError as error:
         if error.errno != errno.EIO:
             raise
-    write_until_the_end(directory, seed, life, options, log)  # as after a supervisor's restart: the page cache is warm
+    write_until_the_end(directory, seed, life, options, log)  # the supervisor's restart: the page cache is warm
 
 
 def write_until_the_end(
