@@ -152,6 +152,7 @@ class Envelope(msgspec.Struct, gc=False):
 
 
 DECODER: Final = msgspec.json.Decoder(AnyRequest)
+LAX_DECODER: Final = msgspec.json.Decoder(AnyRequest, strict=False)  # some clients send whole numbers as strings
 ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 METHODS: Final = frozenset(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__)
 

@@ -58,9 +58,12 @@ class ApiSession(Connection):
         now = self._clock()
         try:
             request = r.DECODER.decode(message)
-        except (ValueError, RecursionError) as error:
-            self._malformed(message, error, now)
-            return
+        except (ValueError, RecursionError):
+            try:
+                request = r.LAX_DECODER.decode(message)
+            except (ValueError, RecursionError) as error:
+                self._malformed(message, error, now)
+                return
         self._handle(request, now)
 
     def _handle(self, request: Any, now: int) -> None:

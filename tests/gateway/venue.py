@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -123,6 +123,8 @@ class Sequencer:
             )
             for account in traders:
                 self.send(t.SetPermission(account, number, 1, 1, FOREVER_NS))
+                self._log_index += 1
+                self.send(t.PositionChanged(number, LOTS, LOTS, 1, self._log_index, wallet(account)))
                 self.deposit(account, number, LOTS, LOTS)
         for account in traders:
             self.deposit(account, t.USDC, CASH_MICROS, CASH_MICROS)
@@ -227,9 +229,9 @@ class Trader(Client):
         return await self.do("order.place", **order, quantity=quantity, price=price)
 
 
-def sign(key: Key, params: dict[str, object]) -> dict[str, object]:
+def sign(key: Key, params: Mapping[str, object]) -> dict[str, object]:
     """The parameters with key, time and signature as the ws-api wants them."""
-    full = {"apiKey": key.key, "timestamp": time.time_ns() // 10**6} | params
+    full = {"apiKey": key.key, "timestamp": time.time_ns() // 10**6} | dict(params)
     texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in full.items()}
     payload = "&".join(f"{name}={texts[name]}" for name in sorted(texts))
     return full | {"signature": hmac.digest(key.secret, payload.encode(), "sha256").hex()}

@@ -1,0 +1,48 @@
+"""python-binance, unmodified, trades against the gateway by its URL settings alone."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from tests.gateway.venue import ALICE, BOB, SYMBOL, Venue
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
+binance = pytest.importorskip("binance", reason="python-binance is not installed")
+
+
+@pytest.fixture
+def redirected(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> Venue:
+    monkeypatch.setattr(binance.AsyncClient, "API_URL", f"{venue.rest_url}/api")
+    monkeypatch.setattr(binance.AsyncClient, "WS_API_URL", f"{venue.ws_url}/ws-api/v3")
+    monkeypatch.setattr(binance.BinanceSocketManager, "STREAM_URL", f"{venue.ws_url}/")
+    return venue
+
+
+async def client(venue: Venue, account: int) -> Any:
+    key = venue.keys[account]
+    return await binance.AsyncClient.create(key.key, key.secret.decode())
+
+
+async def test_python_binance_trades_and_listens(redirected: Venue) -> None:
+    alice, bob = await client(redirected, ALICE), await client(redirected, BOB)
+    sockets = binance.BinanceSocketManager(alice)
+    try:
+        async with asyncio.timeout(30):
+            async with sockets.user_socket() as user, sockets.trade_socket(SYMBOL) as trades:
+                order = {"symbol": SYMBOL, "side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1"}
+                first = await alice.create_order(**order, price="100")
+                second = await alice.ws_create_order(**order, price="101")
+                assert [first["status"], second["status"]] == ["NEW", "NEW"]
+                assert (await bob.order_market_buy(symbol=SYMBOL, quantity="0.5"))["status"] == "FILLED"
+                assert (await trades.recv())["p"] == "100.00"
+                reports = [await user.recv() for _ in range(6)]
+                executions = [report["x"] for report in reports if report["e"] == "executionReport"]
+                assert executions == ["NEW", "NEW", "TRADE"]
+                assert len(await alice.get_open_orders(symbol=SYMBOL)) == 2
+                assert (await alice.get_symbol_info(SYMBOL))["baseAsset"] == "OAK12"
+    finally:
+        await alice.close_connection()
+        await bob.close_connection()
