@@ -5,7 +5,7 @@
 A journal (one directory, one seed) has eight lives: each opens it, which recovers what the last one left, appends, and
 dies at a random step, also inside recovery. Before that, three in ten see a failed sync and three a crash without a
 power cut, and open it again. This process keeps the log of acknowledgements and checks after each death that all of it,
-of every life, is in the journal with the same hashes. Journal i has seed S + i, so a seed that fails replays as the first.
+of every life, is in the journal with the same hashes. Journal i has seed S + i, so a failing seed replays as the first.
 Prints one JSON object; `failures` names the seed of each journal that lost something. --stub makes every sync a lie.
 """
 
