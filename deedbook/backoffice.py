@@ -11,6 +11,7 @@ import uvloop
 from aiohttp import web
 
 from compliance.permissions import compile_permissions
+from deedbook import freezes
 from deedbook.layout import Layout
 from deedbook.pages import PagesConfig, pages
 from deedbook.process import announce_ready
@@ -19,6 +20,8 @@ from persistence.commands import Submit, in_words
 from persistence.database import Pool, connect
 from persistence.feed import CommandsRefused, FeedClient, FeedLost
 from persistence.projections import DATABASE_AWAY, project
+from persistence.streams import Stream
+from persistence.streams import connect as connect_redis
 
 COMPILE_EVERY_S = 0.25
 WAIT_AFTER_FAILURE_S = 1.0
@@ -35,12 +38,18 @@ def main() -> int:
 
 async def _serve(settings: Settings) -> None:
     assert settings.database_url is not None
+    assert settings.redis_url is not None
     pool = await connect(settings.database_url)
     client = FeedClient(Layout(settings.data_dir).feed_socket)
+    redis = connect_redis(settings.redis_url)
     runner = web.AppRunner(pages(PagesConfig(settings.websocket_port, settings.rest_port)), access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", settings.port).start()
-    work = asyncio.gather(project(pool, client.frames), _compile(pool, in_words(client.submit)))
+    work = asyncio.gather(
+        project(pool, client.frames),
+        _compile(pool, in_words(client.submit)),
+        freezes.take(pool, Stream(redis, freezes.STREAM)),
+    )
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
@@ -53,6 +62,7 @@ async def _serve(settings: Settings) -> None:
     await asyncio.gather(work, return_exceptions=True)
     await runner.cleanup()
     await client.close()
+    await redis.aclose()
     await pool.close()
 
 

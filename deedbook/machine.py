@@ -41,11 +41,13 @@ class Machine:
         self._say = say
         self._layout = Layout(settings.data_dir)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._supervisor: Supervisor | None = None
+        self._postgres: Postgres | None = None
         self._embedded: list[Service] = []
         if settings.database_url is None:
-            postgres = Postgres(settings.data_dir)
-            self._embedded.append(postgres)
-            settings = replace(settings, database_url=postgres.url)
+            self._postgres = Postgres(settings.data_dir)
+            self._embedded.append(self._postgres)
+            settings = replace(settings, database_url=self._postgres.url)
         if settings.redis_url is None:
             valkey = Valkey(settings.data_dir)
             self._embedded.append(valkey)
@@ -58,6 +60,16 @@ class Machine:
             self._embedded.append(anvil)
             settings = replace(settings, chain_rpc_url=anvil.url)
         self.settings = _with_ports(settings)
+
+    def remove(self) -> None:
+        """Delete what the servers keep outside the data directory: for directories that are temporary."""
+        if self._postgres is not None:
+            self._postgres.remove()
+
+    def stop(self) -> None:
+        """Make `run` end well, as a signal does."""
+        assert self._supervisor is not None
+        self._supervisor.request_stop()
 
     async def run(self, when_ready: Callable[[], Awaitable[None]]) -> int:
         """Start all, await `when_ready`, stay until a signal; 0 after a wanted stop, 1 otherwise."""
@@ -76,7 +88,7 @@ class Machine:
             for name, module, arguments in (*PROCESSES, *([DEMO_PROCESS] if self.settings.demo_market else []))
         ]
         preparation = Preparation(self.settings, chain_is_local=self._chain_is_local, say=self._say)
-        supervisor = Supervisor([*self._embedded, preparation, *processes], say=self._say)
+        self._supervisor = supervisor = Supervisor([*self._embedded, preparation, *processes], say=self._say)
         write_whole(running_path(self.settings.data_dir), msgspec.json.encode(self.settings.to_environment()))
         try:
             return await supervisor.run(when_ready)
