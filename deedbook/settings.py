@@ -73,9 +73,10 @@ class Settings:
                 given[field] = ("--" + field.removesuffix("_dir").replace("_", "-"), value)
         values: dict[str, Any] = {field: _parsed(field, name, value) for field, (name, value) in given.items()}
         settings = cls(**values)
-        ports = [port for port in (settings.port, settings.websocket_port, settings.rest_port) if port]
-        if len(set(ports)) < len(ports):
-            raise SettingsError("The pages, the trading sockets and the trading REST API need a port each.")
+        ports = [port for port in (settings.port, settings.websocket_port, settings.rest_port) if port != 0]
+        for port in sorted(set(ports)):
+            if ports.count(port) > 1:
+                raise SettingsError(f"Port {port} is given twice: pages, trading sockets and REST API need one each.")
         return settings
 
     def to_environment(self) -> dict[str, str]:

@@ -13,5 +13,5 @@ if ! node -e 'process.exit(Number(process.versions.node.split(".")[0]) < 20 ? 1 
 fi
 echo "Installing the chain tools from npm (about 40 MB)."
 # The real binaries come as packages of their own; no script of a package needs to run.
-npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error
 touch node_modules/.installed

@@ -54,9 +54,11 @@ def test_a_data_directory_must_not_be_a_file(tmp_path: Path) -> None:
 
 
 def test_two_servers_cannot_share_a_port_but_both_may_take_any() -> None:
-    with pytest.raises(SettingsError, match="port 8081"):
+    with pytest.raises(SettingsError, match="Port 8081 is given twice"):
         Settings.read({"DEEDBOOK_PORT": "8081"})
-    assert Settings.read({}, {"port": 0, "websocket_port": 0}).port == 0
+    with pytest.raises(SettingsError, match="Port 9000 is given twice"):
+        Settings.read({}, {"rest_port": 9000, "port": 9000})
+    assert Settings.read({}, {"port": 0, "websocket_port": 0, "rest_port": 0}).port == 0
 
 
 def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
