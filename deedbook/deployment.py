@@ -29,6 +29,9 @@ class Deployment:
     def chain(self) -> AsyncWeb3[Any]:
         return self.platform.chain
 
+    async def close(self) -> None:
+        await self.chain.provider.disconnect()
+
 
 async def deployed(layout: Layout, rpc_url: str, is_local: bool, say: Callable[[str], None]) -> Deployment:
     """Deploy what is missing, or find what is there. Again after a kill at any point.

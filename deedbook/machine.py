@@ -52,13 +52,12 @@ class Machine:
             valkey = Valkey(settings.data_dir)
             self._embedded.append(valkey)
             settings = replace(settings, redis_url=valkey.url)
-        self._chain_is_local = settings.chain_rpc_url is None
         if settings.chain_rpc_url is None:
             anvil = Anvil(
                 settings.data_dir, block_time_s=settings.block_time_ms / 1_000 or None, arguments=("--mixed-mining",)
             )
             self._embedded.append(anvil)
-            settings = replace(settings, chain_rpc_url=anvil.url)
+            settings = replace(settings, chain_rpc_url=anvil.url, chain_is_local=True)
         self.settings = _with_ports(settings)
 
     def remove(self) -> None:
@@ -75,7 +74,6 @@ class Machine:
         """Start all, await `when_ready`, stay until a signal; 0 after a wanted stop, 1 otherwise."""
         environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONOPTIMIZE",)}
         environment |= self.settings.to_environment() | {"PYTHONUNBUFFERED": "1"}
-        environment["DEEDBOOK_CHAIN_IS_LOCAL"] = "yes" if self._chain_is_local else "no"
         processes = [
             Process(
                 name,
@@ -87,7 +85,7 @@ class Machine:
             )
             for name, module, arguments in (*PROCESSES, *([DEMO_PROCESS] if self.settings.demo_market else []))
         ]
-        preparation = Preparation(self.settings, chain_is_local=self._chain_is_local, say=self._say)
+        preparation = Preparation(self.settings, self._say)
         self._supervisor = supervisor = Supervisor([*self._embedded, preparation, *processes], say=self._say)
         write_whole(running_path(self.settings.data_dir), msgspec.json.encode(self.settings.to_environment()))
         try:

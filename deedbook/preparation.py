@@ -19,9 +19,8 @@ class Preparation:
 
     name = "preparation"
 
-    def __init__(self, settings: Settings, *, chain_is_local: bool, say: Callable[[str], None] = print) -> None:
+    def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
         self._settings = settings
-        self._chain_is_local = chain_is_local
         self._say = say
 
     async def start(self) -> None:
@@ -35,7 +34,9 @@ class Preparation:
                 await migrate(pool)
             finally:
                 await pool.close()
-            await deployed(Layout(settings.data_dir), settings.chain_rpc_url, self._chain_is_local, self._say)
+            layout = Layout(settings.data_dir)
+            deployment = await deployed(layout, settings.chain_rpc_url, settings.chain_is_local, self._say)
+            await deployment.close()
         except (MigrationError, ChainLostError, StepFailedError, Web3Exception, OSError) as error:
             raise ServerError(f"The start is not prepared: {error}") from error
 

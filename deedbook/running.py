@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 from deedbook.deployment import Deployment, deployed
@@ -19,18 +18,28 @@ class NotRunning(Exception):  # noqa: N818 - what the user is told
     """No machine runs on the data directory."""
 
 
-@dataclass(frozen=True, slots=True)
 class Running:
-    settings: Settings
-    layout: Layout
-    pool: Pool
-    submit: Submit
-    keys: KeyStore
+    """Its settings say how to reach everything; `deployment` connects to the chain when it is first asked for."""
+
+    def __init__(self, settings: Settings, layout: Layout, pool: Pool, submit: Submit) -> None:
+        self.settings = settings
+        self.layout = layout
+        self.pool = pool
+        self.submit = submit
+        self.keys = KeyStore(layout.api_keys)
+        self._deployment: Deployment | None = None
 
     async def deployment(self, say: Callable[[str], None] = print) -> Deployment:
         """The platform's senders; one process at a time may send with them."""
-        assert self.settings.chain_rpc_url is not None
-        return await deployed(self.layout, self.settings.chain_rpc_url, True, say)
+        if self._deployment is None:
+            assert self.settings.chain_rpc_url is not None
+            is_local = self.settings.chain_is_local
+            self._deployment = await deployed(self.layout, self.settings.chain_rpc_url, is_local, say)
+        return self._deployment
+
+    async def close(self) -> None:
+        if self._deployment is not None:
+            await self._deployment.close()
 
 
 @asynccontextmanager
@@ -44,8 +53,10 @@ async def running(data_dir: Path) -> AsyncIterator[Running]:
     layout = Layout(settings.data_dir)
     pool = await connect(settings.database_url)
     client = FeedClient(layout.feed_socket)
+    market = Running(settings, layout, pool, in_words(client.submit))
     try:
-        yield Running(settings, layout, pool, in_words(client.submit), KeyStore(layout.api_keys))
+        yield market
     finally:
+        await market.close()
         await client.close()
         await pool.close()

@@ -13,6 +13,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "websocket_port": ("DEEDBOOK_WEBSOCKET_PORT", ()),
     "rest_port": ("DEEDBOOK_REST_PORT", ()),
     "demo_market": ("DEEDBOOK_DEMO", ()),
+    "chain_is_local": ("DEEDBOOK_CHAIN_IS_LOCAL", ()),
     "log_level": ("DEEDBOOK_LOG_LEVEL", ()),
     "block_time_ms": ("DEEDBOOK_BLOCK_TIME_MS", ()),
     "database_url": ("DATABASE_URL", ("postgresql", "postgres")),
@@ -38,6 +39,7 @@ class Settings:
     """Every setting. A URL that is None means: start the embedded one.
 
     port            the pages; websocket_port and rest_port: the trading API. 0 means any free port.
+    chain_is_local  the chain is our own anvil: mock USDC, gas money for nothing, FINAL by confirmations.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
     """
 
@@ -46,6 +48,7 @@ class Settings:
     websocket_port: int = 8081
     rest_port: int = 8082
     demo_market: bool = True
+    chain_is_local: bool = False
     log_level: str = "info"
     block_time_ms: int = 1_000
     database_url: str | None = None
@@ -95,7 +98,7 @@ def _parsed(field: str, name: str, value: object) -> object:
             return _whole_number(name, text, 65_535)
         case "block_time_ms":
             return _whole_number(name, text, BLOCK_TIME_MS_MAX)
-        case "demo_market":
+        case "demo_market" | "chain_is_local":
             if text.lower() not in WORDS:
                 raise SettingsError(f"{name} must be yes or no, not {text!r}.")
             return WORDS[text.lower()]

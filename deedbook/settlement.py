@@ -275,7 +275,7 @@ async def _serve(settings: Settings) -> int:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", ONE_PROCESS_LOCK):
             print("Another settlement process works on this database.", file=sys.stderr)
             return 1
-        settlement = Settlement(settings, pool, os.environ.get("DEEDBOOK_CHAIN_IS_LOCAL") == "yes")
+        settlement = Settlement(settings, pool, settings.chain_is_local)
         running = asyncio.create_task(settlement.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, running.cancel)
