@@ -159,7 +159,7 @@ class Venue:
 
     async def rest(
         self, method: str, path: str, account: int | None = None, **params: object
-    ) -> tuple[int, Any, aiohttp.typedefs.LooseHeaders]:
+    ) -> tuple[int, Any, dict[str, str]]:
         """Status, decoded body and headers; signed where an account is given."""
         query = urlencode({name: value for name, value in params.items() if value is not None})
         headers = {}
@@ -170,7 +170,11 @@ class Venue:
             query += f"&signature={hmac.digest(key.secret, query.encode(), 'sha256').hex()}"
             headers["X-MBX-APIKEY"] = key.key
         async with self.http.request(method, f"{self.rest_url}{path}?{query}", headers=headers) as response:
-            return response.status, msgspec.json.decode(await response.read()), response.headers
+            return (
+                response.status,
+                msgspec.json.decode(await response.read()),
+                {str(name): text for name, text in response.headers.items()},
+            )
 
 
 class Client:
