@@ -72,7 +72,7 @@ class Gateway:
             markets,
             counted,
             Authenticator(key_store),
-            Desk(markets, counted, submit),
+            Desk(markets, orders, counted, submit),
             PublicQueries(markets, publisher, counted),
             PrivateQueries(markets, orders, balances, publisher.reports, history),
             publisher,

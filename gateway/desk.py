@@ -8,9 +8,10 @@ from typing import Protocol
 from gateway import messages as m
 from gateway.answers import AMEND, CANCEL, CANCEL_ALL, PLACE, REPLACE, Asked, Sink
 from gateway.commands import Commands
-from gateway.errors import AMEND_REJECTED, ApiError, not_taken
+from gateway.errors import AMEND_REJECTED, CLIENT_ORDER_ID_INVALID, ApiError, not_taken
 from gateway.limits import Limits
 from gateway.markets import Markets
+from gateway.orders import Orders
 
 
 class Refusal(Protocol):
@@ -30,8 +31,9 @@ class Desk:
     Every method raises ApiError where the request is not taken; then nothing was done.
     """
 
-    def __init__(self, markets: Markets, limits: Limits, submit: Submit) -> None:
+    def __init__(self, markets: Markets, orders: Orders, limits: Limits, submit: Submit) -> None:
         self._commands = Commands(markets)
+        self._orders = orders
         self._limits = limits
         self._submit = submit
 
@@ -48,6 +50,7 @@ class Desk:
         self, account: int, params: m.CancelReplace, sink: Sink, request_id: str, limits: str | None, now: int
     ) -> None:
         record = self._commands.replace(account, params)
+        self._check_ids(account, params.cancel_order_id, params.cancel_orig_client_order_id)
         limits = self._count(account, limits, now)
         response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
         cancel_id = self._commands.cancel_id(params.cancel_new_client_order_id)
@@ -59,11 +62,13 @@ class Desk:
 
     def cancel(self, account: int, params: m.CancelOrder, sink: Sink, request_id: str, limits: str | None) -> None:
         record = self._commands.cancel(account, params)
+        self._check_ids(account, params.order_id, params.orig_client_order_id)
         cancel_id = self._commands.cancel_id(params.new_client_order_id)
         self._send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
 
     def amend(self, account: int, params: m.AmendOrder, sink: Sink, request_id: str, limits: str | None) -> None:
         record = self._commands.amend(account, params)
+        self._check_ids(account, params.order_id, params.orig_client_order_id)
         if params.new_client_order_id not in (None, params.orig_client_order_id):
             raise ApiError(
                 AMEND_REJECTED, "An amended order keeps its client order id; newClientOrderId must equal it."
@@ -73,6 +78,14 @@ class Desk:
     def cancel_all(self, account: int, params: m.SymbolSigned, sink: Sink, request_id: str, limits: str | None) -> None:
         record = self._commands.cancel_all(account, params)
         self._send(record, Asked(sink, CANCEL_ALL, request_id, "", self._commands.cancel_id(None), limits or ""))
+
+    def _check_ids(self, account: int, order_id: int | None, client_id: str | None) -> None:
+        """Where both ids are sent they must be one order's; the engine looks at the number alone."""
+        if order_id is None or client_id is None:
+            return
+        order = self._orders.of(account).find(order_id, None)
+        if order is not None and order.client_order_id != client_id:
+            raise ApiError(CLIENT_ORDER_ID_INVALID, "Client order ID is not correct for this order ID.")
 
     def _count(self, account: int, limits: str | None, now: int) -> str:
         short, day = self._limits.order(account, now)

@@ -130,6 +130,10 @@ class Rest:
             return self._response(200, text, ip, key, now)
         except ApiError as error:
             return self._response(error.status, error_json(error), ip, key, now, error)
+        except Exception:  # the database is away: the other routes go on
+            log.exception("a question could not be answered")
+            away = ApiError(errors.DISCONNECTED, "Internal error; please try again.", 503)
+            return self._response(away.status, error_json(away), ip, key, now, away)
 
     def _authenticate(
         self, request: web.Request, params: m.Signed, query: str, body: str, permission: str, now: int

@@ -30,7 +30,7 @@ def test_what_is_written_reads_back(units: int, decimals: int) -> None:
         assert parse_units(text, decimals) == units
 
 
-@given(text=st.from_regex(r"\A[0-9]{1,10}(\.[0-9]{1,10})?\Z"), decimals=st.integers(0, 9))
+@given(text=st.from_regex(r"\A[0-9]{1,10}(\.[0-9]{1,10})?\Z"), decimals=st.integers(0, 8))
 def test_the_value_is_exact_or_refused(text: str, decimals: int) -> None:
     exact = Decimal(text).scaleb(decimals)
     if exact == exact.to_integral_value():

@@ -235,7 +235,7 @@ class Trader(Client):
 
 def sign(key: Key, params: Mapping[str, object]) -> dict[str, object]:
     """The parameters with key, time and signature as the ws-api wants them."""
-    full = {"apiKey": key.key, "timestamp": time.time_ns() // 10**6} | dict(params)
+    full = {"apiKey": key.key, "timestamp": time.time_ns() // 1_000} | dict(params)
     texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in full.items()}
     payload = "&".join(f"{name}={texts[name]}" for name in sorted(texts))
     return full | {"signature": hmac.digest(key.secret, payload.encode(), "sha256").hex()}
