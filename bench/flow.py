@@ -101,7 +101,7 @@ class Flow:
         side = random.choice((Side.BUY, Side.SELL))
         away_ticks = -random.randint(1, 3) if crossing else 1 + int(random.expovariate(0.1))
         price_ticks = self._mid_ticks - away_ticks if side is Side.BUY else self._mid_ticks + away_ticks
-        qty_lots = random.randint(1, 40 if crossing else 100)
+        qty_lots = random.randint(1, 20 if crossing else 100)
         account = random.randint(2, self._accounts)
         return t.Place(account, INSTRUMENT, side, OrderType.LIMIT, TimeInForce.GTC, max(1, price_ticks), qty_lots)
 
@@ -109,7 +109,7 @@ class Flow:
         random = self._random
         self.kinds["market"] += 1
         side, account = random.choice((Side.BUY, Side.SELL)), random.randint(2, self._accounts)
-        return t.Place(account, INSTRUMENT, side, OrderType.MARKET, TimeInForce.IOC, 0, random.randint(1, 40))
+        return t.Place(account, INSTRUMENT, side, OrderType.MARKET, TimeInForce.IOC, 0, random.randint(1, 20))
 
     def _cancel(self) -> t.Cancel:
         self.kinds["cancel"] += 1

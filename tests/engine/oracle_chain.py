@@ -90,11 +90,12 @@ class ChainRules(OrderRules):
         where = (command.account, command.instrument)
         numbers = (command.level, command.requested, command.position_lots, command.block, command.log_index)
         is_cash = command.instrument == t.USDC
+        is_odd = command.position_lots != 0 if is_cash else command.position_lots < command.level
         if not is_cash and self.listing(command.instrument) is None:
             self.reject(*where, Reason.UNKNOWN_INSTRUMENT)
         elif not self.is_account(command.account):
             self.reject(*where, Reason.UNKNOWN_ACCOUNT)
-        elif min(numbers) < 0 or command.requested > command.level or (is_cash and command.position_lots):
+        elif min(numbers) < 0 or command.requested > command.level or is_odd:
             self.reject(*where, Reason.VALUE_OUT_OF_RANGE)
         else:
             slot = self.slot(*where)
