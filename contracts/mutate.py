@@ -129,9 +129,9 @@ MUTATIONS = (
         "if (amount > slot.issuerFrozen) revert MoreThanIssuerFrozen(amount, slot.issuerFrozen);",
     ),
     Mutation(
-        "sync-registered",
+        "sync-not-empty",
         LOCKER,
-        "if (!registered && msg.sender != holderOf(OWNER)) revert HolderNotRegistered(token, holder);",
+        "if (IPropertyToken(token).balanceOf(holder) == 0) revert WalletEmpty(token, holder);",
     ),
     Mutation(
         "sync-downwards",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.17;
 
-import {IIdentityRegistry, IPropertyToken, ITokenCompliance} from "./interfaces/IPropertyToken.sol";
+import {IPropertyToken, ITokenCompliance} from "./interfaces/IPropertyToken.sol";
 import {ITokenLocker, Leg} from "./interfaces/ITokenLocker.sol";
 import {NonReentrant} from "./NonReentrant.sol";
 import {Timelocked} from "./Timelocked.sol";
@@ -61,7 +61,7 @@ contract TokenLocker is ITokenLocker, Timelocked, NonReentrant {
     error NothingRequested(address token, address holder);
     error DelayNotOver(uint256 readyAt);
     error InSync(address token, address holder);
-    error HolderNotRegistered(address token, address holder);
+    error WalletEmpty(address token, address holder);
     error WalletNotRecovered(address token, address lost);
 
     // A leg that cannot settle, by its index in the batch.
@@ -179,12 +179,14 @@ contract TokenLocker is ITokenLocker, Timelocked, NonReentrant {
 
     // ---- repair ----
 
-    /// @notice Lower a lock that the token no longer backs, because the issuer unfroze, moved or burned past us. Anyone.
-    /// @dev    The issuer's part is kept first. A wallet that a recovery has just emptied is left to `migrate`: nobody
-    ///         may erase its lock in between.
+    /// @notice Lower a lock that the token no longer backs, because the issuer unfroze, moved or burned past us. Anyone;
+    ///         for an empty wallet the owner or the issuer only.
+    /// @dev    The issuer's part is kept first. A recovery empties the lost wallet before `migrate` carries its lock
+    ///         over: nobody may erase the lock in between.
     function sync(address token, address holder) external nonReentrant {
-        bool registered = IPropertyToken(token).identityRegistry().contains(holder);
-        if (!registered && msg.sender != holderOf(OWNER)) revert HolderNotRegistered(token, holder);
+        if (msg.sender != holderOf(OWNER) && msg.sender != holderOf(ISSUER)) {
+            if (IPropertyToken(token).balanceOf(holder) == 0) revert WalletEmpty(token, holder);
+        }
         Lock memory slot = _locks[token][holder];
         uint256 frozen = IPropertyToken(token).getFrozenTokens(holder);
         if (frozen >= uint256(slot.locked) + slot.issuerFrozen) revert InSync(token, holder);

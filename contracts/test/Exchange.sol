@@ -276,6 +276,10 @@ contract Exchange is World {
         return traders;
     }
 
+    function issuer() external pure returns (address) {
+        return ISSUER;
+    }
+
     function _trader(uint256 who) private view returns (address) {
         return traders[bound(who, 0, TRADERS - 1)];
     }
@@ -284,7 +288,7 @@ contract Exchange is World {
         trader = _trader(who);
         (uint256 locked, uint256 issuerFrozen,,) = locker.lockOf(address(token), trader);
         if (token.getFrozenTokens(trader) < locked + issuerFrozen) {
-            vm.prank(STRANGER);
+            vm.prank(token.balanceOf(trader) == 0 ? ISSUER : STRANGER);
             locker.sync(address(token), trader);
         }
     }

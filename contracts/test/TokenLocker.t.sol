@@ -237,7 +237,7 @@ contract TokenLockerTest is World {
     function testARecoveredWalletTakesItsLockAlong() public {
         address fresh = _recover(alice, 0xF1);
         vm.prank(STRANGER);
-        vm.expectRevert(abi.encodeWithSelector(TokenLocker.HolderNotRegistered.selector, oak, alice));
+        vm.expectRevert(abi.encodeWithSelector(TokenLocker.WalletEmpty.selector, oak, alice));
         locker.sync(oak, alice); // would have erased the lock
         vm.prank(OWNER);
         locker.migrate(oak, alice, fresh);
@@ -261,12 +261,41 @@ contract TokenLockerTest is World {
         locker.migrate(oak, alice, bob);
     }
 
-    function testTheOwnerSyncsAWalletThatIsNoLongerRegistered() public {
-        token.burn(alice, 10);
-        registry.deleteIdentity(alice);
-        vm.prank(OWNER);
+    function testAWalletRecoveredByHandKeepsItsLockUntilItIsMigrated() public {
+        // With one identity storage for all properties `recoveryAddress` works for the first only; this is the rest.
+        address fresh = vm.addr(0xF2);
+        registry.registerIdentity(fresh, identityOf[alice], 276);
+        token.forcedTransfer(alice, fresh, TOKENS);
+        token.freezePartialTokens(fresh, TOKENS);
+        vm.prank(STRANGER);
+        vm.expectRevert(abi.encodeWithSelector(TokenLocker.WalletEmpty.selector, oak, alice));
         locker.sync(oak, alice);
-        assertEq(lockedOf(alice), TOKENS - 10, "lock");
+        vm.prank(OWNER);
+        locker.migrate(oak, alice, fresh);
+        assertEq(lockedOf(fresh), TOKENS, "lock");
+    }
+
+    function testOwnerAndIssuerSyncAnEmptyWallet() public {
+        token.burn(alice, TOKENS);
+        vm.prank(ISSUER);
+        locker.sync(oak, alice);
+        assertEq(lockedOf(alice), 0, "alice's lock");
+        token.burn(bob, TOKENS);
+        vm.prank(OWNER);
+        locker.sync(oak, bob);
+        assertEq(lockedOf(bob), 0, "bob's lock");
+    }
+
+    function testAnEmptiedWalletThatBuysAgainIsSyncedByAnybody() public {
+        token.burn(alice, TOKENS);
+        settle(trade(bob, alice, 7, 0));
+        bytes memory reason =
+            abi.encodeWithSelector(TokenLocker.LegFrozenTooSmall.selector, 0, alice, 7, TOKENS + 7);
+        settleFails(trade(alice, bob, 1, 0), reason);
+        vm.prank(STRANGER);
+        locker.sync(oak, alice);
+        assertEq(lockedOf(alice), 7, "lock");
+        settle(trade(alice, bob, 7, 0));
     }
 
     function testOnlyTheBridgeSettles() public {

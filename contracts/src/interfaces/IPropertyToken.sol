@@ -31,8 +31,6 @@ interface IPropertyToken {
 interface IIdentityRegistry {
     function isVerified(address account) external view returns (bool);
 
-    function contains(address account) external view returns (bool);
-
     function identity(address account) external view returns (address);
 
     function investorCountry(address account) external view returns (uint16);
