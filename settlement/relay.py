@@ -67,14 +67,19 @@ class Relay:
         self._set_seen = set_seen
         self._poll_s = poll_s
         self._run = b""
-        self._pushed = 0
+        self._pushed = self._forwarded = 0
+        self._read_block = -1  # while no session runs
+
+    def has_told(self, block: int) -> bool:
+        """Whether this session has told the exchange everything up to a FINAL block."""
+        return self._read_block >= block and self._forwarded == self._pushed
 
     async def session(self) -> None:
         """From the engine's position on, until something breaks; start another one then.
 
         Raises what Listener.commands raises, StreamLost, CreditingRefused, and the errors of Redis and of the exchange.
         """
-        self._run, self._pushed = secrets.token_bytes(8), 0
+        self._run, self._pushed, self._forwarded = secrets.token_bytes(8), 0, 0
         await self._stream.clear()
         after = await self._engine_position()
         tasks = [asyncio.create_task(self._listen(after)), asyncio.create_task(self._forward())]
@@ -85,6 +90,7 @@ class Relay:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
+            self._read_block = -1
 
     async def _listen(self, after: Position) -> None:
         async for commands, header in self._listener.commands(after, await self._seen(), self._poll_s):
@@ -94,26 +100,26 @@ class Relay:
                 self._pushed += len(chunk)
                 await self._stream.push(entries)
             await self._set_seen(header)
+            self._read_block = header.number
 
     async def _forward(self) -> None:
-        forwarded = 0
         while True:
             pushed_before = self._pushed
             entries = await self._stream.pull(COMMANDS_AT_ONCE, PULL_S)
-            if not entries and pushed_before > forwarded:
-                raise StreamLost(f"{pushed_before - forwarded} entries are gone")
+            if not entries and pushed_before > self._forwarded:
+                raise StreamLost(f"{pushed_before - self._forwarded} entries are gone")
             commands: list[bytes] = []
             for entry in entries:
                 run, number = _ENTRY.unpack_from(entry)
                 if run != self._run:
                     continue
-                if number != forwarded + len(commands):
-                    raise StreamLost(f"entry {number} came where {forwarded + len(commands)} should stand")
+                if number != (expected := self._forwarded + len(commands)):
+                    raise StreamLost(f"entry {number} came where {expected} should stand")
                 commands.append(entry[_ENTRY.size :])
                 assert len(commands[-1]) == COMMAND_SIZE
             if commands:
                 await self._tell(commands)
-                forwarded += len(commands)
+                self._forwarded += len(commands)
 
     async def _tell(self, commands: Sequence[bytes]) -> None:
         for answer in await self._submit(commands):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from engine import types as t
@@ -18,7 +20,6 @@ from tests.settlement.world import (
     TOKENS,
     World,
     investor,
-    until,
 )
 
 
@@ -262,8 +263,6 @@ async def test_a_reorg_under_two_mined_batches_settles_both_once(world: World) -
 
 
 async def test_batches_stop_when_too_many_wait_to_be_final(world: World) -> None:
-    from dataclasses import replace
-
     world.terms = replace(world.terms, batches_unfinal_max=2)
     world.renew()
     for number in range(3):
@@ -357,4 +356,3 @@ async def test_two_hundred_fills_of_one_property_fit_one_batch(world: World) -> 
 async def test_nothing_to_do_is_no_batch(world: World) -> None:
     await world.batcher.step()
     assert await world.states() == []
-    await until(lambda: True)

@@ -382,18 +382,13 @@ class World:
         head = await self.chain.head()
         session = asyncio.create_task(self.relay.session())
         try:
-            await until(lambda: session.done() or self._has_seen(head.number), "the listener")
-            await until(lambda: session.done() or self.stream._entries.empty(), "the stream")
+            await until(lambda: session.done() or self.relay.has_told(head.number), "the relay")
             if session.done():
                 session.result()
         finally:
             session.cancel()
             await asyncio.gather(session, return_exceptions=True)
         await self.caught_up()
-
-    async def _has_seen(self, block: int) -> bool:
-        seen = await self.records.seen()
-        return seen is not None and seen.number >= block
 
     async def trade(self, buyer: int, seller: int, qty_lots: int, price_ticks: int = 100) -> int:
         """One trade between two investors; returns its id."""
@@ -416,7 +411,10 @@ class World:
 
     def engine_balance(self, number: int, asset: int) -> t.Balance:
         balances = self.feed.exchange.state().balances
-        return next(each for each in balances if (each.account, each.instrument) == (account_of(number), asset))
+        nothing = t.Balance(account_of(number), asset, 0, 0, 0, 0, 0, 0, 0, 0)
+        return next(
+            (each for each in balances if (each.account, each.instrument) == (account_of(number), asset)), nothing
+        )
 
     async def mismatches(self) -> list[Mismatch]:
         """Where the engine's levels are not the chain's."""

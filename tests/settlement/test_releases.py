@@ -1,0 +1,107 @@
+"""Withdrawals and unlocks: asked for on chain, set aside by the engine, released once."""
+
+from __future__ import annotations
+
+import pytest
+
+from engine import types as t
+from settlement.artifacts import ours
+from settlement.outbox import Outbox
+from settlement.releases import Releases
+from tests.settlement.local_chain import keys
+from tests.settlement.world import CASH_USDC_MICROS, OAK, TOKENS, KeySigner, World, investor, raw_address
+
+
+def releases_of(world: World) -> Releases:
+    signer = KeySigner(keys().releaser)
+    outbox = Outbox(world.chain, world.records, signer, raw_address(keys().releaser.address), 31337)
+    return Releases(world.chain, world.records, outbox, world.addresses)
+
+
+async def release_states(world: World) -> list[str]:
+    return [row["state"] for row in await world.pool.fetch("SELECT state FROM settlement_releases ORDER BY release_id")]
+
+
+async def test_cash_and_tokens_are_paid_out_once(world: World) -> None:
+    await world.act(investor(0), "CashVault", "requestWithdraw", 400)
+    await world.act(investor(1), "TokenLocker", "requestUnlock", world.deployed.suite.token, 30)
+    await world.listen()
+    releases = releases_of(world)
+    for _ in range(4):
+        await releases.step()
+    await world.listen()
+    assert await release_states(world) == ["FINAL", "FINAL"]
+    assert world.engine_balance(0, t.USDC).level == CASH_USDC_MICROS - 400
+    assert world.engine_balance(0, t.USDC).requested == 0
+    assert world.engine_balance(1, OAK).level == TOKENS - 30
+    assert world.engine_balance(1, OAK).position_lots == TOKENS
+    assert await world.mismatches() == []
+
+
+async def test_what_is_owed_out_is_not_released_before_it_is_settled(world: World) -> None:
+    await world.trade(buyer=0, seller=1, qty_lots=10)
+    await world.act(investor(0), "CashVault", "requestWithdraw", CASH_USDC_MICROS)
+    await world.listen()
+    releases = releases_of(world)
+    await releases.step()
+    assert await release_states(world) == []
+    for _ in range(3):
+        await world.batcher.step()
+    await world.listen()
+    for _ in range(3):
+        await releases.step()
+    await world.listen()
+    assert await release_states(world) == ["FINAL"]
+    assert world.engine_balance(0, t.USDC).level == 0
+    assert await world.mismatches() == []
+
+
+async def test_a_request_that_was_cancelled_meanwhile_is_dropped(world: World) -> None:
+    await world.act(investor(0), "CashVault", "requestWithdraw", 400)
+    await world.listen()
+    await world.act(investor(0), "CashVault", "cancelWithdraw")
+    await releases_of(world).step()
+    assert await release_states(world) == ["DROPPED"]
+    await world.listen()
+    assert world.engine_balance(0, t.USDC).requested == 0
+
+
+async def test_a_blacklisted_wallet_waits_and_does_not_hold_up_the_others(world: World) -> None:
+    usdc = ours("MockUSDC")
+    sender, address = world.platform.sender, world.deployed.infra.usdc
+    await sender.send(address, usdc.call_data("setBlacklisted", [investor(0).address, True]))
+    await world.act(investor(0), "CashVault", "requestWithdraw", 400)
+    await world.act(investor(1), "CashVault", "requestWithdraw", 500)
+    await world.listen()
+    releases = releases_of(world)
+    for _ in range(3):
+        await releases.step()
+    assert await release_states(world) == ["READY", "FINAL"]
+    await sender.send(address, usdc.call_data("setBlacklisted", [investor(0).address, False]))
+    for _ in range(3):
+        await releases.step()
+    assert await release_states(world) == ["FINAL", "FINAL"]
+
+
+@pytest.mark.parametrize("step", ["record_transaction", "send", "mark_release"])
+async def test_a_kill_at_any_step_pays_once(world: World, step: str) -> None:
+    await world.act(investor(0), "CashVault", "requestWithdraw", 400)
+    await world.listen()
+    releases = releases_of(world)
+    owner = world.chain if step == "send" else world.records
+
+    async def die(*_: object, **__: object) -> None:
+        raise RuntimeError("killed")
+
+    setattr(owner, step, die)
+    with pytest.raises(RuntimeError):
+        await releases.step()
+    vars(owner).pop(step)
+    world.renew()
+    releases = releases_of(world)
+    for _ in range(4):
+        await releases.step()
+    await world.listen()
+    assert await release_states(world) == ["FINAL"]
+    assert world.engine_balance(0, t.USDC).level == CASH_USDC_MICROS - 400
+    assert await world.mismatches() == []
