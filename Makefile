@@ -12,7 +12,7 @@ SOURCES := engine gateway settlement compliance persistence properties payments 
 DEMO_SECONDS ?= 10
 
 .PHONY: help setup setup-dev setup-clients run test test-all check format-check lint types test-engine test-rooms \
-    contract-artifacts test-contracts demo-short format lock torture fuzz bench clean
+    contracts test-contracts demo-short format lock torture fuzz bench clean
 
 help:
 	@echo "make run | setup | test | test-all | check | format | torture | fuzz | bench | lock | clean"
@@ -54,7 +54,8 @@ run: setup
 
 # --- Checks -----------------------------------------------------------------------------------------------------
 
-test: check contract-artifacts test-contracts demo-short
+# The suite also runs the forge tests and rebuilds the contract artifacts.
+test: check demo-short
 
 test-all: setup-clients
 	$(PYTEST) -m slow --timeout 900
@@ -77,20 +78,17 @@ test-engine: setup-dev
 test-rooms: setup-dev
 	$(PYTEST) tests --ignore=tests/engine -m "$(FAST)"
 
-contract-artifacts: node_modules/.installed
-	@rebuilt=$$(mktemp -d); trap 'rm -rf "$$rebuilt"' EXIT; \
-	node contracts/compile.mjs "$$rebuilt"; \
-	diff -r "$$rebuilt" contracts/artifacts \
-	    && echo "contracts/artifacts is what contracts/src compiles to." \
-	    || { echo "contracts/artifacts differs from contracts/src; run: node contracts/compile.mjs" >&2; exit 1; }
-
-test-contracts: node_modules/.installed
-	cd contracts && ../node_modules/.bin/forge test
-
 demo-short: setup
 	$(BIN)/deedbook demo --seconds $(DEMO_SECONDS) --json
 
 # --- Longer runs, and tools -------------------------------------------------------------------------------------
+
+# After a change of contracts/src: write what it compiles to.
+contracts: node_modules/.installed
+	node contracts/compile.mjs
+
+test-contracts: setup-dev
+	$(PYTEST) tests/contracts -m "$(FAST)"
 
 torture: setup-dev
 	$(PYTEST) -m torture --timeout 7200
