@@ -1,10 +1,10 @@
-"""`python -m bench NAME [options]`: run one experiment."""
+"""`python -m bench [NAME [options]]`: run one experiment, or all."""
 
 from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from bench import engine
@@ -21,13 +21,16 @@ class Experiment(NamedTuple):
 EXPERIMENTS = {"engine": Experiment(engine.__doc__, engine.configure, engine.run)}
 
 
-def main() -> int:
+def main(words: Sequence[str] | None = None) -> int:
+    """Run the named experiment, or all of them as they are."""
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    names = parser.add_subparsers(dest="name", required=True)
+    names = parser.add_subparsers(dest="name")
     for name, experiment in EXPERIMENTS.items():
         experiment.configure(names.add_parser(name, help=experiment.about))
-    arguments = parser.parse_args()
-    return EXPERIMENTS[arguments.name].run(arguments)
+    arguments = parser.parse_args(words)
+    if arguments.name is not None:
+        return EXPERIMENTS[arguments.name].run(arguments)
+    return max(experiment.run(parser.parse_args([name])) for name, experiment in EXPERIMENTS.items())
 
 
 if __name__ == "__main__":

@@ -68,6 +68,7 @@ class Flow:
             commands.append(t.SetPermission(number, INSTRUMENT, 1, 1, valid_until_ns=t.INT64_MAX))
             commands += self._funds(number)
         commands += [self._limit(crossing=False) for _ in range(self._resting)]
+        self.kinds.clear()  # they count the flow, not the setup
         return self._sequenced(commands)
 
     def batches(self, commands: int, batch: int) -> Iterator[bytes]:
