@@ -1,7 +1,6 @@
 """A small market on a chain: one property, verified investors with cash in the vault and tokens in the locker."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +26,7 @@ from tests.settlement.local_chain import file_steps, key, keys, platform_on, ric
 GERMANY = 276
 CASH_USDC_MICROS = 1_000_000_000_000
 TOKENS = 100_000
+OAK = PropertyTerms("OAK12", "12 Oak Street", "OAK12")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,14 +55,12 @@ class Market:
         return places[contract]
 
 
-async def open_market(chain: AsyncWeb3[Any], directory: Path, investors: int, countries: Sequence[int] = ()) -> Market:
+async def open_market(chain: AsyncWeb3[Any], directory: Path, investors: int, terms: PropertyTerms = OAK) -> Market:
     """Deploy everything; each investor has CASH_USDC_MICROS deposited and TOKENS locked."""
     steps = file_steps(directory)
     platform = await platform_on(chain, steps)
     infra = await deploy_infrastructure(platform, keys().roles(), Delays())
-    suite = await deploy_property_token(
-        platform, infra, PropertyTerms("OAK12", "12 Oak Street", "OAK12", countries=tuple(countries))
-    )
+    suite = await deploy_property_token(platform, infra, terms)
     await unpause(platform, suite)
     accounts = tuple(key(f"investor {i}") for i in range(investors))
     await rich(chain, *(account.address for account in (*accounts, keys().operator, keys().releaser, keys().issuer)))

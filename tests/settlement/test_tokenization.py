@@ -257,6 +257,26 @@ async def test_a_chain_that_lost_its_blocks_is_noticed(chain: AsyncWeb3[Any], tm
         await deploy_infrastructure(platform, keys().roles(), Delays())
 
 
+async def test_a_chain_that_was_set_back_gets_the_same_transactions_again(
+    chain: AsyncWeb3[Any], tmp_path: Path
+) -> None:
+    platform = await platform_on(chain, file_steps(tmp_path))
+    start = (await chain.provider.make_request("evm_snapshot", []))["result"]
+    infra, suite = await _deploy_all(platform)
+    assert (await chain.provider.make_request("evm_revert", [start]))["result"]
+    assert not await chain.eth.get_code(infra.bridge)
+    assert await _deploy_all(await platform_on(chain, file_steps(tmp_path))) == (infra, suite)
+    assert await chain.eth.get_code(infra.bridge)
+
+
+async def test_a_given_usdc_is_used(platform: Platform) -> None:
+    usdc = ours("MockUSDC")
+    made = await platform.sender.once("real usdc", None, usdc.creation_data([key("circle").address]))
+    assert made.created is not None
+    infra = await deploy_infrastructure(platform, keys().roles(), Delays(), usdc=made.created)
+    assert infra.usdc == made.created == await read(platform.chain, ours("CashVault"), infra.vault, "usdc")
+
+
 async def test_steps_are_there_after_a_restart(tmp_path: Path) -> None:
     await FileSteps(tmp_path / "steps.json").put("a", b"\x01\x02")
     steps = FileSteps(tmp_path / "steps.json")
