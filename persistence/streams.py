@@ -106,6 +106,7 @@ class _Reader:
             await self._each(unfinished)
             after = unfinished[-1][0]
         while True:
+            _pass_on_cancellation()
             await self._claim()
             await self._each(await self._read(">"))
 
@@ -138,6 +139,7 @@ class _Reader:
             await self._one(_message(entry))
 
     async def _one(self, message: Message) -> None:
+        _pass_on_cancellation()
         deliveries = await self._deliveries(message)
         if deliveries > self.failures_max:
             return await self._bury(message, "it ended its consumer each time")
@@ -166,6 +168,13 @@ class _Reader:
         }
         await self.stream.dead.publish(dead)
         await self.client.xack(self.stream.name, self.group, message.id)
+
+
+def _pass_on_cancellation() -> None:
+    """Raise a cancellation that redis-py 8.1 swallowed in the midst of a command, as it does now and then."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _message(entry: Any) -> Message:
