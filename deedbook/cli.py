@@ -270,3 +270,7 @@ def _on_running(data_dir: Path, act: Callable[["Running"], Awaitable[str]]) -> i
 
     print(asyncio.run(work()))
     return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

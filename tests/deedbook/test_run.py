@@ -1,0 +1,150 @@
+"""`deedbook run` as a newcomer meets it: it says how to trade, stops cleanly, goes on after a stop and after a kill."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import ccxt
+import msgspec
+import pytest
+
+from deedbook.demo.resident import Trading
+from deedbook.machine import running_settings
+
+pytestmark = pytest.mark.slow
+CLI = (sys.executable, "-m", "deedbook.cli")
+READY_WITHIN_S = 180
+STOPPED_WITHIN_S = 60
+
+
+class Machine:
+    """`deedbook run` in a process group of its own."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        environment = os.environ | {"DEEDBOOK_WEBSOCKET_PORT": "0", "DEEDBOOK_REST_PORT": "0"}
+        command = [*CLI, "run", "--data", str(directory), "--port", "0"]
+        self.process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+        )
+        self.said: list[str] = []
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.said.append(line.rstrip())
+            if line.startswith("Ready:"):
+                return
+        raise AssertionError("it ended before it was ready:\n" + "\n".join(self.said))
+
+    def stop(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        assert self.process.stdout is not None
+        self.said += self.process.stdout.read().splitlines()
+        return self.process.wait(STOPPED_WITHIN_S)
+
+    def kill_everything(self) -> None:
+        """SIGKILL to the supervisor and to all that it started, as a power cut would."""
+        pids = [self.process.pid, *children_of(self.directory)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        self.process.wait(STOPPED_WITHIN_S)
+
+    def exchange(self) -> Any:
+        settings = running_settings(self.directory)
+        accounts = msgspec.json.decode((self.directory / "demo-market.json").read_bytes(), type=list[Trading])
+        trader = next(each for each in accounts if each.name == "trader")
+        rest = f"http://127.0.0.1:{settings.rest_port}/api"
+        urls = {"public": f"{rest}/v3", "private": f"{rest}/v3", "v1": f"{rest}/v1"}
+        options = {
+            "defaultType": "spot",
+            "fetchMarkets": {"types": ["spot"]},
+            "fetchMargins": False,
+            "fetchCurrencies": False,
+        }
+        return ccxt.binance(
+            {"apiKey": trader.api_key, "secret": trader.api_secret, "urls": {"api": urls}, "options": options}
+        )
+
+
+def children_of(directory: Path) -> list[int]:
+    """Processes that run on the data directory, as /proc tells: by their environment or their arguments."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or int(entry.name) == os.getpid():
+            continue
+        try:
+            words = (entry / "cmdline").read_bytes() + (entry / "environ").read_bytes()
+        except (FileNotFoundError, PermissionError, ProcessLookupError):
+            continue
+        if str(directory).encode() in words and (entry / "stat").read_text().rsplit(")", 1)[1].split()[0] != "Z":
+            found.append(int(entry.name))
+    return found
+
+
+def until(condition: Callable[[], Any], within_s: float = 60) -> Any:
+    deadline = time.monotonic() + within_s
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come about in time"
+        time.sleep(0.2)  # a poll, not a wait for a fixed time
+    return value
+
+
+def settled_trade(exchange: Any) -> dict[str, Any]:
+    """Buy at market, and wait until the trade is FINAL on chain."""
+    order = exchange.create_order("OAK12/USDC", "market", "buy", 1)
+    assert order["status"] == "closed"
+    assert order["filled"] == 1
+
+    def final() -> Any:
+        trades = exchange.fetch_my_trades("OAK12/USDC")
+        mine = [trade for trade in trades if trade["order"] == order["id"]]
+        assert mine
+        return all(trade["info"]["settlement"] == "FINAL" for trade in mine) and mine
+
+    trades: list[dict[str, Any]] = until(final)
+    return trades[0]
+
+
+def test_it_trades_stops_and_goes_on(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    machine = Machine(directory)
+    assert any("key" in line and "Demo trader" in line for line in machine.said)
+    exchange = machine.exchange()
+    first = settled_trade(exchange)
+    balance = exchange.fetch_balance()["OAK12"]["total"]
+    assert machine.stop() == 0, machine.said
+    until(lambda: not children_of(directory), 20)
+    machine = Machine(directory)
+    exchange = machine.exchange()
+    assert exchange.fetch_balance()["OAK12"]["total"] == balance
+    assert first["id"] in [trade["id"] for trade in exchange.fetch_my_trades("OAK12/USDC")]
+    second = settled_trade(exchange)
+    assert int(second["id"]) > int(first["id"])
+    assert machine.stop() == 0
+    until(lambda: not children_of(directory), 20)
+
+
+def test_after_a_kill_it_goes_on_or_says_that_the_chain_lost_blocks(tmp_path: Path) -> None:
+    directory = tmp_path / "data"
+    machine = Machine(directory)
+    settled_trade(machine.exchange())
+    machine.kill_everything()
+    until(lambda: not children_of(directory), 20)
+    machine = Machine(directory)
+    try:
+        exchange = machine.exchange()
+        said = (directory / "logs" / "settlement.log").read_text()
+        if "lost blocks" in said:
+            with pytest.raises(ccxt.BaseError, match="CANCEL_ONLY"):
+                exchange.create_order("OAK12/USDC", "market", "buy", 1)
+        else:
+            settled_trade(exchange)
+    finally:
+        assert machine.stop() == 0
+    until(lambda: not children_of(directory), 20)
