@@ -102,9 +102,9 @@ class Authenticator:
         """The live key, if it may do anything from here."""
         if not api_key:
             raise errors.mandatory("apiKey")
-        if not _API_KEY(api_key):
-            raise ApiError(errors.BAD_API_KEY, "API-key format invalid.", 401)
         key = self._keys.find(api_key)
         if key is None or (key.ips and ip not in key.ips):
+            if not _API_KEY(api_key):
+                raise ApiError(errors.BAD_API_KEY, "API-key format invalid.", 401)
             raise errors.not_permitted()
         return key

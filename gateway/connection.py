@@ -186,6 +186,7 @@ class Connection(WSListener):
         transport = self._transport
         if transport is not None:
             self.flush()
+            self._transport = None
             transport.send_close(code, why.encode())
             transport.disconnect()
 
@@ -194,5 +195,6 @@ class Connection(WSListener):
         transport = self._transport
         if transport is not None:
             log.info("dropped a connection from %s: %s", self.ip, why)
+            self._transport = None
             self._out.clear()
             self._raw.abort()

@@ -7,6 +7,8 @@ JSON integers); a JSON float is refused, because its text is lost when it is par
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from operator import attrgetter
 from typing import Any, Final, Literal
 
 import msgspec
@@ -185,26 +187,27 @@ def _list(name: str, text: str) -> list[str]:
 
 def signed_text(params: Params) -> bytes:
     """What a ws-api signature is over: the parameters sent, sorted, as `k=v` joined by `&`, without the signature."""
-    names = _SORTED.get(type(params))
-    if names is None:
-        names = _SORTED[type(params)] = _sorted_names(type(params))
-    parts = []
-    for attribute, prefix in names:
-        value = getattr(params, attribute)
-        if value is None:
-            continue
-        if value is True or value is False:
-            value = "true" if value else "false"
-        parts.append(f"{prefix}{value}")
+    sorting = _SORTINGS.get(params.__class__)
+    if sorting is None:
+        sorting = _SORTINGS[params.__class__] = _sorting(params.__class__)
+    prefixes, values_of = sorting
+    parts = [
+        f"{prefix}{_BOOLEAN_TEXTS[value] if value.__class__ is bool else value}"
+        for prefix, value in zip(prefixes, values_of(params), strict=True)
+        if value is not None
+    ]
     return "&".join(parts).encode()
 
 
-_SORTED: Final[dict[type[Params], list[tuple[str, str]]]] = {}
+_BOOLEAN_TEXTS: Final = {True: "true", False: "false"}
+_SORTINGS: Final[dict[type[Params], tuple[list[str], Callable[[Params], tuple[Any, ...]]]]] = {}
 
 
-def _sorted_names(params: type[Params]) -> list[tuple[str, str]]:
+def _sorting(params: type[Params]) -> tuple[list[str], Callable[[Params], tuple[Any, ...]]]:
+    """The `name=` of each parameter in sorted order, and what takes their values out of a struct in that order."""
     names = sorted((field.encode_name, field.name) for field in msgspec.structs.fields(params))
-    return [(name, f"{wire}=") for wire, name in names if name != "signature"]
+    signed = [(f"{wire}=", name) for wire, name in names if name != "signature"]
+    return [prefix for prefix, _ in signed], attrgetter(*[name for _, name in signed])
 
 
 # -- what does not fit, as Binance says it

@@ -13,23 +13,20 @@ class Listener(Protocol):
 
 class UserStreams:
     def __init__(self) -> None:
-        self._listeners: Final[dict[int, dict[tuple[Listener, int], None]]] = {}
-
-    def __contains__(self, account: int) -> bool:
-        return account in self._listeners
+        self.listeners: Final[dict[int, dict[tuple[Listener, int], None]]] = {}  # by account; none without a listener
 
     def subscribe(self, account: int, listener: Listener, subscription_id: int) -> None:
-        self._listeners.setdefault(account, {})[listener, subscription_id] = None
+        self.listeners.setdefault(account, {})[listener, subscription_id] = None
 
     def unsubscribe(self, account: int, listener: Listener, subscription_id: int) -> None:
-        listeners = self._listeners.get(account)
+        listeners = self.listeners.get(account)
         if listeners is None:
             return
         listeners.pop((listener, subscription_id), None)
         if not listeners:
-            del self._listeners[account]
+            del self.listeners[account]
 
     def emit(self, account: int, event: str) -> None:
         """Send an event (JSON text) to every subscription of the account."""
-        for listener, subscription_id in list(self._listeners.get(account, ())):
+        for listener, subscription_id in list(self.listeners.get(account, ())):
             listener.send_event(subscription_id, event)

@@ -139,9 +139,9 @@ async def test_a_connection_may_hold_several_accounts_streams(venue: Venue) -> N
 async def test_a_subscription_ends_with_its_connection(venue: Venue) -> None:
     alice, again = await listening(venue, ALICE), await venue.trader(ALICE)
     await alice.socket.close()
-    users = venue.gateway._services.users
+    listeners = venue.gateway._services.users.listeners
     async with asyncio.timeout(10):
-        while ALICE in users:
+        while ALICE in listeners:
             await asyncio.sleep(0.01)
     assert (await again.limit("SELL", "1", "100"))["status"] == 200
 

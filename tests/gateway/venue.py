@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -57,7 +57,7 @@ class Sequencer:
         self.held = False  # True: gather, answer nothing
         self._records: list[bytes] = []
         self._origins: list[object | None] = []
-        self._log_index = 0
+        self._log_index = 1_000
 
     def submit(self, record: bytes, origin: object | None) -> Refusal | None:
         if self.refusal is not None:
@@ -95,39 +95,43 @@ class Sequencer:
 
     def deposit(self, account: int, instrument: int, delta: int, level: int) -> None:
         self._log_index += 1
-        self.send(
-            t.LevelChanged(instrument, delta, level, 0, 1, self._log_index, t.LevelCause.DEPOSIT, wallet(account))
-        )
+        self.send(deposit(account, instrument, delta, level, self._log_index))
 
     def open_market(self) -> None:
-        """Two instruments; Alice, Bob and Carol with cash, tokens and permissions in both."""
-        traders = (ALICE, BOB, CAROL)
-        self.send(*(t.OpenAccount(account, wallet(account)) for account in (FEE_ACCOUNT, *traders)))
-        for number, symbol, decimals, tick_micros in ((1, SYMBOL, 2, 100), (2, OTHER_SYMBOL, 0, 10_000)):
-            self.send(
-                t.SetInstrument(
-                    instrument=number,
-                    fee_account=FEE_ACCOUNT,
-                    tick_value_usdc_micros=tick_micros,
-                    price_ticks_max=10**7,
-                    qty_lots_max=10**7,
-                    notional_usdc_micros_min=1_000_000,
-                    market_collar_bps=5_000,
-                    open_orders_max=10_000,
-                    resale=1,
-                    symbol=symbol.encode(),
-                    token=hashlib.sha256(symbol.encode()).digest()[:20],
-                    lot_decimals=decimals,
-                ),
-                t.SetFees(number, 10, 20),
-            )
-            for account in traders:
-                self.send(t.SetPermission(account, number, 1, 1, FOREVER_NS))
-                self._log_index += 1
-                self.send(t.PositionChanged(number, LOTS, LOTS, 1, self._log_index, wallet(account)))
-                self.deposit(account, number, LOTS, LOTS)
+        self.send(*market_commands())
+
+
+def deposit(account: int, instrument: int, delta: int, level: int, log_index: int) -> t.LevelChanged:
+    return t.LevelChanged(instrument, delta, level, 0, 2, log_index, t.LevelCause.DEPOSIT, wallet(account))
+
+
+def market_commands() -> Iterator[t.Command]:
+    """Two instruments; Alice, Bob and Carol with cash, tokens and permissions in both."""
+    traders = (ALICE, BOB, CAROL)
+    for account in (FEE_ACCOUNT, *traders):
+        yield t.OpenAccount(account, wallet(account))
+    for number, symbol, decimals, tick_micros in ((1, SYMBOL, 2, 100), (2, OTHER_SYMBOL, 0, 10_000)):
+        yield t.SetInstrument(
+            instrument=number,
+            fee_account=FEE_ACCOUNT,
+            tick_value_usdc_micros=tick_micros,
+            price_ticks_max=10**7,
+            qty_lots_max=10**7,
+            notional_usdc_micros_min=1_000_000,
+            market_collar_bps=5_000,
+            open_orders_max=10_000,
+            resale=1,
+            symbol=symbol.encode(),
+            token=hashlib.sha256(symbol.encode()).digest()[:20],
+            lot_decimals=decimals,
+        )
+        yield t.SetFees(number, 10, 20)
         for account in traders:
-            self.deposit(account, t.USDC, CASH_MICROS, CASH_MICROS)
+            yield t.SetPermission(account, number, 1, 1, FOREVER_NS)
+            yield t.PositionChanged(number, LOTS, LOTS, number, 2 * account, wallet(account))
+            yield t.LevelChanged(number, LOTS, LOTS, 0, number, 2 * account + 1, t.LevelCause.DEPOSIT, wallet(account))
+    for account in traders:
+        yield deposit(account, t.USDC, CASH_MICROS, CASH_MICROS, 100 + account)
 
 
 @dataclass
