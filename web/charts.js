@@ -3,7 +3,7 @@
 import { fromUnits } from "./decimals.js";
 import { clockText } from "./times.js";
 
-const LABELS = 4;
+const LABELS = 6;
 const RIGHT_PX = 64;
 const BOTTOM_PX = 22;
 const TOP_PX = 8;
@@ -23,11 +23,17 @@ function surface(canvas) {
   return { context, width, height, colour };
 }
 
+/** The next of 1, 2, 5, 10, 20, 50 and so on that is no smaller. */
+function roundStep(units) {
+  const ten = 10 ** Math.floor(Math.log10(Math.max(units, 1)));
+  return [1, 2, 5, 10].map((count) => count * ten).find((step) => step >= units);
+}
+
 function priceLabels({ context, width, height, colour }, low, high, yOf, decimals) {
   context.textAlign = "left";
   context.textBaseline = "middle";
-  for (let index = 0; index <= LABELS; index += 1) {
-    const price = low + ((high - low) * index) / LABELS;
+  const step = roundStep((high - low) / LABELS);
+  for (let price = Math.ceil(low / step) * step; price <= high; price += step) {
     const y = Math.round(yOf(price)) + 0.5;
     context.strokeStyle = colour("--line");
     context.beginPath();
@@ -35,7 +41,7 @@ function priceLabels({ context, width, height, colour }, low, high, yOf, decimal
     context.lineTo(width - RIGHT_PX, y);
     context.stroke();
     context.fillStyle = colour("--quiet");
-    context.fillText(fromUnits(Math.round(price), decimals), width - RIGHT_PX + 8, Math.min(y, height - BOTTOM_PX));
+    context.fillText(fromUnits(price, decimals), width - RIGHT_PX + 8, Math.min(y, height - BOTTOM_PX));
   }
 }
 
@@ -88,7 +94,7 @@ function lastPrice({ context, width, colour }, price, yOf, decimals) {
   context.beginPath();
   context.roundRect(width - RIGHT_PX + 2, y - 9, RIGHT_PX - 2, 18, 3);
   context.fill();
-  context.fillStyle = "#fff";
+  context.fillStyle = colour("--page");
   context.textAlign = "left";
   context.textBaseline = "middle";
   context.fillText(fromUnits(price, decimals), width - RIGHT_PX + 8, y);
