@@ -13,6 +13,7 @@ from settlement.chain import Chain, ChainMoved, ChainRefused, ChainUnavailable
 from settlement.composition import BatchStuck, Composition, compose, fills_of, fitting, gas_limit
 from settlement.outbox import Call, Outbox, Progress, Standing
 from settlement.records import Attempt, BatchRow, Records, SignedTransaction
+from settlement.restoration import adopt_settled
 from settlement.signer_client import SignerUnavailable
 from settlement.signing import SigningRefused
 from settlement.simulation import Addresses, SettlementMisconfigured, Verdict, revert_of_call, simulate
@@ -115,8 +116,16 @@ class Batcher:
         if progress.standing is Standing.WAITING:
             await self._keep_waiting(batch, attempt, progress, is_first)
         elif is_first:
-            await self._push(batch, attempt, None)
+            if progress.standing is Standing.NONE and await self._last_trade(None) >= batch.trade_last:
+                await self._adopt(batch)  # our rows were lost and made again from the journal
+            else:
+                await self._push(batch, attempt, None)
         return False
+
+    async def _adopt(self, batch: BatchRow) -> None:
+        sender, purpose = self._outbox.sender, _purpose(batch)
+        if not await adopt_settled(self._chain, self._records, self._addresses, sender, purpose, batch):
+            raise BatchStuck(f"the bridge is beyond batch {batch.batch_id}, and no transaction settled its range")
 
     async def _keep_waiting(self, batch: BatchRow, attempt: Attempt, progress: Progress, is_first: bool) -> None:
         nonce_last = max(each.nonce for each in progress.signed)

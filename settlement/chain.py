@@ -139,6 +139,12 @@ class Chain:
                 raise ChainMoved(f"a log of block {log.block} is of another block than its header")
         return tuple(sorted(logs, key=lambda log: (log.block, log.log_index)))
 
+    async def find_log(self, address: bytes, topics: Sequence[bytes]) -> Log | None:
+        """The last log of an address with these first topics, on the whole chain up to its head."""
+        asked = {"fromBlock": "0x0", "toBlock": "latest", "address": _hex(address), "topics": [*map(_hex, topics)]}
+        found = [_log(fields) for fields in await self.request("eth_getLogs", [asked])]
+        return max(found, key=lambda log: (log.block, log.log_index), default=None)
+
     async def call(
         self,
         to: bytes,

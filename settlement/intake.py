@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from persistence.database import Connection, Pool
-from settlement.journal_fold import Changes, DurableFrame, Fold, last_seq
+from settlement.journal_fold import Changes, Composed, DurableFrame, Fold, last_seq
+from settlement.restoration import restore_attempt
 from settlement.trades import Token
 
 CONSUMER: Final = "settlement"
@@ -143,17 +144,13 @@ async def write(connection: Connection, changes: Changes, lot_of: LotOf) -> None
 
 async def _write_batches(connection: Connection, changes: Changes) -> None:
     for composed in changes.composed:
-        batch = composed.batch
-        marked: str = await connection.execute(
-            "UPDATE settlement_attempts SET composed_seq = $4"
-            " WHERE batch_id = $1 AND attempt = $2 AND payload_hash = $3",
-            *(batch.batch_id, batch.attempt, batch.payload_hash, composed.seq),
-        )
-        assert marked == "UPDATE 1", f"the journal composes batch {batch.batch_id}, which these tables do not have"
+        if not await _mark_composed(connection, composed):
+            await restore_attempt(connection, composed)
+            assert await _mark_composed(connection, composed)
         await connection.execute(
             "UPDATE settlement_batches SET state = 'COMPOSED', changed_at = now()"
             " WHERE batch_id = $1 AND state = 'PREPARED'",
-            batch.batch_id,
+            composed.batch.batch_id,
         )
     for final in changes.final_batches:
         await connection.execute(
@@ -170,6 +167,15 @@ async def _write_batches(connection: Connection, changes: Changes) -> None:
     await connection.executemany(
         "UPDATE settlement_trades SET failed_seq = $2 WHERE trade_id = $1", changes.failed_trades
     )
+
+
+async def _mark_composed(connection: Connection, composed: Composed) -> bool:
+    batch = composed.batch
+    marked: str = await connection.execute(
+        "UPDATE settlement_attempts SET composed_seq = $4 WHERE batch_id = $1 AND attempt = $2 AND payload_hash = $3",
+        *(batch.batch_id, batch.attempt, batch.payload_hash, composed.seq),
+    )
+    return marked == "UPDATE 1"
 
 
 _TRADE_COLUMNS: Final = (

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from persistence.database import Pool
+from persistence.database import Connection, Pool
 from settlement.chain import Fees, Header
 from settlement.trades import Ejected, Instrument, Token, Trade, Wallet
 
@@ -159,28 +159,28 @@ class Records:
     async def prepare(self, batch: BatchRow, attempt: Attempt) -> None:
         """Write a composition down before the journal hears of it; a batch's first one brings the batch."""
         async with self._pool.acquire() as connection, connection.transaction():
-            if attempt.attempt == 1:
-                await connection.execute(
-                    "INSERT INTO settlement_batches"
-                    " (batch_id, trade_after, trade_last, journal_seq, journal_hash, state)"
-                    " VALUES ($1, $2, $3, $4, $5, 'PREPARED')",
-                    *(batch.batch_id, batch.trade_after, batch.trade_last, batch.journal_seq, batch.journal_hash),
-                )
-            await connection.execute(
-                "INSERT INTO settlement_attempts"
-                " (batch_id, attempt, call_data, payload_hash, gas_estimated, fills, legs)"
-                " VALUES ($1, $2, $3, $4, $5, $6, $7)",
-                *(attempt.batch_id, attempt.attempt, attempt.call_data, attempt.payload_hash, attempt.gas_estimated),
-                *(attempt.fills, attempt.legs),
-            )
-            await connection.executemany(
-                "INSERT INTO settlement_ejected (batch_id, attempt, trade_id, reason, revert_data)"
-                " VALUES ($1, $2, $3, $4, $5)",
-                [
-                    (attempt.batch_id, attempt.attempt, each.trade_id, each.reason, each.revert_data)
-                    for each in attempt.ejected
-                ],
-            )
+            await self.insert_attempt(connection, batch, attempt)
+
+    async def insert_attempt(self, connection: Connection, batch: BatchRow, attempt: Attempt) -> None:
+        await connection.execute(
+            "INSERT INTO settlement_batches (batch_id, trade_after, trade_last, journal_seq, journal_hash, state)"
+            " VALUES ($1, $2, $3, $4, $5, 'PREPARED') ON CONFLICT DO NOTHING",
+            *(batch.batch_id, batch.trade_after, batch.trade_last, batch.journal_seq, batch.journal_hash),
+        )
+        await connection.execute(
+            "INSERT INTO settlement_attempts (batch_id, attempt, call_data, payload_hash, gas_estimated, fills, legs)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            *(attempt.batch_id, attempt.attempt, attempt.call_data, attempt.payload_hash, attempt.gas_estimated),
+            *(attempt.fills, attempt.legs),
+        )
+        await connection.executemany(
+            "INSERT INTO settlement_ejected (batch_id, attempt, trade_id, reason, revert_data)"
+            " VALUES ($1, $2, $3, $4, $5)",
+            [
+                (attempt.batch_id, attempt.attempt, each.trade_id, each.reason, each.revert_data)
+                for each in attempt.ejected
+            ],
+        )
 
     async def attempts(self, batch_id: int) -> list[Attempt]:
         rows = await self._pool.fetch(

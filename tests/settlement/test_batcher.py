@@ -356,3 +356,27 @@ async def test_two_hundred_fills_of_one_property_fit_one_batch(world: World) -> 
 async def test_nothing_to_do_is_no_batch(world: World) -> None:
     await world.batcher.step()
     assert await world.states() == []
+
+
+@pytest.mark.parametrize("is_final", [False, True])
+async def test_rows_that_are_lost_are_made_again_from_the_journal_and_the_chain(world: World, is_final: bool) -> None:
+    innocent = await world.trade(buyer=0, seller=1, qty_lots=10)
+    failing = await world.trade(buyer=3, seller=2, qty_lots=10)
+    await freeze(world, 2)
+    await steps(world, 2)
+    if is_final:
+        await world.listen()
+    tables = "batches, attempts, ejected, transactions, releases, trades, wallets, instruments"
+    names = ", ".join(f"settlement_{table}" for table in tables.split(", "))
+    await world.pool.execute(f"TRUNCATE {names}")
+    await world.pool.execute("UPDATE settlement_state SET engine_block = 0, engine_log_index = 0, seen_hash = NULL")
+    await world.pool.execute("DELETE FROM journal_cursors")
+    world.renew()
+    await world.caught_up()
+    later = await world.trade(buyer=0, seller=1, qty_lots=3)
+    for _ in range(2):
+        await settle(world)
+    assert world.settled() == {innocent: Reason.NONE, failing: Reason.SELLER_FROZEN, later: Reason.NONE}
+    assert await world.states() == ["FINAL", "FINAL"]
+    assert len(await world.records.transactions("batch/1")) == (0 if is_final else 1)
+    await require_chain_and_engine_agree(world)
