@@ -45,6 +45,7 @@ export class Tape {
   constructor(body, count) {
     this.rows = makeRows(body, count);
     for (const row of this.rows) row.cells[2].append(document.createElement("time"));
+    this.clear();
   }
 
   /** The newest first. */

@@ -53,7 +53,7 @@ function show({ book, trades, instrument, shownState }) {
   showBest(book, instrument);
   showLast(trades, instrument);
   tape.show(trades.slice(-TRADES_SHOWN).reverse(), instrument);
-  at("no-trades").hidden = trades.length > 0;
+  at("no-trades").hidden = trades.length > 0 || !book.isReady;
   drawPrices(at("chart"), trades, instrument.priceDecimals);
   at("chart-span").textContent = trades.length > 1 ? `${trades.length} trades, ${dayText(trades.at(-1).timeMs)}` : "";
   const [allBids, allAsks] = [book.levels(true, DEPTH_LEVELS), book.levels(false, DEPTH_LEVELS)];

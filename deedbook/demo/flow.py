@@ -6,7 +6,7 @@ import csv
 import gzip
 import re
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import Final, NamedTuple, TextIO
@@ -56,15 +56,6 @@ def read_flow(path: Path, rows_max: int = ROWS_MAX) -> list[FlowOrder]:
         raise FlowError(f"{path.name} is no whole gzip file: {error}.") from None
     except UnicodeDecodeError:
         raise FlowError(f"{path.name} holds characters other than ASCII.") from None
-
-
-def write_flow(path: Path, rows: Iterable[FlowOrder]) -> None:
-    """The same rows as a file; the same rows give the same bytes."""
-    with path.open("wb") as raw, gzip.GzipFile("", "wb", fileobj=raw, mtime=0) as packed:
-        packed.write((",".join(COLUMNS) + "\n").encode())
-        for row in rows:
-            fields = (row.ts_ns, row.op.value, row.order_id, "B" if row.is_buy else "S", row.price_ticks, row.qty_lots)
-            packed.write((",".join(map(str, fields)) + "\n").encode())
 
 
 def _rows(file: TextIO, rows_max: int) -> Iterator[FlowOrder]:

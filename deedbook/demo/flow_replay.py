@@ -37,12 +37,7 @@ class FlowReplay:
         self._run_id = run_id
         self._waiting: deque[Waiting] = deque()
         self._totals: dict[int, int] = {}  # lots of an order by id, reductions taken off
-        self._is_stopping = False
         self.rows_played = 0
-
-    def stop(self) -> None:
-        """Let `play` end before the next row."""
-        self._is_stopping = True
 
     async def play(self, rows: Sequence[FlowOrder], seconds: float | None, pacer: Pacer) -> None:
         """Send every row, with its time compressed to fit `seconds`; None: as fast as answers come.
@@ -56,8 +51,6 @@ class FlowReplay:
             if seconds is not None:
                 intended_ns = start_ns + (row.ts_ns - first_ns) * int(seconds * 10**9) // span_ns
                 await pacer.until(intended_ns)
-            if self._is_stopping:
-                break
             await self._clear_the_way(row)
             account = self._cast.account_of(row)
             self._waiting.append((row, account, self._send(self._sessions[account], row, intended_ns)))

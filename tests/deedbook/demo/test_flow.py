@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deedbook.demo.flow import FlowError, FlowOrder, Op, read_flow, write_flow
+from deedbook.demo.flow import FlowError, FlowOrder, Op, read_flow
 from deedbook.demo.flow_book import FlowBook
 from deedbook.demo.flow_synthetic import synthetic_flow
 
@@ -74,13 +74,20 @@ def test_what_is_wrong_is_named_by_its_line(tmp_path: Path, text: str, error: st
 
 
 def test_a_file_that_is_cut_or_not_packed_is_named(tmp_path: Path) -> None:
-    path = packed(tmp_path / "flow.csv.gz", HEADER + GOOD * 1)
+    path = packed(tmp_path / "flow.csv.gz", HEADER + GOOD)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(FlowError, match=r"flow.csv.gz is no whole gzip file"):
         read_flow(path)
     path.write_text(HEADER + GOOD)
     with pytest.raises(FlowError, match=r"flow.csv.gz is no whole gzip file"):
         read_flow(path)
+
+
+def as_text(rows: list[FlowOrder]) -> str:
+    return "".join(
+        f"{row.ts_ns},{row.op.value},{row.order_id},{'B' if row.is_buy else 'S'},{row.price_ticks},{row.qty_lots}\n"
+        for row in rows
+    )
 
 
 def replay(rows: list[FlowOrder]) -> Counter[str]:
@@ -111,8 +118,7 @@ def test_made_up_flow_is_what_a_recording_is_and_survives_the_file(tmp_path: Pat
     assert rows == synthetic_flow(seed=3, events=3_000)
     assert rows[:500] == synthetic_flow(seed=3, events=500)
     assert rows != synthetic_flow(seed=4, events=3_000)
-    write_flow(tmp_path / "flow.csv.gz", rows)
-    assert read_flow(tmp_path / "flow.csv.gz") == rows
+    assert read_flow(packed(tmp_path / "flow.csv.gz", HEADER + as_text(rows))) == rows
     assert {row.op for row in rows} == set(Op)
     counts = replay(rows)
     wrong = ("places_that_would_cross", "reduce_or_cancel_of_unknown_order", "unfilled_take_lots")
