@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import aiohttp
 from web3 import AsyncHTTPProvider
 
 TRANSACTION_GAS_MAX: Final = 16_777_216  # EIP-7825: what bounds a batch
 HEADERS_AT_ONCE: Final = 16
+Parsed = TypeVar("Parsed")
 
 
 class ChainUnavailable(Exception):  # noqa: N818 - a state of the world that is waited out, not a mistake
@@ -61,7 +62,6 @@ class Receipt:
     block_hash: bytes
     succeeded: bool
     gas_used: int
-    logs: tuple[Log, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +102,25 @@ class Chain:
         """The result of one JSON-RPC call."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                answer: Mapping[str, Any] = await self._provider.make_request(method, list(parameters))
+                answer: Any = await self._provider.make_request(method, list(parameters))
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ChainUnavailable(f"{method}: {type(error).__name__} {error}".rstrip()) from error
+        if not isinstance(answer, Mapping):
+            raise ChainUnavailable(f"{method}: the answer is no JSON-RPC")
         if (error_fields := answer.get("error")) is not None:
             raise _refused(error_fields)
         return answer.get("result")
 
+    async def _read(self, method: str, parameters: Sequence[Any], parse: Callable[[Any], Parsed]) -> Parsed:
+        """The parsed result; one that is not what the method promises is as good as no answer."""
+        result = await self.request(method, parameters)
+        try:
+            return parse(result)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ChainUnavailable(f"{method}: the answer makes no sense ({error!r})") from error
+
     async def chain_id(self) -> int:
-        return int(await self.request("eth_chainId"), 16)
+        return await self._read("eth_chainId", (), _number)
 
     async def head(self) -> Header:
         return await self._header("latest")
@@ -133,7 +143,7 @@ class Chain:
         """
         asked = {"fromBlock": hex(first), "toBlock": hex(last.number), "address": [_hex(each) for each in addresses]}
         hashes = await self._hashes(first, last)
-        logs = tuple(_log(fields) for fields in await self.request("eth_getLogs", [asked]))
+        logs = await self._read("eth_getLogs", [asked], _logs)
         for log in logs:
             if hashes.get(log.block) != log.block_hash:
                 raise ChainMoved(f"a log of block {log.block} is of another block than its header")
@@ -142,7 +152,7 @@ class Chain:
     async def find_log(self, address: bytes, topics: Sequence[bytes]) -> Log | None:
         """The last log of an address with these first topics, on the whole chain up to its head."""
         asked = {"fromBlock": "0x0", "toBlock": "latest", "address": _hex(address), "topics": [*map(_hex, topics)]}
-        found = [_log(fields) for fields in await self.request("eth_getLogs", [asked])]
+        found = await self._read("eth_getLogs", [asked], _logs)
         return max(found, key=lambda log: (log.block, log.log_index), default=None)
 
     async def call(
@@ -163,22 +173,22 @@ class Chain:
         parameters: list[Any] = [transaction, "latest" if block is None else hex(block)]
         if code is not None:
             parameters.append({_hex(address): {"code": _hex(text)} for address, text in code.items()})
-        return _bytes(await self.request("eth_call", parameters))
+        return await self._read("eth_call", parameters, _bytes)
 
     async def estimate(self, sender: bytes, to: bytes, data: bytes) -> int:
         """Gas that the call needs now. ChainRefused if it would revert, with its data, or needs more than allowed."""
         transaction = {"from": _hex(sender), "to": _hex(to), "data": _hex(data)}
-        return int(await self.request("eth_estimateGas", [transaction, "latest"]), 16)
+        return await self._read("eth_estimateGas", [transaction, "latest"], _number)
 
     async def fees(self) -> Fees:
         """Enough for the next blocks even if the base fee doubles."""
-        head, priority = await asyncio.gather(self.head(), self.request("eth_maxPriorityFeePerGas"))
-        priority_wei = max(1, int(priority, 16))
+        head, priority = await asyncio.gather(self.head(), self._read("eth_maxPriorityFeePerGas", (), _number))
+        priority_wei = max(1, priority)
         return Fees(2 * head.base_fee_wei + priority_wei, priority_wei)
 
     async def nonce(self, address: bytes) -> int:
         """The next nonce after what is mined."""
-        return int(await self.request("eth_getTransactionCount", [_hex(address), "latest"]), 16)
+        return await self._read("eth_getTransactionCount", [_hex(address), "latest"], _number)
 
     async def send(self, raw: bytes) -> None:
         """Hand a signed transaction to the node. Known or mined already is no error: the caller watches the receipt."""
@@ -190,33 +200,17 @@ class Chain:
 
     async def receipt(self, transaction: bytes) -> Receipt | None:
         """None while it is not mined, and again after a reorg dropped it."""
-        fields = await self.request("eth_getTransactionReceipt", [_hex(transaction)])
-        if fields is None or fields.get("blockNumber") is None:
-            return None
-        return Receipt(
-            transaction=_bytes(fields["transactionHash"]),
-            block=int(fields["blockNumber"], 16),
-            block_hash=_bytes(fields["blockHash"]),
-            succeeded=int(fields["status"], 16) == 1,
-            gas_used=int(fields["gasUsed"], 16),
-            logs=tuple(_log(each) for each in fields["logs"]),
-        )
+        return await self._read("eth_getTransactionReceipt", [_hex(transaction)], _receipt)
 
     async def is_pending(self, transaction: bytes) -> bool:
         """Whether the node knows the transaction, mined or not."""
         return await self.request("eth_getTransactionByHash", [_hex(transaction)]) is not None
 
     async def _header(self, block: str) -> Header:
-        fields = await self.request("eth_getBlockByNumber", [block, False])
-        if fields is None:
+        header = await self._read("eth_getBlockByNumber", [block, False], _header)
+        if header is None:
             raise ChainMoved(f"there is no block {block}")
-        return Header(
-            number=int(fields["number"], 16),
-            hash=_bytes(fields["hash"]),
-            parent_hash=_bytes(fields["parentHash"]),
-            time_s=int(fields["timestamp"], 16),
-            base_fee_wei=int(fields.get("baseFeePerGas") or "0x0", 16),
-        )
+        return header
 
     async def _hashes(self, first: int, last: Header) -> dict[int, bytes]:
         """Block hashes by number of `first` .. `last`, each checked to be its successor's parent."""
@@ -245,16 +239,48 @@ def _refused(fields: Any) -> ChainRefused:
     return ChainRefused(int(fields.get("code", 0)), str(fields.get("message", "")), revert)
 
 
+def _header(fields: Any) -> Header | None:
+    if fields is None:
+        return None
+    return Header(
+        number=_number(fields["number"]),
+        hash=_bytes(fields["hash"]),
+        parent_hash=_bytes(fields["parentHash"]),
+        time_s=_number(fields["timestamp"]),
+        base_fee_wei=_number(fields.get("baseFeePerGas") or "0x0"),
+    )
+
+
+def _receipt(fields: Any) -> Receipt | None:
+    if fields is None or fields["blockNumber"] is None:
+        return None
+    return Receipt(
+        transaction=_bytes(fields["transactionHash"]),
+        block=_number(fields["blockNumber"]),
+        block_hash=_bytes(fields["blockHash"]),
+        succeeded=_number(fields["status"]) == 1,
+        gas_used=_number(fields["gasUsed"]),
+    )
+
+
+def _logs(found: Any) -> tuple[Log, ...]:
+    return tuple(_log(each) for each in found)
+
+
 def _log(fields: Mapping[str, Any]) -> Log:
     return Log(
         address=_bytes(fields["address"]),
         topics=tuple(_bytes(each) for each in fields["topics"]),
         data=_bytes(fields["data"]),
-        block=int(fields["blockNumber"], 16),
+        block=_number(fields["blockNumber"]),
         block_hash=_bytes(fields["blockHash"]),
-        log_index=int(fields["logIndex"], 16),
+        log_index=_number(fields["logIndex"]),
         transaction=_bytes(fields["transactionHash"]),
     )
+
+
+def _number(text: str) -> int:
+    return int(text, 16)
 
 
 def _hex(data: bytes) -> str:
