@@ -49,9 +49,8 @@ def _fill(venue: Venue, taker: Order, maker: Order, instrument: Instrument, lots
     maker_fee = notional * maker.maker_fee_bps // BASIS_POINTS
     taker_fee = notional * instrument.taker_fee_bps // BASIS_POINTS
     resale = instrument.terms.resale
-    maker_held = maker.hold_for(maker.open_lots)
-    maker.open_lots -= lots
-    maker_freed = maker_held - maker.hold_for(maker.open_lots)
+    maker_lots = maker.open_lots
+    maker.open_lots = maker_lots - lots
     taker.open_lots -= lots
     maker.executed_usdc_micros += notional
     taker.executed_usdc_micros += notional
@@ -61,8 +60,9 @@ def _fill(venue: Venue, taker: Order, maker: Order, instrument: Instrument, lots
         seller.tokens.held -= lots
     else:
         buyer, seller, buyer_fee, seller_fee = maker.seat, taker.seat, maker_fee, taker_fee
-        buyer.cash.held -= maker_freed
-        buyer.cash.free += maker_freed - notional - buyer_fee
+        freed = maker.hold_for(maker_lots) - maker.hold_for(maker_lots - lots)
+        buyer.cash.held -= freed
+        buyer.cash.free += freed - notional - buyer_fee
         seller.tokens.free -= lots
     buyer_cash, buyer_tokens, seller_cash, seller_tokens = buyer.cash, buyer.tokens, seller.cash, seller.tokens
     proceeds = notional - seller_fee

@@ -263,10 +263,10 @@ def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
     )
     order.open_lots, order.executed_usdc_micros = open_lots, executed
     balance = seat.cash if side == BUY else seat.tokens
-    held, update_id = order.hold_for(open_lots), seat.instrument.update_id
-    balance.free += held  # resting it holds the amount again
-    balance.held -= held
-    venue.rest(order)
+    hold, update_id = order.hold_for(open_lots), seat.instrument.update_id
+    balance.free += hold  # resting it holds the amount again
+    balance.held -= hold
+    venue.rest(order, hold)  # tells nothing: at seq 0 every balance counts as told
     seat.instrument.update_id = update_id
     if side == BUY:
         seat.exposure.add(open_lots)

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from engine import admission
 from engine.accounts import Seat
+from engine.admission import FORMS, limit_refusal
 from engine.book import BUY, BookSide, Order
 from engine.matching import match
 from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
@@ -30,9 +31,8 @@ class Trading:
     # -- placing
 
     def place(self, row: Row) -> None:
-        (_, _, _, side, order_type, time_in_force, number, self_trade, _, account_number, _) = row[:11]
-        price_ticks, qty_lots, quote_usdc_micros, expire_time_ns = row[11:15]
-        client_order_id = row[18]
+        (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _) = row[:11]
+        price_ticks, qty_lots, quote_usdc_micros, expire_time_ns, _, _, _, client_order_id, _ = row[11:]
         venue = self._venue
         instrument = venue.instruments[number] if 0 < number < len(venue.instruments) else None
         if instrument is None:
@@ -40,7 +40,7 @@ class Trading:
         account = venue.accounts[account_number] if 0 < account_number < len(venue.accounts) else None
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, account_number)
-        if (side, order_type, time_in_force, self_trade) not in admission.FORMS or (expire_time_ns != 0) != (
+        if (side, order_type, time_in_force, self_trade) not in FORMS or (expire_time_ns != 0) != (
             time_in_force == GTD
         ):
             return venue.reject(Reason.ORDER_MALFORMED, number, account_number)
@@ -58,7 +58,7 @@ class Trading:
             hold = notional - (-notional * fee_bps // BASIS_POINTS)
         else:
             hold = qty_lots
-        reason = admission.limit_refusal(
+        reason = limit_refusal(
             venue,
             seat,
             side,
@@ -84,7 +84,7 @@ class Trading:
             price_ticks,
             qty_lots,
             expire_time_ns,
-            venue.time_ns,
+            time_ns,
             usdc_micros_per_lot,
             instrument.maker_fee_bps,
             fee_bps,
@@ -98,7 +98,8 @@ class Trading:
         opposite = instrument.asks if side == BUY else instrument.bids
         if opposite.reaches(price_ticks):
             stopped = self._match_limit(order, opposite)
-        self._finish(order, slot, stopped)
+            hold = order.hold_for(order.open_lots)
+        self._finish(order, slot, stopped, hold)
 
     def _refuse(self, reason: int, seat: Seat, client_order_id: bytes) -> None:
         account = seat.account
@@ -122,20 +123,17 @@ class Trading:
             order.seat.exposure.add(-order.open_lots)
         return stopped
 
-    def _finish(self, order: Order, slot: int, stopped: int) -> None:
-        """Rest what is left of a limit order or close it, and fill in its Accepted."""
+    def _finish(self, order: Order, slot: int, stopped: int, hold: int) -> None:
+        """Rest what is left of a limit order or close it, and fill in its Accepted. `hold` is for its open lots."""
         venue = self._venue
         seat = order.seat
         open_lots = order.open_lots
         resting_lots = held = update_id = 0
         if open_lots and not stopped and (order.time_in_force == GTC or order.time_in_force == GTD):
             if order.side == BUY:
-                venue.touch(seat.cash)
                 seat.exposure.add(open_lots)
-            else:
-                venue.touch(seat.tokens)
-            resting_lots = open_lots
-            held = venue.rest(order)
+            resting_lots, held = open_lots, hold
+            venue.rest(order, hold)
             update_id = seat.instrument.update_id
         else:
             if open_lots:

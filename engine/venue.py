@@ -199,26 +199,27 @@ class Venue:
 
     # -- orders in and out of the book
 
-    def rest(self, order: Order) -> int:
-        """Put an order's open lots into the book; returns what is now held for it."""
+    def rest(self, order: Order, hold: int) -> None:
+        """Put an order's open lots into the book, and hold for them."""
         seat = order.seat
         instrument = seat.instrument
-        held = order.hold_for(order.open_lots)
+        order_id = order.order_id
         if order.side == BUY:
             balance = seat.cash
             instrument.bids.add(order)
         else:
             balance = seat.tokens
             instrument.asks.add(order)
-        balance.free -= held
-        balance.held += held
+        if balance.touched_seq != self.seq:
+            self.touch(balance)
+        balance.free -= hold
+        balance.held += hold
         instrument.update_id += 1
-        self.orders[order.order_id] = order
-        seat.account.orders[order.order_id] = order
+        self.orders[order_id] = order
+        seat.account.orders[order_id] = order
         seat.open_orders += 1
         if order.expire_time_ns:
-            heappush(self.due, (order.expire_time_ns, 0, order.order_id, 0))
-        return held
+            heappush(self.due, (order.expire_time_ns, 0, order_id, 0))
 
     def unrest(self, order: Order) -> None:
         """Take an order out of the book, filled or not; what it held is freed by the caller."""
