@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench import engine
+from bench import engine, gateway
 
 
 class Experiment(NamedTuple):
@@ -18,7 +18,10 @@ class Experiment(NamedTuple):
     run: Callable[[argparse.Namespace], int]
 
 
-EXPERIMENTS = {"engine": Experiment(engine.__doc__, engine.configure, engine.run)}
+EXPERIMENTS = {
+    "engine": Experiment(engine.__doc__, engine.configure, engine.run),
+    "gateway": Experiment(gateway.__doc__, gateway.configure, gateway.run),
+}
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -30,6 +30,16 @@ def machine() -> str:
     return f"{model}; Python {platform.python_version()}; commit {_commit()}"
 
 
+def disk(path: Path) -> str:
+    """The file system that holds `path`, and on what."""
+    best = ("", "unknown", "unknown")
+    for line in Path("/proc/mounts").read_text().splitlines() if Path("/proc/mounts").exists() else ():
+        device, mount, kind = line.split()[:3]
+        if path.resolve().is_relative_to(mount) and len(mount) >= len(best[0]):
+            best = (mount, kind, device)
+    return f"{best[1]} on {best[2]}"
+
+
 def _commit() -> str:
     root = Path(__file__).resolve().parents[1]
     command = ["git", "describe", "--always", "--dirty"]

@@ -9,7 +9,11 @@ import pytest
 from bench.__main__ import EXPERIMENTS, main
 from bench.report import percentiles_us
 
-SMALL = {"engine": ["--commands", "100", "--batch", "16", "--resting", "50"]}
+SMALL = {
+    "engine": ["--commands", "100", "--batch", "16", "--resting", "50"],
+    "gateway": ["--commands", "60", "--rate", "100", "--seconds", "0.2", "--singles", "20", "--connections", "3"]
+    + ["--resting", "50", "--user-data"],
+}
 
 
 @pytest.mark.parametrize("name", sorted(SMALL))
