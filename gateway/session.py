@@ -6,9 +6,7 @@ under way at once. Nothing that a client sends in a well-formed frame closes its
 
 from __future__ import annotations
 
-import asyncio
-import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
@@ -21,11 +19,10 @@ from gateway.auth import check_time, verify
 from gateway.connection import Connection, Cork
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
+from gateway.questions import Questions
 from gateway.services import Services
 from gateway.subscriptions import Subscriptions
 
-log = logging.getLogger("gateway")
-QUERIES_MAX: Final = 64  # questions of one session that wait for the database
 Handler = Callable[["ApiSession", Any, str, str | None, int], None]
 
 
@@ -50,7 +47,7 @@ class ApiSession(Connection):
         self._logon: str | None = None  # the key of session.logon
         self._logon_ms = 0
         self._subscriptions = Subscriptions(services.users, self)
-        self._queries: set[asyncio.Task[None]] = set()
+        self._questions = Questions(self._send, self._send_error)
 
     # -- incoming
 
@@ -106,8 +103,7 @@ class ApiSession(Connection):
 
     def on_closed(self) -> None:
         self._subscriptions.forget_all()
-        for task in self._queries:
-            task.cancel()
+        self._questions.forget_all()
 
     # -- outgoing
 
@@ -171,7 +167,7 @@ class ApiSession(Connection):
 
     def _order(self, params: m.FindOrder, request_id: str, limits: str | None, now: int) -> None:
         key = self._key(params, READ, now)
-        self._later(self._services.private.order(key.account, params), request_id, limits)
+        self._questions.ask(self._services.private.order(key.account, params), request_id, limits)
 
     def _open_orders(self, params: m.OpenOrders, request_id: str, limits: str | None, now: int) -> None:
         key = self._key(params, READ, now)
@@ -179,34 +175,14 @@ class ApiSession(Connection):
 
     def _all_orders(self, params: m.AllOrders, request_id: str, limits: str | None, now: int) -> None:
         key = self._key(params, READ, now)
-        self._later(self._services.private.all_orders(key.account, params), request_id, limits)
+        self._questions.ask(self._services.private.all_orders(key.account, params), request_id, limits)
 
     def _account(self, params: m.AccountStatus, request_id: str, limits: str | None, now: int) -> None:
         self._send(request_id, self._services.private.account(self._key(params, READ, now), params), limits)
 
     def _my_trades(self, params: m.MyTrades, request_id: str, limits: str | None, now: int) -> None:
         key = self._key(params, READ, now)
-        self._later(self._services.private.trades(key.account, params), request_id, limits)
-
-    def _later(self, question: Coroutine[Any, Any, str], request_id: str, limits: str | None) -> None:
-        """Answer when the question's rows are there; the database may have to be asked."""
-        if len(self._queries) >= QUERIES_MAX:
-            question.close()
-            raise ApiError(errors.TOO_MANY_REQUESTS, "Too many requests queued.", 429)
-        task = asyncio.get_running_loop().create_task(self._answer(question, request_id, limits))
-        self._queries.add(task)
-        task.add_done_callback(self._queries.discard)
-
-    async def _answer(self, question: Coroutine[Any, Any, str], request_id: str, limits: str | None) -> None:
-        try:
-            self._send(request_id, await question, limits)
-        except ApiError as error:
-            self._send_error(request_id, error, limits)
-        except Exception:  # the database is away: the session goes on
-            log.exception("a question could not be answered")
-            self._send_error(
-                request_id, ApiError(errors.DISCONNECTED, "Internal error; please try again.", 503), limits
-            )
+        self._questions.ask(self._services.private.trades(key.account, params), request_id, limits)
 
     def _ping(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
         self._send(request_id, "{}", limits)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
+from random import Random
 from typing import Any
 
 from engine import types as t
@@ -178,3 +180,40 @@ async def test_nobody_sees_or_touches_anothers_orders(venue: Venue) -> None:
     assert (await alice.do("order.status", **by_id))["result"]["status"] == "PARTIALLY_FILLED"
     for event in await settle(alice):
         assert str(BOB) not in {str(value) for name, value in event.items() if name not in ("i", "I", "t", "q", "l")}
+
+
+async def test_the_streams_tell_all_that_happened_and_nothing_twice(venue: Venue) -> None:
+    rng = Random(11)
+    traders = [await listening(venue, account) for account in (ALICE, BOB, CAROL)]
+    for number in range(300):
+        trader = traders[rng.randrange(3)]
+        if rng.random() < 0.2:
+            await trader.do("openOrders.cancelAll", symbol=SYMBOL)
+        else:
+            side, price = rng.choice(["BUY", "SELL"]), f"{100 + rng.randint(-3, 3) / 100:.2f}"
+            await trader.limit(side, f"{rng.randint(2, 9) / 100:.2f}", price, newClientOrderId=f"o{number}")
+    state = venue.sequencer.exchange.state()
+    fills: list[int] = []
+    for trader in traders:
+        open_orders = {row["orderId"]: row for row in (await trader.do("openOrders.status"))["result"]}
+        balances = {row["asset"]: row for row in (await trader.do("account.status"))["result"]["balances"]}
+        orders: dict[int, Any] = {}
+        told: dict[str, Any] = {}
+        for event in await settle(trader):
+            if event["e"] == "executionReport":
+                if event["x"] == "TRADE":
+                    fills.append(event["t"])
+                    earlier = orders[event["i"]]
+                    assert Decimal(event["z"]) == Decimal(earlier["z"]) + Decimal(event["l"])
+                orders[event["i"]] = event
+            elif event["e"] == "outboundAccountPosition":
+                told |= {row["a"]: row for row in event["B"]}
+        assert {order for order, event in orders.items() if event["X"] in ("NEW", "PARTIALLY_FILLED")} == set(
+            open_orders
+        )
+        assert all(open_orders[order]["executedQty"] == orders[order]["z"] for order in open_orders)
+        assert all(
+            (row["f"], row["l"]) == (balances[asset]["free"], balances[asset]["locked"]) for asset, row in told.items()
+        )
+    assert sorted(fills) == sorted([*range(1, state.last_trade_id + 1)] * 2)
+    assert state.last_trade_id > 50
