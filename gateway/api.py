@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
 
@@ -41,6 +42,7 @@ from gateway.users import UserStreams
 TICK_S: Final = 0.1  # of @depth@100ms; ten of them make the tick of @depth
 PING_S: Final = 30.0  # picows wants the answer within the same time
 PONG_S: Final = 30.0
+STOP_S: Final = 2.0  # for goodbyes
 
 
 class Gateway:
@@ -125,7 +127,7 @@ class Gateway:
             auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
             logger_name="gateway",
         )
-        self._runner = web.AppRunner(Rest(self._services).app, access_log=None)
+        self._runner = web.AppRunner(Rest(self._services).app, access_log=None, shutdown_timeout=STOP_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, rest_port)
         await site.start()
@@ -134,7 +136,7 @@ class Gateway:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
     async def stop(self) -> None:
-        """Say that the service restarts, and close everything."""
+        """Say that the service restarts, and close everything; who does not read is cut off after a moment."""
         if self._timer is not None:
             self._timer.cancel()
         if self._server is not None:
@@ -144,6 +146,11 @@ class Gateway:
             connection.close(WSCloseCode.SERVICE_RESTART, "the service restarts")
         if self._runner is not None:
             await self._runner.cleanup()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(STOP_S):
+                await self._all_closed.wait()
+        for connection in list(self._connections):
+            connection.drop("the service stops")
         await self._all_closed.wait()
 
     def _tick(self) -> None:

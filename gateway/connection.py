@@ -192,8 +192,7 @@ class Connection(WSListener):
 
     def drop(self, why: str) -> None:
         """Cut the connection at once: its client is not reading, so nothing can be said."""
-        transport = self._transport
-        if transport is not None:
+        if self._raw is not None:
             log.info("dropped a connection from %s: %s", self.ip, why)
             self._transport = None
             self._out.clear()

@@ -278,6 +278,19 @@ async def test_a_client_that_does_not_read_is_not_read_from(venue: Venue, monkey
     lazy.close()
 
 
+async def test_a_client_that_does_not_read_does_not_hold_up_the_stop(venue: Venue) -> None:
+    lazy = await Socket.open(venue)
+    lazy.writer.transport.pause_reading()  # type: ignore[attr-defined]
+    [session] = list(venue.gateway._connections)
+    async with asyncio.timeout(DEADLINE_S):
+        while not session.is_paused:
+            lazy.send(b'{"id":1,"method":"exchangeInfo"}')
+            await asyncio.sleep(0)
+        await venue.gateway.stop()
+    assert not venue.gateway._connections
+    lazy.close()
+
+
 async def test_there_is_a_largest_number_of_connections(tmp_path: Any) -> None:
     async with aiohttp.ClientSession() as http:
         venue = await start_venue(tmp_path, http, LimitSettings(connections_open=2))
