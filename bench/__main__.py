@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench import engine, gateway
+from bench import engine, gateway, journal, replay
 
 
 class Experiment(NamedTuple):
@@ -20,6 +20,8 @@ class Experiment(NamedTuple):
 
 EXPERIMENTS = {
     "engine": Experiment(engine.__doc__, engine.configure, engine.run),
+    "journal": Experiment(journal.__doc__, journal.configure, journal.run),
+    "replay": Experiment(replay.__doc__, replay.configure, replay.run),
     "gateway": Experiment(gateway.__doc__, gateway.configure, gateway.run),
 }
 
