@@ -25,7 +25,8 @@ from tests.settlement.market import GERMANY, OAK, Market, open_market
 SNAPSHOT = ROOT / "contracts" / "gas.json"
 COUNTERPARTIES = 20
 GAS_PER_FILL_MAX = 17_000  # at 200 fills, without modules
-RULED = PropertyTerms("ELM7", "7 Elm Street", "ELM7", countries=(GERMANY,), holder_cap=99, lock_up_s=1)
+LOCK_UP_S = 3600
+RULED = PropertyTerms("ELM7", "7 Elm Street", "ELM7", countries=(GERMANY,), holder_cap=99, lock_up_s=LOCK_UP_S)
 
 
 def _wallet(account: LocalAccount) -> Wallet:
@@ -55,6 +56,8 @@ async def _gas_by_fills(directory: Path, terms: PropertyTerms) -> dict[str, int]
     rng = random.Random(20)
     async with anvil() as chain:
         market = await open_market(chain, directory, COUNTERPARTIES, terms)
+        await chain.provider.make_request("evm_increaseTime", [LOCK_UP_S])
+        await chain.provider.make_request("evm_mine", [])
         operator = market.sender(keys().operator)
         last = 0
         for count in (1, 10, 50, 200):
