@@ -213,6 +213,7 @@ def test_open_orders_are_counted_by_account_and_instrument_and_only_for_orders_t
         buy 3 1 @ 10                          => accepted 6 rests 1 held 10
         cancel 2 1                            => closed 1 cancelled 1
         buy 2 1 @ 10                          => accepted 7 rests 1 held 10
+        buy 2 1 @ 10                          => refused too_many_orders
     """)
 
 

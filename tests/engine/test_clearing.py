@@ -364,6 +364,19 @@ def test_ejections_belong_to_one_attempt_and_to_trades_of_its_range() -> None:
     )
 
 
+def test_a_trade_of_an_earlier_batch_cannot_be_ejected_from_a_later_one() -> None:
+    check(
+        """
+        compose 1 1 0 1           => applied
+        eject 2 1 1 buyer_frozen  => applied
+        compose 2 1 1 3 ejected 1 => refused ejected_mismatch
+        eject 2 1 2 buyer_frozen  => applied
+        compose 2 1 1 3 ejected 1 => applied
+        """,
+        three_trades(),
+    )
+
+
 def test_the_order_of_a_batchs_answer() -> None:
     """Trades by id, then what each balance frees or closes, by account and asset, then Applied, then balances."""
     market = three_trades()
