@@ -26,7 +26,7 @@ LEAVES_OUT = "sockets, JSON and the engine (its events are made beforehand); oth
 PRODUCERS: Final = (1, 16, 128, 1_024)
 FRAME_COMMANDS: Final = (1, 16, 256, 4_096)
 BATCH_COMMANDS: Final = 16
-FRAME_SHARE: Final = 8  # a larger frame is written less often
+FRAME_SHARE: Final = 64  # a larger frame is written less often
 RESTING: Final = 500
 
 

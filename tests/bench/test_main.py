@@ -13,7 +13,15 @@ SMALL = {
     "engine": ["--commands", "100", "--batch", "16", "--resting", "50"],
     "journal": ["--commands", "100", "--frames", "4"],
     "replay": ["--commands", "100", "--batch", "16", "--resting", "50"],
-    "gateway": "--commands 60 --rate 100 --seconds 0.2 --singles 20 --connections 3 --resting 50 --user-data".split(),
+    "gateway": [
+        *("--commands", "60"),
+        *("--rate", "100"),
+        *("--seconds", "0.2"),
+        *("--singles", "20"),
+        *("--connections", "3"),
+        *("--resting", "50"),
+        "--user-data",
+    ],
 }
 
 

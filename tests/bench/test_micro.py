@@ -13,7 +13,7 @@ from engine import types as t
 from engine.exchange import Exchange
 from engine.types import EventKind, OrderType, Side, TimeInForce
 from engine.wire import COMMAND, EVENT, decode_commands, decode_events, encode_command, stamped
-from persistence.frame import NO_HASH, decode_frame, encode_frame
+from persistence.frame import NO_HASH, Frame, decode_frame, encode_frame
 from persistence.journal import JournalWriter
 
 COUNT = 256
@@ -125,7 +125,7 @@ def test_journal_encodes_a_frame(benchmark: Benchmark, market: Market) -> None:
     first_seq, events = exchange.seq + 1, exchange.apply(commands)
     data, frame_hash = benchmark.pedantic(encode_frame, (first_seq, commands, events, NO_HASH), rounds=ROUNDS)
     frame = decode_frame(memoryview(data))
-    assert frame is not None
+    assert isinstance(frame, Frame)
     assert (bytes(frame.commands), bytes(frame.events), frame.hash) == (commands, events, frame_hash)
 
 
