@@ -22,7 +22,7 @@ from deedbook.deployment import recorded
 from deedbook.layout import Layout
 from deedbook.process import announce_ready
 from deedbook.settings import Settings
-from engine.types import VENUE, Phase, SetPhase
+from engine.types import VENUE, Clock, Phase, SetPhase
 from engine.wire import encode_command
 from persistence.database import Pool, connect
 from persistence.feed import CommandsRefused, FeedClient, FeedLost
@@ -44,7 +44,7 @@ from settlement.trades import Token
 from settlement.watch import exit_delay_s, lag_sentence, require_same_chain
 
 CONFIRMATIONS_LOCAL: Final = 2  # blocks on top, on a chain of our own; elsewhere the `finalized` tag counts
-TERMS_LOCAL: Final = BatcherTerms(trades_max=2_000, simulation_gas_max=2_000_000_000)
+TERMS_LOCAL: Final = BatcherTerms(trades_max=1_000, simulation_gas_max=1_000_000_000)
 SOON_S: Final = 0.1
 RECOVERED_AFTER_S: Final = 5.0
 PAUSE_FIRST_S: Final = 0.25
@@ -137,16 +137,30 @@ class Settlement:
 
     def _relay(self) -> Relay:
         listener = Listener(
-            self._chain, self._addresses, self._records.instruments, self._records.batch_of, self._tell_freeze
+            self._chain,
+            self._addresses,
+            self._records.instruments,
+            self._catch_up,
+            self._records.batch_of,
+            self._tell_freeze,
         )
         return Relay(
             listener,
             ChainStream(self._redis),
             self._feed.submit,
-            self._records.engine_position,
+            self._position,
             self._records.seen,
             self._records.set_seen,
         )
+
+    async def _catch_up(self) -> None:
+        """A clock command changes nothing, and its place in the journal says how far the tables must be."""
+        answers = await self._feed.submit([encode_command(Clock())])
+        await self._intake.wait_for(answers[-1].seq)
+
+    async def _position(self) -> tuple[int, int]:
+        await self._catch_up()
+        return await self._records.engine_position()
 
     async def _watch(self) -> None:
         delay_s = await exit_delay_s(self._chain, self._addresses)

@@ -149,11 +149,17 @@ class Chain:
                 raise ChainMoved(f"a log of block {log.block} is of another block than its header")
         return tuple(sorted(logs, key=lambda log: (log.block, log.log_index)))
 
-    async def find_log(self, address: bytes, topics: Sequence[bytes]) -> Log | None:
-        """The last log of an address with these first topics, on the whole chain up to its head."""
-        asked = {"fromBlock": "0x0", "toBlock": "latest", "address": _hex(address), "topics": [*map(_hex, topics)]}
-        found = await self._read("eth_getLogs", [asked], _logs)
-        return max(found, key=lambda log: (log.block, log.log_index), default=None)
+    async def find_logs(
+        self, address: bytes, topics: Sequence[bytes], first: int = 0, last: int | None = None
+    ) -> tuple[Log, ...]:
+        """The logs of an address with these first topics in blocks `first` .. `last` (None: the head), in order.
+
+        Nothing is checked: for what does not change, or is checked elsewhere.
+        """
+        asked = {"fromBlock": hex(first), "toBlock": "latest" if last is None else hex(last)}
+        asked_of = asked | {"address": _hex(address), "topics": [*map(_hex, topics)]}
+        found = await self._read("eth_getLogs", [asked_of], _logs)
+        return tuple(sorted(found, key=lambda log: (log.block, log.log_index)))
 
     async def call(
         self,

@@ -19,6 +19,7 @@ LOCK_CHANGED: Final = topic("LockChanged(address,address,int256,uint256,uint256)
 BATCH_SETTLED: Final = topic("BatchSettled(uint64,uint64,uint64,bytes32,bytes32)")
 TRANSFER: Final = topic("Transfer(address,address,uint256)")
 ISSUER_FREEZE_CHANGED: Final = topic("IssuerFreezeChanged(address,address,int256,uint256)")
+TOKEN_LISTED: Final = topic("TokenListed(address,bool)")
 ADDRESS_FROZEN: Final = topic("AddressFrozen(address,bool,address)")
 NOBODY: Final = Wallet(bytes(20))
 

@@ -10,7 +10,7 @@ from engine import types as t
 from engine.wire import encode_command
 from settlement.calls import balance_of_data, words
 from settlement.chain import Chain, Header
-from settlement.chain_events import Freeze, Meaning, Reader, Settled
+from settlement.chain_events import TOKEN_LISTED, Freeze, Meaning, Reader, Settled
 from settlement.simulation import Addresses
 from settlement.trades import Instrument, Token, Wallet
 
@@ -31,7 +31,8 @@ BatchOf = Callable[[int, int], Awaitable[int | None]]
 
 class Listener:
     """
-    instruments  the listed ones, as the journal tells now; a token must be listed before its first Transfer is FINAL
+    instruments  the listed ones, as the tables have them; the exchange must know a token before it is first minted
+    catch_up     until the tables have everything that is durable now
     batch_of     the batch with a range of trades
     on_freeze    hears of an issuer's freezes, at least once each
     first_block  nothing of ours is older: the block of the deployment
@@ -42,6 +43,7 @@ class Listener:
         chain: Chain,
         addresses: Addresses,
         instruments: Callable[[], Awaitable[Mapping[int, Instrument]]],
+        catch_up: Callable[[], Awaitable[None]],
         batch_of: BatchOf,
         on_freeze: Callable[[Freeze], Awaitable[None]],
         first_block: int = 0,
@@ -49,9 +51,12 @@ class Listener:
         self._chain = chain
         self._addresses = addresses
         self._instruments = instruments
+        self._catch_up = catch_up
         self._batch_of = batch_of
         self._on_freeze = on_freeze
         self._first_block = first_block
+        self._locker_tokens: set[bytes] = set()  # as of block _tokens_block
+        self._tokens_block = first_block - 1
 
     async def commands(
         self, after: Position, seen: Header | None, poll_s: float
@@ -86,7 +91,7 @@ class Listener:
             )
 
     async def _stretch(self, first: int, last: Header, after: Position) -> list[t.Command]:
-        reader = Reader(self._addresses, await self._instruments())
+        reader = Reader(self._addresses, await self._listed_by(last))
         logs = await self._chain.logs(reader.watched, first, last)
         parties = sorted(reader.parties(logs))
         balances = dict(
@@ -97,6 +102,19 @@ class Listener:
             if (meaning.block, meaning.log_index) > after and (command := await self._command(meaning)) is not None:
                 commands.append(command)
         return commands
+
+    async def _listed_by(self, last: Header) -> Mapping[int, Instrument]:
+        """The instruments; first makes sure that the tables are not behind on a token that the locker takes already."""
+        if last.number > self._tokens_block:
+            topics, first = [TOKEN_LISTED], self._tokens_block + 1
+            logs = await self._chain.find_logs(self._addresses.locker, topics, first, last.number)
+            self._locker_tokens |= {log.topics[1][12:] for log in logs}
+            self._tokens_block = last.number
+        instruments = await self._instruments()
+        if self._locker_tokens - {each.token for each in instruments.values()}:
+            await self._catch_up()
+            instruments = await self._instruments()
+        return instruments
 
     async def _command(self, meaning: Meaning) -> t.Command | None:
         match meaning:

@@ -45,7 +45,7 @@ class Stream(Protocol):
 
 class Relay:
     """
-    engine_position  of the last chain command in the journal; may lag: what is passed is ignored by the engine
+    engine_position  of the last chain command in the journal, as the tables have it; asked once they are level
     seen             the last FINAL header of an earlier run, kept by `set_seen`
     """
 

@@ -57,9 +57,10 @@ async def adopt_settled(
     Raises ChainUnavailable, ChainRefused.
     """
     topics = [BATCH_SETTLED, *(each.to_bytes(_WORD_BYTES, "big") for each in (batch.trade_after, batch.trade_last))]
-    log = await chain.find_log(addresses.bridge, topics)
-    if log is None:
+    found = await chain.find_logs(addresses.bridge, topics)
+    if not found:
         return False
+    log = found[-1]
     payload_hash = log.data[2 * _WORD_BYTES : 3 * _WORD_BYTES]
     attempts = [each for each in await records.attempts(batch.batch_id) if each.payload_hash == payload_hash]
     assert attempts, f"the bridge settled batch {batch.batch_id} with a payload that was never composed"

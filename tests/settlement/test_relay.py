@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from engine import types as t
+from persistence.database import Pool
 from settlement.artifacts import ours, trex
 from settlement.chain import ChainUnavailable
 from settlement.listener import ChainLostBlocks
@@ -14,7 +16,7 @@ from settlement.relay import CreditingRefused, StreamLost
 from settlement.steps import Sender
 from settlement.tokenization import set_wallet_frozen
 from tests.settlement.local_chain import keys
-from tests.settlement.world import CASH_USDC_MICROS, OAK, TOKENS, World, account_of, investor
+from tests.settlement.world import CASH_USDC_MICROS, OAK, TOKENS, Deployed, World, account_of, investor, world_on
 
 
 async def test_deposits_locks_and_positions_are_the_engines_levels(world: World) -> None:
@@ -138,3 +140,18 @@ async def test_the_node_may_be_killed_and_started_again(world: World) -> None:
     with pytest.raises(ChainLostBlocks):
         await asyncio.wait_for(world.relay.session(), 30)
     assert world.feed.exchange.seq == before
+
+
+async def test_a_lock_is_not_passed_over_while_the_tables_are_behind_on_its_token(
+    deployed: Deployed, pool: Pool, tmp_path: Path
+) -> None:
+    async with world_on(deployed, pool, tmp_path) as world:
+        await world.caught_up()
+        await world.list_all()  # durable in the journal; the tables do not have it yet
+        owner, locker = world.platform.owner, world.deployed.infra.locker
+        await owner.send(locker, ours("TokenLocker").call_data("setListed", [world.deployed.suite.token, True]))
+        await world.fund(0, 0, 30)
+        assert await world.records.instruments() == {}
+        await world.listen()
+        assert world.engine_balance(0, OAK).level == 30
+        assert world.engine_balance(0, OAK).position_lots == 30

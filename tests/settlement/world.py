@@ -296,7 +296,12 @@ class World:
             self.terms,
         )
         self.listener = Listener(
-            self.chain, self.addresses, self.records.instruments, self.records.batch_of, self._on_freeze
+            self.chain,
+            self.addresses,
+            self.records.instruments,
+            self.caught_up,
+            self.records.batch_of,
+            self._on_freeze,
         )
         self.relay = Relay(
             self.listener, self.stream, self.feed.submit, self.records.engine_position, self._seen, self._set_seen, 0.05
@@ -349,33 +354,25 @@ class World:
             await mint(self.platform, self.deployed.suite, account.address, tokens, f"{number} {time.monotonic_ns()}")
             await self.act(account, "TokenLocker", "lock", self.deployed.suite.token, tokens)
 
-    async def open(self, confirmations: int = 0) -> None:
+    async def open(self) -> None:
         """List the property, open the accounts, and bring in everybody's cash and tokens from the chain."""
+        await self.list_all()
+        await self.caught_up()
+        for number in range(INVESTORS):
+            await self.fund(number, CASH_USDC_MICROS, TOKENS)
+        await self.listen()
+
+    async def list_all(self) -> None:
+        """Accounts, the property and permissions, in the exchange only."""
         fees = raw_address(keys().fee_account.address)
         await self.feed.send(t.OpenAccount(FEE_ACCOUNT, fees))
         for number in range(INVESTORS):
             await self.feed.send(t.OpenAccount(number + 2, raw_address(investor(number).address)))
         await self.feed.send(
-            t.SetInstrument(
-                instrument=OAK,
-                fee_account=FEE_ACCOUNT,
-                tick_value_usdc_micros=TICK_VALUE_USDC_MICROS,
-                price_ticks_max=10**6,
-                qty_lots_max=10**6,
-                notional_usdc_micros_min=0,
-                market_collar_bps=1_000,
-                open_orders_max=1_000,
-                resale=1,
-                symbol=b"OAK12USDC",
-                token=self.token,
-            ),
+            listing(self.token),
             t.SetFees(OAK, 5, 10),
             *(t.SetPermission(account_of(number), OAK, 1, 1, 2**62) for number in range(INVESTORS)),
         )
-        await self.caught_up()
-        for number in range(INVESTORS):
-            await self.fund(number, CASH_USDC_MICROS, TOKENS)
-        await self.listen()
 
     async def listen(self) -> None:
         """One session of the relay up to the present head."""
@@ -425,6 +422,22 @@ class World:
 
     async def states(self) -> list[str]:
         return [row["state"] for row in await self.pool.fetch("SELECT state FROM settlement_batches ORDER BY batch_id")]
+
+
+def listing(token: bytes) -> t.SetInstrument:
+    return t.SetInstrument(
+        instrument=OAK,
+        fee_account=FEE_ACCOUNT,
+        tick_value_usdc_micros=TICK_VALUE_USDC_MICROS,
+        price_ticks_max=10**6,
+        qty_lots_max=10**6,
+        notional_usdc_micros_min=0,
+        market_collar_bps=1_000,
+        open_orders_max=1_000,
+        resale=1,
+        symbol=b"OAK12USDC",
+        token=token,
+    )
 
 
 def account_of(number: int) -> int:
