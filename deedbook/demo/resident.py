@@ -1,4 +1,4 @@
-"""The demo market of `deedbook run`, a process of its own: set up once, then a maker that keeps both books quoted."""
+"""The demo market of `deedbook run`, a process of its own: set up once, then a maker quotes and a taker trades."""
 
 import asyncio
 import logging
@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from time import monotonic_ns
 from typing import Final
@@ -18,11 +18,12 @@ from eth_account.signers.local import LocalAccount
 
 from deedbook.demo.client import TradingSession
 from deedbook.demo.client_messages import HmacKey
+from deedbook.demo.instrument import Instrument
 from deedbook.demo.market import LOTS_A_TOKEN, PROPERTIES, USDC_MICROS, MarketBuilder, Person
 from deedbook.demo.pacer import Pacer
 from deedbook.demo.socket import SessionError
-from deedbook.demo.trader import NS, FairPrice, Plan
-from deedbook.demo.traders import MarketMaker
+from deedbook.demo.trader import NS, FairPrice, Plan, run_traders
+from deedbook.demo.traders import MarketMaker, Taker
 from deedbook.process import announce_ready
 from deedbook.running import Running, running
 from deedbook.settings import Settings
@@ -30,11 +31,14 @@ from gateway.keys import KeyStore
 from persistence.whole_file import write_whole
 
 SEED: Final = 7
-ACTIONS_PER_S: Final = 12.0
+MAKER_ACTIONS_PER_S: Final = 12.0
+TAKER_ACTIONS_PER_S: Final = 0.4
+OPENING_ACTIONS: Final = 300  # at random places of the ladders: next to none stays empty
 RECONNECT_S: Final = 1.0
 FOREVER_NS: Final = 2**62
 PEOPLE: Final = (
     Person("maker", "US", 20_000_000 * USDC_MICROS, {each.number: 50_000 * LOTS_A_TOKEN for each in PROPERTIES}),
+    Person("taker", "DE", 5_000_000 * USDC_MICROS, {each.number: 10_000 * LOTS_A_TOKEN for each in PROPERTIES}),
     Person("trader", "US", 1_000_000 * USDC_MICROS, {each.number: 1_000 * LOTS_A_TOKEN for each in PROPERTIES}),
 )
 SCRIPT: Final = """\
@@ -86,13 +90,12 @@ async def _serve(settings: Settings) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     async with running(settings.data_dir) as market:
         accounts = await _opened(market)
-    announce_ready()
-    maker = next(each for each in accounts if each.name == "maker")
+    maker, taker = (next(each for each in accounts if each.name == name) for name in ("maker", "taker"))
     while not stopping.is_set():
         try:
-            await _quote(settings, maker, stopping)
+            await _trade(settings, maker, taker, stopping)
         except (SessionError, OSError, TimeoutError) as error:
-            logging.getLogger("demo").info("the maker waits: %s", error)
+            logging.getLogger("demo").info("maker and taker wait: %s", error)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stopping.wait(), RECONNECT_S)
 
@@ -120,31 +123,52 @@ async def _opened(market: Running) -> list[Trading]:
     return accounts
 
 
-async def _quote(settings: Settings, maker: Trading, stopping: asyncio.Event) -> None:
-    """Keep ladders in every book until told to stop, or until the session is lost."""
-    url = f"ws://127.0.0.1:{settings.websocket_port}/ws-api/v3"
-    credentials = HmacKey(maker.api_key, maker.api_secret.encode())
-    session = await TradingSession.open(url, credentials, f"maker-{time.time_ns() // NS:x}")
-    now_ns = monotonic_ns()
-    prices = {each.symbol: each.price_ticks for each in PROPERTIES}
-    fair = {
-        instrument: FairPrice(SEED + number, prices[instrument.symbol], now_ns)
-        for number, instrument in enumerate(session.instruments.values())
-    }
-    with Pacer() as pacer:
-        trader = MarketMaker(session, fair, pacer, Plan(SEED, ACTIONS_PER_S, now_ns, FOREVER_NS))
-        for instrument in fair:  # what an earlier run left there
-            session.cancel_all(instrument)
-        await session.drain()
-        run = asyncio.create_task(trader.run())
+async def _trade(settings: Settings, maker: Trading, taker: Trading, stopping: asyncio.Event) -> None:
+    """Ladders in every book, and a trade now and then, until told to stop or until a session is lost."""
+    async with AsyncExitStack() as stack:
+        sessions = []
+        for each in (maker, taker):
+            url = f"ws://127.0.0.1:{settings.websocket_port}/ws-api/v3"
+            credentials = HmacKey(each.api_key, each.api_secret.encode())
+            session = await TradingSession.open(url, credentials, f"{each.name}-{time.time_ns() // NS:x}")
+            stack.push_async_callback(session.close)
+            sessions.append(session)
+        pacer = stack.enter_context(Pacer())
+        now_ns = monotonic_ns()
+        quoting = MarketMaker(
+            sessions[0], _fair_prices(sessions[0], now_ns), pacer, Plan(SEED, MAKER_ACTIONS_PER_S, now_ns, FOREVER_NS)
+        )
+        taking = Taker(
+            sessions[1],
+            _fair_prices(sessions[1], now_ns),
+            pacer,
+            Plan(SEED + 1, TAKER_ACTIONS_PER_S, now_ns, FOREVER_NS),
+        )
+        for instrument in sessions[0].instruments.values():  # what an earlier run left there
+            sessions[0].cancel_all(instrument)
+        await sessions[0].drain()
+        for _ in range(OPENING_ACTIONS):
+            quoting.act(now_ns)
+        await sessions[0].drain()
+        announce_ready()  # a newcomer's first order meets somebody
+        run = asyncio.create_task(run_traders([quoting, taking]))
         wish = asyncio.create_task(stopping.wait())
         await asyncio.wait((run, wish), return_when=asyncio.FIRST_COMPLETED)
-        trader.stop()
         wish.cancel()
-        try:
+        run.cancel()
+        with suppress(asyncio.CancelledError):
             await run
-        finally:
-            await session.close()
+        if not stopping.is_set():
+            raise SessionError("a session was lost")
+
+
+def _fair_prices(session: TradingSession, now_ns: int) -> dict[Instrument, FairPrice]:
+    start_ticks = {each.symbol: each.price_ticks for each in PROPERTIES}
+    return {
+        instrument: FairPrice(SEED + number, start_ticks[instrument.symbol], now_ns)
+        for number, instrument in enumerate(session.instruments.values())
+        if instrument.symbol in start_ticks
+    }
 
 
 def _path(data_dir: Path) -> Path:

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import ccxt
 import msgspec
@@ -42,6 +43,17 @@ class Machine:
                 return
         raise AssertionError("it ended before it was ready:\n" + "\n".join(self.said))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Whatever a test did, nothing runs on."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(STOPPED_WITHIN_S)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+
     def stop(self) -> int:
         self.process.send_signal(signal.SIGINT)
         assert self.process.stdout is not None
@@ -52,7 +64,8 @@ class Machine:
         """SIGKILL to the supervisor and to all that it started, as a power cut would."""
         pids = [self.process.pid, *children_of(self.directory)]
         for pid in pids:
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it may have ended with its parent
+                os.kill(pid, signal.SIGKILL)
         self.process.wait(STOPPED_WITHIN_S)
 
     def exchange(self) -> Any:
@@ -113,31 +126,30 @@ def settled_trade(exchange: Any) -> dict[str, Any]:
 
 def test_it_trades_stops_and_goes_on(tmp_path: Path) -> None:
     directory = tmp_path / "data"
-    machine = Machine(directory)
-    assert any("key" in line and "Demo trader" in line for line in machine.said)
-    exchange = machine.exchange()
-    first = settled_trade(exchange)
-    balance = exchange.fetch_balance()["OAK12"]["total"]
-    assert machine.stop() == 0, machine.said
+    with Machine(directory) as machine:
+        assert any("key" in line and "Demo trader" in line for line in machine.said)
+        exchange = machine.exchange()
+        first = settled_trade(exchange)
+        balance = exchange.fetch_balance()["OAK12"]["total"]
+        assert machine.stop() == 0, machine.said
     until(lambda: not children_of(directory), 20)
-    machine = Machine(directory)
-    exchange = machine.exchange()
-    assert exchange.fetch_balance()["OAK12"]["total"] == balance
-    assert first["id"] in [trade["id"] for trade in exchange.fetch_my_trades("OAK12/USDC")]
-    second = settled_trade(exchange)
-    assert int(second["id"]) > int(first["id"])
-    assert machine.stop() == 0
+    with Machine(directory) as machine:
+        exchange = machine.exchange()
+        assert exchange.fetch_balance()["OAK12"]["total"] == balance
+        assert first["id"] in [trade["id"] for trade in exchange.fetch_my_trades("OAK12/USDC")]
+        second = settled_trade(exchange)
+        assert int(second["id"]) > int(first["id"])
+        assert machine.stop() == 0
     until(lambda: not children_of(directory), 20)
 
 
 def test_after_a_kill_it_goes_on_or_says_that_the_chain_lost_blocks(tmp_path: Path) -> None:
     directory = tmp_path / "data"
-    machine = Machine(directory)
-    settled_trade(machine.exchange())
-    machine.kill_everything()
+    with Machine(directory) as machine:
+        settled_trade(machine.exchange())
+        machine.kill_everything()
     until(lambda: not children_of(directory), 20)
-    machine = Machine(directory)
-    try:
+    with Machine(directory) as machine:
         exchange = machine.exchange()
         said = (directory / "logs" / "settlement.log").read_text()
         if "lost blocks" in said:
@@ -145,6 +157,5 @@ def test_after_a_kill_it_goes_on_or_says_that_the_chain_lost_blocks(tmp_path: Pa
                 exchange.create_order("OAK12/USDC", "market", "buy", 1)
         else:
             settled_trade(exchange)
-    finally:
         assert machine.stop() == 0
     until(lambda: not children_of(directory), 20)
