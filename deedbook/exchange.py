@@ -6,10 +6,13 @@ import os
 import signal
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvloop
 
+from deedbook import progress
 from deedbook.layout import Layout
 from deedbook.past import Past
 from deedbook.process import announce_ready
@@ -23,6 +26,8 @@ from persistence.frame import JournalError
 from persistence.journal import JournalWriter
 from persistence.recovery import ReplayDiffers, recovered
 from persistence.sequencer import Sequencer
+from persistence.streams import Stream
+from persistence.streams import connect as connect_redis
 
 FATAL_EXIT = 70  # nothing may be acknowledged any more; the supervisor starts us again
 GC_THRESHOLDS = (50_000, 20, 100)  # an order makes no cycles; the collector must not stop the market for what it holds
@@ -59,7 +64,8 @@ async def _serve(settings: Settings) -> int:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
-        await _stop_signal()
+        async with _batch_progress(settings, gateway):
+            await _stop_signal()
         await gateway.stop()
         await sequencer.stop()
         await feed.stop()
@@ -68,6 +74,22 @@ async def _serve(settings: Settings) -> int:
     finally:
         writer.close()
     return 0
+
+
+@asynccontextmanager
+async def _batch_progress(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
+    """Tell traders how their batches fare, beside the market's work and never on its path."""
+    if settings.redis_url is None:
+        yield
+        return
+    redis = connect_redis(settings.redis_url)
+    telling = asyncio.create_task(progress.take(Stream(redis, progress.STREAM), gateway.on_settling))
+    try:
+        yield
+    finally:
+        telling.cancel()
+        await asyncio.gather(telling, return_exceptions=True)
+        await redis.aclose()
 
 
 def _die(error: BaseException) -> None:

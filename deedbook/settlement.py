@@ -17,6 +17,7 @@ import uvloop
 from eth_utils.address import to_canonical_address
 from redis.exceptions import RedisError
 
+from deedbook import freezes, progress
 from deedbook.chain_keys import chain_key
 from deedbook.deployment import recorded
 from deedbook.layout import Layout
@@ -52,8 +53,6 @@ PAUSE_MOST_S: Final = 10.0
 RELEASE_INTERVAL_S: Final = 1.0
 WATCH_INTERVAL_S: Final = 5.0
 ONE_PROCESS_LOCK: Final = 0x7365_7474_6C65  # an advisory lock: a second settlement process on this database refuses
-PROGRESS_STREAM: Final = "batch-progress"
-FREEZE_STREAM: Final = "issuer-freezes"
 # The world's troubles: each is shown to its users and waited out. Anything else is ours and ends the process.
 WAITED_FOR: Final = (
     *WAITED_OUT,
@@ -75,8 +74,8 @@ class Settlement:
         self._pool = pool
         self._feed = FeedClient(layout.feed_socket)
         self._redis = connect_redis(settings.redis_url)
-        self._progress = Stream(self._redis, PROGRESS_STREAM)
-        self._freezes = Stream(self._redis, FREEZE_STREAM)
+        self._progress = Stream(self._redis, progress.STREAM)
+        self._freezes = Stream(self._redis, freezes.STREAM)
         self._chain = Chain(settings.chain_rpc_url, CONFIRMATIONS_LOCAL if is_local else None)
         self._addresses = Addresses(
             *(
@@ -237,32 +236,12 @@ class Settlement:
 
     # -- what others are told, and asked
 
-    async def _tell_progress(self, progress: BatchProgress) -> None:
-        """For the traders' streams; who misses it reads the tables."""
-        fields: dict[str, bytes | str | int] = {
-            "batch_id": progress.batch_id,
-            "state": progress.state,
-            "trade_after": progress.trade_after,
-            "trade_last": progress.trade_last,
-            "ejected": ",".join(str(each.trade_id) for each in progress.ejected),
-            "transaction": progress.transaction.hex(),
-            "block": progress.block,
-        }
-        with suppress(RedisError, OSError):
-            await self._progress.publish(fields)
+    async def _tell_progress(self, batch: BatchProgress) -> None:
+        with suppress(RedisError, OSError):  # who misses it reads the tables
+            await progress.publish(self._progress, batch)
 
     async def _tell_freeze(self, freeze: Freeze) -> None:
-        """For compliance; Redis away is the relay's trouble too, so it comes again."""
-        fields: dict[str, bytes | str | int] = {
-            "token": freeze.token.hex(),
-            "wallet": freeze.wallet.hex(),
-            "is_frozen": int(freeze.is_frozen),
-            "base_units": "" if freeze.base_units is None else str(freeze.base_units),
-            "block": freeze.block,
-            "log_index": freeze.log_index,
-            "transaction": freeze.transaction.hex(),
-        }
-        await self._freezes.publish(fields)
+        await freezes.publish(self._freezes, freeze)  # Redis away is the relay's trouble too, so it comes again
 
     async def _lot_of(self, token: Token) -> int | None:
         lot = await self._pool.fetchval("SELECT lot_base_units FROM instruments WHERE token = $1", token)

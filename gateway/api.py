@@ -112,6 +112,11 @@ class Gateway:
         self._publisher.publish(durable)
         self._cork.flush()
 
+    def on_settling(self, trade_ids: range, left_out: frozenset[int], state: str, transaction: str) -> None:
+        """A batch with these trades, less those left out, is SUBMITTED or MINED; `transaction` as 0x and hex."""
+        self._publisher.settling(trade_ids, left_out, state, transaction, self._clock())
+        self._cork.flush()
+
     # -- the clients' side
 
     async def start(self, host: str, ws_port: int, rest_port: int) -> None:

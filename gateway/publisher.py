@@ -252,6 +252,18 @@ class Publisher:
                 self._users.emit(account, self._reports.balance_change(t.USDC, cash, time_ns))
                 self._users.emit(account, self._reports.balance_change(number, tokens, time_ns))
 
+    def settling(self, trade_ids: range, left_out: frozenset[int], state: str, transaction: str, time_ns: int) -> None:
+        """A batch on its way: SUBMITTED or MINED, or SUBMITTED again after a reorg. FINAL comes from the journal."""
+        for trade_id in trade_ids:
+            fill = self._orders.unsettled.get(trade_id)
+            if fill is None or trade_id in left_out or (fill.settlement, fill.transaction) == (state, transaction):
+                continue
+            fill.settlement, fill.transaction = state, transaction
+            report = self._reports.settlement(fill.market.number, trade_id, state, "", transaction, time_ns)
+            for account in {fill.taker_account, fill.maker_account}:
+                if account in self._listeners:
+                    self._users.emit(account, report)
+
     # -- the venue
 
     def _applied(self, event: Row) -> None:

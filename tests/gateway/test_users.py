@@ -104,6 +104,21 @@ async def test_a_final_trade_is_told_and_shown(venue: Venue) -> None:
         assert (trade["settlement"], trade["transaction"]) == ("FINAL", told["h"])
 
 
+async def test_a_batch_on_its_way_is_told_to_its_traders_only_and_once(venue: Venue) -> None:
+    alice, bob, carol = [await listening(venue, account) for account in (ALICE, BOB, CAROL)]
+    await alice.limit("SELL", "2", "100")
+    await bob.limit("BUY", "1", "100")
+    await bob.limit("BUY", "1", "100")
+    for _ in range(2):  # told again after a crash of the teller
+        venue.gateway.on_settling(range(1, 3), frozenset({2}), "MINED", "0x12")
+    for trader in (alice, bob):
+        told = [event for event in await settle(trader) if event["e"] == "tradeSettlement"]
+        assert [(event["t"], event["X"], event["h"]) for event in told] == [(1, "MINED", "0x12")]
+        states = [trade["settlement"] for trade in (await trader.do("myTrades", symbol=SYMBOL))["result"]]
+        assert states == ["MINED", "MATCHED"]
+    assert not [event for event in await settle(carol) if event["e"] == "tradeSettlement"]
+
+
 async def test_a_failed_trade_gives_back_what_was_given(venue: Venue) -> None:
     alice, bob = await listening(venue, ALICE), await listening(venue, BOB)
     before = (await bob.do("account.status"))["result"]["balances"]
