@@ -27,7 +27,7 @@ NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, EXPIRED_IN_MATCH = (
     "EXPIRED",
     "EXPIRED_IN_MATCH",
 )
-_ENDS: Final = {
+_ENDS: Final[dict[int, str]] = {
     Reason.CANCELLED: CANCELED,
     Reason.CANCELLED_REPLACED: CANCELED,
     Reason.SELF_TRADE: EXPIRED_IN_MATCH,
@@ -181,4 +181,4 @@ class Orders:
 
 def end_status(reason: int) -> str:
     """The status of an order that closed for this reason."""
-    return _ENDS.get(Reason(reason), EXPIRED)
+    return _ENDS.get(reason, EXPIRED)
