@@ -23,6 +23,7 @@ from settlement.chain import Chain, ChainRefused
 from settlement.trades import Ejected, Fill, Token, Wallet
 
 GAS_A_FILL: Final = 700_000  # more than the dearest fill takes: sellers, buyers and modules all cold
+FILLS_MAX: Final = 1_000  # of one call: its body must stay under what nodes take (2 MB and more)
 GAS_BASE: Final = 2_000_000
 
 
@@ -66,7 +67,7 @@ async def simulate(
     gas_max        what the node lets an eth_call use; it bounds how many fills are asked about
     Raises         SettlementMisconfigured when the contracts refuse us, not the fills; ChainUnavailable, ChainRefused.
     """
-    fills = fills[: max(1, (gas_max - GAS_BASE) // GAS_A_FILL)]
+    fills = fills[: max(1, min(FILLS_MAX, (gas_max - GAS_BASE) // GAS_A_FILL))]
     results = await _try(chain, addresses, fills, block, min(gas_max, GAS_BASE + GAS_A_FILL * len(fills)))
     if any(not ok and not data for ok, data in results):  # out of gas perhaps: only silence with all of it is believed
         results = await _try(chain, addresses, fills, block, gas_max)

@@ -8,10 +8,16 @@ import pytest
 
 from engine import types as t
 from engine.types import Reason
+from engine.wire import decode_events
+from settlement import composition
 from settlement.artifacts import ours, trex
-from settlement.composition import BatchStuck
+from settlement.chain_events import BATCH_SETTLED
+from settlement.composition import BatchStuck, fills_of
+from settlement.journal_fold import last_seq
+from settlement.simulation import SettlementMisconfigured, simulate
 from settlement.steps import Sender
 from settlement.tokenization import revoke_claim, set_wallet_frozen
+from settlement.trades import Fill
 from tests.settlement.local_chain import keys
 from tests.settlement.world import (
     CASH_USDC_MICROS,
@@ -380,3 +386,50 @@ async def test_rows_that_are_lost_are_made_again_from_the_journal_and_the_chain(
     assert await world.states() == ["FINAL", "FINAL"]
     assert len(await world.records.transactions("batch/1")) == (0 if is_final else 1)
     await require_chain_and_engine_agree(world)
+
+
+async def test_contracts_that_do_not_take_our_calls_eject_nothing(world: World) -> None:
+    trade = await world.trade(buyer=0, seller=1, qty_lots=10)
+    right, stranger = world.addresses, b"\x99" * 20  # the vault and the locker do not obey this bridge
+    world.addresses = replace(right, bridge=stranger)
+    world.renew()
+    with pytest.raises(SettlementMisconfigured, match="NotHolder"):
+        await simulate(world.chain, world.addresses, await fills(world), (await world.chain.head()).number)
+    world.addresses = right
+    world.renew()
+    await settle(world)
+    assert world.settled() == {trade: Reason.NONE}
+
+
+async def fills(world: World) -> list[Fill]:
+    await world.caught_up()
+    instruments = await world.records.instruments()
+    wallets = await world.records.wallets(range(1, 10))
+    return fills_of(await world.records.unbatched_trades(0, 10), instruments, wallets)
+
+
+async def test_a_batch_over_the_gas_target_is_cut_into_several(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(8):
+        await world.trade(buyer=number % 2, seller=2 + number % 3, qty_lots=1 + number)
+    monkeypatch.setattr(composition, "GAS_TARGET", 450_000)
+    for _ in range(10):
+        await world.batcher.step()
+    await world.listen()
+    assert set(world.settled().values()) == {Reason.NONE}
+    assert len(world.settled()) == 8
+    attempts = await world.pool.fetch("SELECT gas_estimated, fills FROM settlement_attempts ORDER BY batch_id")
+    assert len(attempts) > 1
+    assert all(row["gas_estimated"] <= 450_000 or row["fills"] == 1 for row in attempts)
+    await require_chain_and_engine_agree(world)
+
+
+async def test_the_batch_on_chain_carries_the_journal_frame_of_its_last_trade(world: World) -> None:
+    await world.trade(buyer=0, seller=1, qty_lots=10)
+    last = await world.trade(buyer=2, seller=1, qty_lots=10)
+    await settle(world)
+    (log,) = await world.chain.find_logs(world.addresses.bridge, [BATCH_SETTLED])
+    assert int.from_bytes(log.topics[2], "big") == last
+    journal_seq, journal_hash = int.from_bytes(log.data[:32], "big"), log.data[32:64]
+    frame = next(each for each in world.feed.frame_list if each.hash == journal_hash)
+    assert last_seq(frame) == journal_seq
+    assert last in [event.trade_id for _, event in decode_events(frame.events) if isinstance(event, t.Trade)]
