@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from deedbook.embedded.anvil import Anvil
-from deedbook.embedded.child import free_port
+from deedbook.embedded.child import BEHIND_THE_MARKET, free_port
 from deedbook.embedded.postgres import Postgres
 from deedbook.embedded.valkey import Valkey
 from deedbook.layout import Layout
@@ -19,8 +19,9 @@ from deedbook.settings import Settings
 from deedbook.supervisor import Service, Supervisor
 from persistence.whole_file import write_whole
 
+MARKET = "exchange"  # its orders wait for nobody
 PROCESSES = (  # in the order in which they start: each may rely on those before it
-    ("exchange", "deedbook.exchange", ()),
+    (MARKET, "deedbook.exchange", ()),
     ("follower", "deedbook.follower", ()),
     ("operator-signer", "deedbook.signer", ("operator",)),
     ("releaser-signer", "deedbook.signer", ("releaser",)),
@@ -53,9 +54,7 @@ class Machine:
             self._embedded.append(valkey)
             settings = replace(settings, redis_url=valkey.url)
         if settings.chain_rpc_url is None:
-            anvil = Anvil(
-                settings.data_dir, block_time_s=settings.block_time_ms / 1_000 or None, arguments=("--mixed-mining",)
-            )
+            anvil = Anvil(settings.data_dir, block_time_s=settings.block_time_ms / 1_000 or None)
             self._embedded.append(anvil)
             settings = replace(settings, chain_rpc_url=anvil.url, chain_is_local=True)
         self.settings = _with_ports(settings)
@@ -82,6 +81,7 @@ class Machine:
                 log_directory=self._layout.logs,
                 say=self._say,
                 ready_within_s=READY_WITHIN_S,
+                niceness=0 if name == MARKET else BEHIND_THE_MARKET,
             )
             for name, module, arguments in (*PROCESSES, *([DEMO_PROCESS] if self.settings.demo_market else []))
         ]

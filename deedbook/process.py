@@ -21,6 +21,7 @@ class Process:
     command         its first item an absolute path, like `sys.executable`.
     environment     the whole environment of the child.
     ready_within_s  from start to its ready line; stop_within_s: from SIGTERM to SIGKILL.
+    niceness        how far it stands behind others for a core.
     detail          what it said when it became ready, like a URL.
 
     A hard end of ours kills it at once: what it acknowledged is on disk by design.
@@ -36,6 +37,7 @@ class Process:
         say: Callable[[str], None] = print,
         ready_within_s: float = 60,
         stop_within_s: float = 20,
+        niceness: int = 0,
     ) -> None:
         self.name = name
         self.detail = ""
@@ -45,6 +47,7 @@ class Process:
         self._log_path = log_directory / f"{name}.log"
         self._ready_within_s = ready_within_s
         self._stop_within_s = stop_within_s
+        self._niceness = niceness
         self._child: Child | None = None
         self._log_task: asyncio.Task[None] | None = None
 
@@ -65,6 +68,7 @@ class Process:
                 death_signal=signal.SIGKILL,
                 environment=self._environment | {READY_VARIABLE: str(ready_write)},
                 pass_fds=(ready_write,),
+                niceness=self._niceness,
             )
         except BaseException:
             os.close(ready_read)

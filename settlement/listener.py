@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final
 
 from engine import types as t
 from engine.wire import encode_command
 from settlement.calls import balance_of_data, words
-from settlement.chain import Chain, Header
+from settlement.chain import Chain, Header, Log
 from settlement.chain_events import TOKEN_LISTED, Freeze, Meaning, Reader, Settled
 from settlement.simulation import Addresses
 from settlement.trades import Instrument, Token, Wallet
@@ -76,7 +76,7 @@ class Listener:
             if block_next > final_block:
                 await asyncio.sleep(poll_s)
                 continue
-            last = await self._chain.header(min(final_block, block_next + BLOCKS_AT_ONCE - 1))
+            last = await self._chain.header(final_block)
             yield [encode_command(each) for each in await self._stretch(block_next, last, after)], last
             seen, block_next = last, last.number + 1
 
@@ -91,8 +91,9 @@ class Listener:
             )
 
     async def _stretch(self, first: int, last: Header, after: Position) -> list[t.Command]:
+        """The balances are asked at the very end: a node forgets the state of blocks that are not recent."""
         reader = Reader(self._addresses, await self._listed_by(last))
-        logs = await self._chain.logs(reader.watched, first, last)
+        logs = [log async for log in self._logs(reader.watched, first, last)]
         parties = sorted(reader.parties(logs))
         balances = dict(
             zip(parties, await asyncio.gather(*(self._balance(*party, last) for party in parties)), strict=True)
@@ -102,6 +103,13 @@ class Listener:
             if (meaning.block, meaning.log_index) > after and (command := await self._command(meaning)) is not None:
                 commands.append(command)
         return commands
+
+    async def _logs(self, watched: Sequence[bytes], first: int, last: Header) -> AsyncIterator[Log]:
+        for start in range(first, last.number + 1, BLOCKS_AT_ONCE):
+            end = start + BLOCKS_AT_ONCE - 1
+            chunk_last = last if end >= last.number else await self._chain.header(end)
+            for log in await self._chain.logs(watched, start, chunk_last):
+                yield log
 
     async def _listed_by(self, last: Header) -> Mapping[int, Instrument]:
         """The instruments; first makes sure that the tables are not behind on a token that the locker takes already."""

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import aiohttp
 
-from deedbook.embedded.child import Child, ServerError, free_port, log_tail
+from deedbook.embedded.child import BEHIND_THE_MARKET, Child, ServerError, free_port, log_tail
 
 CHAIN_ID = 31_337
 READY_WITHIN_S = 60
 STOP_WITHIN_S = 20
 COPY_EVERY_S = 2.0
+STATES_KEPT = 64  # recent blocks whose state can be asked; each is half a megabyte in every save
 BINARY = Path(__file__).resolve().parents[2] / "node_modules" / ".bin" / "anvil"
 
 
@@ -23,7 +24,7 @@ class Anvil:
     """An anvil on 127.0.0.1; `url` holds from the start, over restarts too.
 
     data_dir      gets `chain/state.json`, its last whole copy, and `logs/anvil.log`.
-    block_time_s  seconds between blocks; None mines a block for each transaction.
+    block_time_s  a block at least that often, so that what is mined becomes FINAL; None: only one for each transaction.
     arguments     more switches for anvil, as they are.
 
     anvil writes its state in place every second, so a kill may tear the file; then the last whole copy is used. Blocks
@@ -41,7 +42,7 @@ class Anvil:
         self._block_time_s = block_time_s
         self._arguments = arguments
         self._child: Child | None = None
-        self._copier: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
         self.state_path = self._directory / "state.json"
         self.url = f"http://127.0.0.1:{self._port}"
 
@@ -60,7 +61,12 @@ class Anvil:
         await asyncio.to_thread(mend_state, self.state_path)
         with self._log_path.open("ab") as log:
             self._child = await Child.start(
-                self.name, self._command(), output=log, death_signal=signal.SIGINT, directory=self._directory
+                self.name,
+                self._command(),
+                output=log,
+                death_signal=signal.SIGINT,
+                directory=self._directory,
+                niceness=BEHIND_THE_MARKET,
             )
         try:
             await self._child.until_ready(self._answers, READY_WITHIN_S)
@@ -70,15 +76,16 @@ class Anvil:
         except BaseException:
             await self.stop()
             raise
-        self._copier = asyncio.create_task(self._copy_state())
+        self._tasks = [asyncio.create_task(self._copy_state())]
+        if self._block_time_s is not None:
+            self._tasks.append(asyncio.create_task(self._mine(self._block_time_s)))
 
     async def stop(self) -> None:
         """Let it save its state and end."""
-        if self._copier is not None:
-            self._copier.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._copier
-            self._copier = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
         if self._child is not None:
             await self._child.stop((signal.SIGINT, STOP_WITHIN_S))
             self._child = None
@@ -98,21 +105,33 @@ class Anvil:
     def _command(self) -> list[str]:
         command = [str(BINARY), "--host", "127.0.0.1", "--port", str(self._port), "--chain-id", str(CHAIN_ID)]
         command += ["--hardfork", "osaka", "--enable-tx-gas-limit", "--preserve-historical-states"]
+        command += ["--prune-history", str(STATES_KEPT)]
         command += ["--state", str(self.state_path), "--state-interval", "1", *self._arguments]
-        if self._block_time_s is not None:
-            command += ["--block-time", str(self._block_time_s)]
         return command
 
     async def _answers(self) -> bool:
-        question = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
-        try:
-            async with (
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5)) as client,
-                client.post(self.url, json=question) as response,
-            ):
-                return int((await response.json())["result"], 16) == CHAIN_ID
-        except (aiohttp.ClientError, OSError, TimeoutError, KeyError):
-            return False
+        async with self._client() as client:
+            try:
+                return int((await self._ask(client, "eth_chainId"))["result"], 16) == CHAIN_ID
+            except (aiohttp.ClientError, OSError, TimeoutError, KeyError):
+                return False
+
+    async def _mine(self, block_time_s: float) -> None:
+        """anvil's own interval keeps the state of every block, whatever it is told to forget; asked to, it forgets."""
+        async with self._client() as client:
+            while True:
+                await asyncio.sleep(block_time_s)
+                with suppress(aiohttp.ClientError, OSError, TimeoutError):  # it is busy, or ending
+                    await self._ask(client, "evm_mine")
+
+    def _client(self) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=5))
+
+    async def _ask(self, client: aiohttp.ClientSession, method: str) -> dict[str, str]:
+        question = {"jsonrpc": "2.0", "id": 1, "method": method, "params": []}
+        async with client.post(self.url, json=question) as response:
+            answer: dict[str, str] = await response.json()
+            return answer
 
     async def _copy_state(self) -> None:
         copied_ns = 0

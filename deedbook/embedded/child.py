@@ -22,6 +22,9 @@ class ServerError(Exception):
     """A server did not start or ended by itself; the text is one sentence for the user, with the end of its log."""
 
 
+BEHIND_THE_MARKET = 5  # the niceness of what may wait while orders do not
+
+
 class Child:
     """A running process in a session of its own, so that a Ctrl-C at the terminal reaches only us.
 
@@ -44,16 +47,18 @@ class Child:
         environment: Mapping[str, str] | None = None,
         directory: Path | None = None,
         pass_fds: Sequence[int] = (),
+        niceness: int = 0,
     ) -> "Child":
         """Start `command` (its first item an absolute path) with stdout and stderr in `output`, stdin empty.
 
         death_signal  what the kernel sends it when we end without stopping it.
         user          whom it runs as; only root may name one.
+        niceness      how far it stands behind others for a core.
         """
         assert Path(command[0]).is_absolute()
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-I", "-S", str(LAUNCH), str(int(death_signal)), str(os.getpid()), user or "-"),
+            *("-I", "-S", str(LAUNCH), str(int(death_signal)), str(os.getpid()), user or "-", str(niceness)),
             *command,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,

@@ -1,4 +1,4 @@
-"""Become another program that dies with us: `launch.py SIGNAL PARENT_PID USER COMMAND...`.
+"""Become another program that dies with us: `launch.py SIGNAL PARENT_PID USER NICENESS COMMAND...`.
 
 Run as a script by `Child`, never imported. The kernel sends SIGNAL when the parent ends, however it ends. USER is a
 name to become first, or `-` to stay who we are. A program of its own, because code between fork and exec is unsafe in
@@ -14,8 +14,9 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 def main() -> None:
-    signal_number, parent_pid, user = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-    command = sys.argv[4:]
+    signal_number, parent_pid, user, niceness = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    command = sys.argv[5:]
+    os.nice(niceness)
     if user != "-":
         entry = pwd.getpwnam(user)
         os.setgroups([])
