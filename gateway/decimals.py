@@ -65,11 +65,18 @@ class Texts(dict[int, str]):
         super().__init__()
         self.decimals = decimals
         self.step_units = step_units
+        self._scale = 10**decimals
+        self._form = f"%d.%0{decimals}d"
 
     def __missing__(self, count: int) -> str:
         if len(self) >= TEXTS_KEPT:
             self.clear()
-        text = self[count] = format_units(count * self.step_units, self.decimals)
+        units = count * self.step_units
+        if units < 0 or not self.decimals:
+            text = format_units(units, self.decimals)
+        else:
+            text = self._form % divmod(units, self._scale)
+        self[count] = text
         return text
 
 

@@ -45,6 +45,7 @@ class Markets:
         self.by_number: Final[dict[int, Market]] = {}
         self.usdc: Final = Texts(USDC_DECIMALS)
         self.usdc_micros: Final = Units(USDC_DECIMALS)
+        self.assets: Final = {t.USDC: (QUOTE, self.usdc)}  # by number: the name, and what writes its amounts
         self.venue_phase = int(t.Phase.CONTINUOUS)
 
     def __iter__(self) -> Iterator[Market]:
@@ -58,15 +59,9 @@ class Markets:
             return market
         market = Market(terms)
         self.by_number[market.number] = self.by_symbol[market.symbol] = market
+        self.assets[market.number] = (market.base, market.qty)
         return market
 
     def status(self, market: Market) -> str:
         """The stricter of the venue's and the instrument's phase."""
         return PHASE_STATUS[t.Phase(max(market.phase, self.venue_phase))]
-
-    def asset(self, number: int) -> str:
-        return QUOTE if number == t.USDC else self.by_number[number].base
-
-    def amounts(self, number: int) -> Texts:
-        """What turns an amount of this asset into its decimal string."""
-        return self.usdc if number == t.USDC else self.by_number[number].qty

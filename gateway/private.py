@@ -105,13 +105,10 @@ class PrivateQueries:
     def account(self, key: Key, params: m.AccountStatus) -> str:
         balances, markets = self._balances.of(key.account), self._markets
         rows = []
-        for asset in (0, *markets.by_number):
+        for asset, (name, amounts) in markets.assets.items():
             free, locked = free_and_locked(balances.get(asset))
             if free or locked or not params.omit_zero_balances:
-                amounts = markets.amounts(asset)
-                rows.append(
-                    f'{{"asset":"{markets.asset(asset)}","free":"{amounts[free]}","locked":"{amounts[locked]}"}}'
-                )
+                rows.append(f'{{"asset":"{name}","free":"{amounts[free]}","locked":"{amounts[locked]}"}}')
         maker = max((market.maker_fee_bps for market in markets), default=0)
         taker = max((market.taker_fee_bps for market in markets), default=0)
         return (

@@ -180,20 +180,17 @@ class Reports:
 
     def position(self, balances: dict[int, tuple[int, int]], time_ns: int) -> str:
         """outboundAccountPosition: the assets that changed, free and locked."""
-        time_ms, markets = time_ns // MS, self._markets
+        time_ms, assets = time_ns // MS, self._markets.assets
         rows = []
         for asset, (free, locked) in balances.items():
-            amounts = markets.amounts(asset)
-            rows.append(f'{{"a":"{markets.asset(asset)}","f":"{amounts[free]}","l":"{amounts[locked]}"}}')
+            name, amounts = assets[asset]
+            rows.append(f'{{"a":"{name}","f":"{amounts[free]}","l":"{amounts[locked]}"}}')
         return f'{{"e":"outboundAccountPosition","E":{time_ms},"u":{time_ms},"B":[{",".join(rows)}]}}'
 
     def balance_change(self, asset: int, delta: int, time_ns: int) -> str:
         """balanceUpdate: a deposit, a withdrawal, what a failed trade gave back."""
-        time_ms = time_ns // MS
-        return (
-            f'{{"e":"balanceUpdate","E":{time_ms},"a":"{self._markets.asset(asset)}",'
-            f'"d":"{self._markets.amounts(asset)[delta]}","T":{time_ms}}}'
-        )
+        time_ms, (name, amounts) = time_ns // MS, self._markets.assets[asset]
+        return f'{{"e":"balanceUpdate","E":{time_ms},"a":"{name}","d":"{amounts[delta]}","T":{time_ms}}}'
 
     def settlement(
         self, instrument: int, trade_id: int, state: str, reason: str, transaction: str, time_ns: int

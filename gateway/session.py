@@ -16,7 +16,7 @@ from gateway import messages as m
 from gateway import requests as r
 from gateway.answers import Asked, error_json
 from gateway.auth import check_time, verify
-from gateway.connection import Connection, Cork
+from gateway.connection import Connection, Cork, text_frame
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
 from gateway.questions import Questions
@@ -117,7 +117,7 @@ class ApiSession(Connection):
         self._send_error(asked.request_id, error, asked.limits)
 
     def send_event(self, subscription_id: int, event: str) -> None:
-        self.send(f'{{"subscriptionId":{subscription_id},"event":{event}}}')
+        self.send_frame(text_frame(f'{{"subscriptionId":{subscription_id},"event":{event}}}'.encode()))
 
     def _send(self, request_id: str, result: str, limits: str | None) -> None:
         tail = f',"rateLimits":[{limits}]' if limits else ""
