@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 import aiohttp
-from web3 import AsyncHTTPProvider
 
 TRANSACTION_GAS_MAX: Final = 16_777_216  # EIP-7825: what bounds a batch
 HEADERS_AT_ONCE: Final = 16
@@ -87,25 +88,31 @@ class Chain:
     """
 
     def __init__(self, rpc_url: str, confirmations: int | None = None, timeout_s: float = 15.0) -> None:
-        self._provider = AsyncHTTPProvider(
-            rpc_url,
-            request_kwargs={"timeout": aiohttp.ClientTimeout(total=timeout_s)},
-            exception_retry_configuration=None,
-        )
+        self._url = rpc_url
         self._confirmations = confirmations
         self._timeout_s = timeout_s
+        self._ids = itertools.count(1)
+        self._session: aiohttp.ClientSession | None = None
 
     async def close(self) -> None:
-        await self._provider.disconnect()
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
 
     async def request(self, method: str, parameters: Sequence[Any] = ()) -> Any:
-        """The result of one JSON-RPC call."""
+        """The result of one JSON-RPC call.
+
+        By aiohttp itself: web3's provider takes a thread lock that a call cut off by its deadline never gives back.
+        """
+        if self._session is None:
+            self._session = aiohttp.ClientSession()
+        asked = {"jsonrpc": "2.0", "id": next(self._ids), "method": method, "params": list(parameters)}
         try:
-            async with asyncio.timeout(self._timeout_s):
-                answer: Any = await self._provider.make_request(method, list(parameters))
+            async with asyncio.timeout(self._timeout_s), self._session.post(self._url, json=asked) as response:
+                answer: Any = json.loads(await response.read())
         except (TimeoutError, aiohttp.ClientError, OSError, ValueError) as error:
             raise ChainUnavailable(f"{method}: {type(error).__name__} {error}".rstrip()) from error
-        if not isinstance(answer, Mapping):
+        if not isinstance(answer, Mapping) or answer.get("id") not in (asked["id"], None):
             raise ChainUnavailable(f"{method}: the answer is no JSON-RPC")
         if (error_fields := answer.get("error")) is not None:
             raise _refused(error_fields)

@@ -162,6 +162,7 @@ async def test_kills_lost_redis_and_new_starts_settle_and_release_everything_onc
         await until(lambda: exchange.state().last_final_trade_id == trades == 6, "everything settled")
         await until(lambda: released(pool), "the release")
         await until(lambda: cash_of(exchange, 4) == 10**9 - 700, "the withdrawal in the engine")
+        await until(lambda: all_final(pool), "the tables")
         ending.cancel()
         await killed(*running)
         state = exchange.state()
@@ -169,7 +170,6 @@ async def test_kills_lost_redis_and_new_starts_settle_and_release_everything_onc
         instruments = (await world.records.instruments()).values()
         chain_now = await chain_levels(world.chain, world.addresses, wallets, instruments)
         assert compare(state.balances, chain_now) == []
-        assert {row["state"] for row in await pool.fetch("SELECT state FROM settlement_batches")} == {"FINAL"}
 
 
 async def started(settings: Settings, pool: Pool) -> tuple[Settlement, asyncio.Task[None]]:
@@ -193,6 +193,10 @@ async def mine_on(world: World) -> None:
 
 async def released(pool: Pool) -> bool:
     return bool(await pool.fetchval("SELECT bool_and(state IN ('FINAL', 'DROPPED')) FROM settlement_releases"))
+
+
+async def all_final(pool: Pool) -> bool:
+    return bool(await pool.fetchval("SELECT bool_and(state = 'FINAL') FROM settlement_batches"))
 
 
 def cash_of(exchange: Exchange, number: int) -> int:

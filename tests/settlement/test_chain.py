@@ -75,6 +75,18 @@ async def test_a_silent_node_is_given_up_at_the_deadline(node: Node, chain: Chai
         await chain.head()
 
 
+async def test_calls_that_were_cut_off_hold_up_no_later_one(node: Node, chain: Chain) -> None:
+    node.hang = True
+    calls = [asyncio.create_task(chain.chain_id()) for _ in range(20)]
+    for call in calls[::2]:
+        await asyncio.sleep(0)
+        call.cancel()
+    found = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(each) for each in found} == {asyncio.CancelledError, ChainUnavailable}
+    node.hang, node.answer = False, lambda method, parameters: "0x7"
+    assert await chain.chain_id() == 7
+
+
 @pytest.mark.parametrize("raw", [b"", b"<html>", b"[]", b"7", b'"x"', b'{"jsonrpc":', b"\xff\xfe", b"null"])
 async def test_what_is_no_answer_is_unavailable(node: Node, chain: Chain, raw: bytes) -> None:
     node.raw = raw
