@@ -6,12 +6,12 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-import ccxt
-import ccxt.pro
 import pytest
 
 from tests.gateway.venue import ALICE, BOB, Venue
 
+ccxt = pytest.importorskip("ccxt", reason="ccxt is not installed; make test-all installs it")
+pytest.importorskip("ccxt.pro")
 pytestmark = pytest.mark.slow
 UNIFIED = "OAK12/USDC"
 
