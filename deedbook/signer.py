@@ -23,6 +23,7 @@ from deedbook.process import announce_ready
 from deedbook.settings import Settings
 from deedbook.signing_desk import Ledger, ReleaseDesk, SigningDesk
 from persistence.frame import JournalError
+from persistence.socket_path import short_path
 from settlement.calls import RELEASE_UNLOCK, RELEASE_WITHDRAW, SETTLE
 from settlement.chain import Chain, ChainRefused, ChainUnavailable
 from settlement.infrastructure import Infrastructure
@@ -106,7 +107,8 @@ async def serve(desk: SigningDesk, socket_path: Path) -> asyncio.Server:
     await asyncio.to_thread(socket_path.unlink, missing_ok=True)
     mask = os.umask(0o177)
     try:
-        return await asyncio.start_unix_server(answer, str(socket_path))
+        with short_path(socket_path) as name:
+            return await asyncio.start_unix_server(answer, name)
     finally:
         os.umask(mask)
 

@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT, EVENT_SIZE
 from persistence.journal_reader import JournalReader
 from persistence.sequencer import Durable, Refusal, Sequencer
+from persistence.socket_path import short_path
 
 HEAD: Final = Struct("<IB")  # bytes of the body, kind
 SUBMIT, FOLLOW, ANSWER, REFUSED, FRAME = range(1, 6)
@@ -87,7 +88,8 @@ class FeedServer:
         self._path.unlink(missing_ok=True)
         mask = os.umask(0o177)
         try:
-            self._server = await asyncio.start_unix_server(self._serve, self._path)
+            with short_path(self._path) as name:
+                self._server = await asyncio.start_unix_server(self._serve, name)
         finally:
             os.umask(mask)
 
@@ -226,7 +228,8 @@ class FeedClient:
         pause_s = RECONNECT_FIRST_S
         while True:
             try:
-                reader, writer = await asyncio.open_unix_connection(self._path)
+                with short_path(self._path) as name:
+                    reader, writer = await asyncio.open_unix_connection(name)
             except OSError:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, RECONNECT_MOST_S)
@@ -255,7 +258,8 @@ class FeedClient:
     async def _connected(self) -> asyncio.StreamWriter:
         if self._writer is None or self._writer.is_closing():
             try:
-                reader, self._writer = await asyncio.open_unix_connection(self._path)
+                with short_path(self._path) as name:
+                    reader, self._writer = await asyncio.open_unix_connection(name)
             except OSError as error:
                 raise FeedLost(f"the exchange does not answer at {self._path}: {error}") from error
             self._reading = asyncio.create_task(self._read_answers(reader, self._writer))

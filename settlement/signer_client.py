@@ -8,6 +8,7 @@ from typing import Final, Protocol
 
 import msgspec
 
+from persistence.socket_path import short_path
 from settlement.signing import SignAnswer, SigningRefused, SignRequest
 
 MESSAGE_BYTES_MAX: Final = 1024 * 1024
@@ -54,7 +55,8 @@ class SignerClient:
         return answer.raw
 
     async def _ask(self, message: bytes) -> SignAnswer:
-        reader, writer = await asyncio.open_unix_connection(str(self._path))
+        with short_path(self._path) as name:
+            reader, writer = await asyncio.open_unix_connection(name)
         try:
             writer.write(framed(message))
             await writer.drain()

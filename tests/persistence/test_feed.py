@@ -68,6 +68,15 @@ async def test_only_our_user_may_connect(tmp_path: Path) -> None:
         assert stat.S_IMODE((tmp_path / "x.sock").stat().st_mode) == 0o600
 
 
+async def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
+    directory = tmp_path / ("long " * 30)
+    directory.mkdir()
+    async with exchange(directory):
+        client = FeedClient(directory / "x.sock")
+        assert (await client.submit([account(1)]))[0].seq == 1
+        await client.close()
+
+
 async def test_frames_come_from_any_seq_old_and_live(tmp_path: Path) -> None:
     async with exchange(tmp_path) as sequencer:
         client = FeedClient(tmp_path / "x.sock")
