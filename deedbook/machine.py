@@ -1,5 +1,6 @@
 """Everything on one machine: which servers and processes there are, in which order, and what they are told."""
 
+import fcntl
 import os
 import sys
 from collections.abc import Awaitable, Callable
@@ -9,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from deedbook.embedded.anvil import Anvil
-from deedbook.embedded.child import BEHIND_THE_MARKET, free_port
+from deedbook.embedded.child import BEHIND_THE_MARKET, ServerError, free_port
 from deedbook.embedded.postgres import Postgres
 from deedbook.embedded.valkey import Valkey
 from deedbook.layout import Layout
@@ -42,6 +43,7 @@ class Machine:
         self._say = say
         self._layout = Layout(settings.data_dir)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = _locked(settings.data_dir)
         self._supervisor: Supervisor | None = None
         self._postgres: Postgres | None = None
         self._embedded: list[Service] = []
@@ -58,6 +60,10 @@ class Machine:
             self._embedded.append(anvil)
             settings = replace(settings, chain_rpc_url=anvil.url, chain_is_local=True)
         self.settings = _with_ports(settings)
+
+    def close(self) -> None:
+        """Let another machine have the directory."""
+        os.close(self._lock)
 
     def remove(self) -> None:
         """Delete what the servers keep outside the data directory: for directories that are temporary."""
@@ -92,6 +98,17 @@ class Machine:
             return await supervisor.run(when_ready)
         finally:
             running_path(self.settings.data_dir).unlink(missing_ok=True)
+
+
+def _locked(data_dir: Path) -> int:
+    """One machine on a data directory. Raises ServerError; the lock goes with this process, however it ends."""
+    descriptor = os.open(data_dir / "machine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ServerError(f"Deedbook runs on {data_dir} already; stop it first, or choose another --data.") from None
+    return descriptor
 
 
 def running_path(data_dir: Path) -> Path:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 
 import pytest
@@ -196,8 +197,9 @@ async def test_a_mined_revert_gets_a_further_attempt_under_a_new_nonce(world: Wo
     await world.rpc("evm_setAutomine", True)
     await freeze(world, 2)
     await world.chain.send(sent.raw)  # it is mined after all, and reverts
-    receipt = await world.chain.receipt(sent.transaction)
-    assert receipt is not None
+    async with asyncio.timeout(20):
+        while (receipt := await world.chain.receipt(sent.transaction)) is None:  # a node mines soon, not at once
+            await asyncio.sleep(0.02)
     assert not receipt.succeeded
     await settle(world)
     assert world.settled() == {innocent: Reason.NONE, failing: Reason.SELLER_FROZEN}
