@@ -30,14 +30,9 @@ from tests.settlement.world import (
 )
 
 
-async def steps(world: World, count: int) -> None:
-    for _ in range(count):
-        await world.batcher.step()
-
-
 async def settle(world: World) -> None:
     """Step until everything is mined, then let the engine hear of it."""
-    await steps(world, 3)
+    await world.mine_batches()
     await world.listen()
 
 
@@ -239,8 +234,7 @@ async def test_a_transaction_that_waits_too_long_is_replaced_under_its_nonce_wit
 async def test_a_reorg_of_three_blocks_takes_a_mined_batch_back_and_it_is_mined_again(world: World) -> None:
     trade = await world.trade(buyer=0, seller=1, qty_lots=10)
     await world.mine(3)
-    await world.batcher.step()
-    await world.batcher.step()
+    await world.mine_batches()
     assert await world.states() == ["MINED"]
     await world.rpc("anvil_reorg", 3, [])
     await world.batcher.step()
@@ -255,11 +249,9 @@ async def test_a_reorg_of_three_blocks_takes_a_mined_batch_back_and_it_is_mined_
 
 async def test_a_reorg_under_two_mined_batches_settles_both_once(world: World) -> None:
     first = await world.trade(buyer=0, seller=1, qty_lots=10)
-    await world.batcher.step()
-    await world.batcher.step()
+    await world.mine_batches()
     second = await world.trade(buyer=2, seller=3, qty_lots=7)
-    await world.batcher.step()
-    await world.batcher.step()
+    await world.mine_batches()
     await world.mine()
     assert await world.states() == ["MINED", "MINED"]
     await world.rpc("anvil_reorg", 3, [])
@@ -275,8 +267,7 @@ async def test_batches_stop_when_too_many_wait_to_be_final(world: World) -> None
     world.renew()
     for number in range(3):
         await world.trade(buyer=0, seller=1, qty_lots=number + 1)
-        await world.batcher.step()
-        await world.batcher.step()
+        await world.mine_batches()
     assert await world.states() == ["MINED", "MINED"]
     await world.listen()
     await settle(world)
@@ -335,7 +326,7 @@ async def test_a_kill_at_any_step_settles_each_trade_once(world: World, step: st
     await freeze(world, 2)
     kill_at(world, step)
     with pytest.raises(KilledError):
-        await steps(world, 3)
+        await world.mine_batches()
     for name in ("sign", "send"):
         for owner in (world.signer, world.chain):
             vars(owner).pop(name, None)
@@ -371,7 +362,7 @@ async def test_rows_that_are_lost_are_made_again_from_the_journal_and_the_chain(
     innocent = await world.trade(buyer=0, seller=1, qty_lots=10)
     failing = await world.trade(buyer=3, seller=2, qty_lots=10)
     await freeze(world, 2)
-    await steps(world, 2)
+    await world.mine_batches()
     if is_final:
         await world.listen()
     tables = "batches, attempts, ejected, transactions, releases, trades, wallets, instruments"
@@ -414,8 +405,7 @@ async def test_a_batch_over_the_gas_target_is_cut_into_several(world: World, mon
     for number in range(8):
         await world.trade(buyer=number % 2, seller=2 + number % 3, qty_lots=1 + number)
     monkeypatch.setattr(composition, "GAS_TARGET", 450_000)
-    for _ in range(10):
-        await world.batcher.step()
+    await world.mine_batches()
     await world.listen()
     assert set(world.settled().values()) == {Reason.NONE}
     assert len(world.settled()) == 8

@@ -9,7 +9,7 @@ from settlement.artifacts import ours
 from settlement.outbox import Outbox
 from settlement.releases import Releases
 from tests.settlement.local_chain import keys
-from tests.settlement.world import CASH_USDC_MICROS, OAK, TOKENS, KeySigner, World, investor, raw_address
+from tests.settlement.world import CASH_USDC_MICROS, OAK, TOKENS, KeySigner, World, investor, raw_address, until
 
 
 def releases_of(world: World) -> Releases:
@@ -22,15 +22,23 @@ async def release_states(world: World) -> list[str]:
     return [row["state"] for row in await world.pool.fetch("SELECT state FROM settlement_releases ORDER BY release_id")]
 
 
+async def step_until(world: World, releases: Releases, states: list[str]) -> None:
+    """A node mines soon, not at once."""
+
+    async def reached() -> bool:
+        await releases.step()
+        return await release_states(world) == states
+
+    await until(reached, f"releases {states}")
+
+
 async def test_cash_and_tokens_are_paid_out_once(world: World) -> None:
     await world.act(investor(0), "CashVault", "requestWithdraw", 400)
     await world.act(investor(1), "TokenLocker", "requestUnlock", world.deployed.suite.token, 30)
     await world.listen()
     releases = releases_of(world)
-    for _ in range(4):
-        await releases.step()
+    await step_until(world, releases, ["FINAL", "FINAL"])
     await world.listen()
-    assert await release_states(world) == ["FINAL", "FINAL"]
     assert world.engine_balance(0, t.USDC).level == CASH_USDC_MICROS - 400
     assert world.engine_balance(0, t.USDC).requested == 0
     assert world.engine_balance(1, OAK).level == TOKENS - 30
@@ -45,13 +53,10 @@ async def test_what_is_owed_out_is_not_released_before_it_is_settled(world: Worl
     releases = releases_of(world)
     await releases.step()
     assert await release_states(world) == []
-    for _ in range(3):
-        await world.batcher.step()
+    await world.mine_batches()
     await world.listen()
-    for _ in range(3):
-        await releases.step()
+    await step_until(world, releases, ["FINAL"])
     await world.listen()
-    assert await release_states(world) == ["FINAL"]
     assert world.engine_balance(0, t.USDC).level == 0
     assert await world.mismatches() == []
 
@@ -74,13 +79,9 @@ async def test_a_blacklisted_wallet_waits_and_does_not_hold_up_the_others(world:
     await world.act(investor(1), "CashVault", "requestWithdraw", 500)
     await world.listen()
     releases = releases_of(world)
-    for _ in range(3):
-        await releases.step()
-    assert await release_states(world) == ["READY", "FINAL"]
+    await step_until(world, releases, ["READY", "FINAL"])
     await sender.send(address, usdc.call_data("setBlacklisted", [investor(0).address, False]))
-    for _ in range(3):
-        await releases.step()
-    assert await release_states(world) == ["FINAL", "FINAL"]
+    await step_until(world, releases, ["FINAL", "FINAL"])
 
 
 @pytest.mark.parametrize("step", ["record_transaction", "send", "mark_release"])
@@ -99,9 +100,7 @@ async def test_a_kill_at_any_step_pays_once(world: World, step: str) -> None:
     vars(owner).pop(step)
     world.renew()
     releases = releases_of(world)
-    for _ in range(4):
-        await releases.step()
+    await step_until(world, releases, ["FINAL"])
     await world.listen()
-    assert await release_states(world) == ["FINAL"]
     assert world.engine_balance(0, t.USDC).level == CASH_USDC_MICROS - 400
     assert await world.mismatches() == []

@@ -12,8 +12,7 @@ from tests.settlement.world import START_NS, World
 
 async def test_the_chain_that_we_know_is_taken(world: World) -> None:
     await world.trade(buyer=0, seller=1, qty_lots=10)
-    for _ in range(2):
-        await world.batcher.step()
+    await world.mine_batches()
     await world.listen()
     await require_same_chain(world.chain, world.records, world.addresses)
 
@@ -29,8 +28,7 @@ async def test_a_chain_that_ends_before_what_we_saw_is_refused(world: World) -> 
 
 async def test_a_bridge_that_forgot_a_final_batch_is_refused(world: World) -> None:
     await world.trade(buyer=0, seller=1, qty_lots=10)
-    for _ in range(2):
-        await world.batcher.step()
+    await world.mine_batches()
     await world.listen()
     await world.pool.execute("UPDATE settlement_state SET seen_hash = NULL")
     last_trade_slot = await slot_of_last_trade(world)
@@ -67,7 +65,6 @@ async def test_entry_stops_when_the_oldest_trade_is_half_the_exit_delay_old(worl
     half_ns = delay_s * 10**9 // 2
     assert await lag_sentence(world.records, delay_s, made_ns + half_ns - 10**9) == ""
     assert "43200 s old" in await lag_sentence(world.records, delay_s, made_ns + half_ns)
-    for _ in range(2):
-        await world.batcher.step()
+    await world.mine_batches()
     await world.listen()
     assert await lag_sentence(world.records, delay_s, made_ns + half_ns) == ""

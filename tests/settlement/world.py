@@ -396,6 +396,13 @@ class World:
         await self.caught_up()
         return trade.trade_id
 
+    async def mine_batches(self) -> None:
+        """Step the batcher until there is nothing more for it to do: a node mines soon, not at once."""
+        await until(self._is_idle, "the batches")
+
+    async def _is_idle(self) -> bool:
+        return not await self.batcher.step()
+
     def settled(self) -> dict[int, int]:
         """How the engine heard that each trade ended, by trade id."""
         found = {}
