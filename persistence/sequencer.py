@@ -18,7 +18,10 @@ from persistence.writer_thread import JournalThread
 WAITING_MAX: Final = 20_000  # commands of one turn of the loop
 PENDING_BYTES_MAX: Final = 64 * 1024 * 1024  # applied, and not yet durable
 KIND_OFFSET: Final = 16
-TAKEN_WHEN_FULL: Final = frozenset({CommandKind.CANCEL, CommandKind.CANCEL_ALL, CommandKind.AMEND, CommandKind.CLOCK})
+OVERLOAD_PAUSE_S: Final = 0.05  # until a clock command that found no room is tried again
+TAKEN_WHEN_FULL: Final = frozenset(  # what only takes away, and the operator's halt
+    {CommandKind.CANCEL, CommandKind.CANCEL_ALL, CommandKind.AMEND, CommandKind.SET_PHASE, CommandKind.CLOCK}
+)
 CLOCK: Final = encode_command(Clock())
 
 
@@ -61,8 +64,8 @@ class Sequencer:
     """Owns the engine. All calls come from the event loop's thread.
 
     subscribers   called with every durable frame, in order.
-    on_fatal      called once when the journal failed or the engine raised: nothing may be acknowledged any more and
-                  the process must end. A command that made the engine raise is kept in `poison_directory` instead.
+    on_fatal      called once when the journal failed, or the engine or a subscriber raised: nothing may be acknowledged
+                  any more and the process must end. A command that made the engine raise is kept in `poison_directory`.
     """
 
     def __init__(
@@ -141,8 +144,10 @@ class Sequencer:
         try:
             events = engine.apply(commands)
         except BaseException as error:
-            self._keep_poison(commands[(engine.seq - first_seq) * COMMAND_SIZE :][:COMMAND_SIZE])
-            self._fail(error)
+            try:
+                self._keep_poison(commands[(engine.seq - first_seq) * COMMAND_SIZE :][:COMMAND_SIZE])
+            finally:
+                self._fail(error)  # also where the disk cannot take it: this engine is not used any further
             return
         self._applied.append(_Applied(first_seq, commands, events, origins))
         self._thread.submit(first_seq, commands, events)
@@ -169,8 +174,11 @@ class Sequencer:
                 frame_hash,
             )
         assert durable.first_seq + len(durable.origins) - 1 == last_seq
-        for subscriber in self.subscribers:
-            subscriber(durable)
+        try:
+            for subscriber in self.subscribers:
+                subscriber(durable)
+        except BaseException as error:
+            self._fail(error)  # going on would leave some told and others not; the frame is told anew from the journal
 
     def _fail(self, error: BaseException) -> None:
         if not self._stopped:
@@ -189,7 +197,7 @@ class Sequencer:
 
     def _tick(self) -> None:
         self._clock = None
-        if self._engine.next_due_ns <= self._now_ns() and not self._waiting:
-            self.submit(CLOCK, None)
-        else:
+        if self._waiting or self._engine.next_due_ns > self._now_ns():
             self._set_clock()
+        elif self.submit(CLOCK, None) is not None and not self._stopped:
+            self._clock = self._loop.call_later(OVERLOAD_PAUSE_S, self._tick)

@@ -186,6 +186,76 @@ async def test_a_command_that_breaks_the_engine_is_kept_aside_and_not_journalled
     assert kept.read_bytes()[16:] == bytes(poison)[16:]
 
 
+async def test_an_engine_that_raised_stops_also_where_the_poison_cannot_be_kept(
+    tmp_path: Path, clock: Clockwork, seen: Seen
+) -> None:
+    (tmp_path / "poison").write_bytes(b"")  # a file in the way, like a full disk
+    sequencer, writer = opened(tmp_path, clock, seen)
+    poison = bytearray(account(2))
+    poison[16] = 60
+    sequencer.submit(bytes(poison), None)
+    await seen.until_seq(1)
+    assert [type(error) for error in seen.errors] == [AssertionError]
+    assert sequencer.submit(account(3), None) is Refusal.STOPPING
+    await sequencer.stop()
+    writer.close()
+
+
+async def test_a_subscriber_that_raises_ends_everything(tmp_path: Path, clock: Clockwork, seen: Seen) -> None:
+    """Who comes after it was not told, and would be wrong from here on."""
+    sequencer, writer = opened(tmp_path, clock, seen)
+
+    def raise_(_: Durable) -> None:
+        raise ZeroDivisionError
+
+    sequencer.subscribers.insert(0, raise_)
+    sequencer.submit(account(1), None)
+    await seen.until_seq(1)
+    assert [type(error) for error in seen.errors] == [ZeroDivisionError]
+    assert sequencer.submit(account(2), None) is Refusal.STOPPING
+    await sequencer.stop()
+    writer.close()
+
+
+async def test_a_full_disk_leaves_cancels_and_the_operators_halt(
+    tmp_path: Path, clock: Clockwork, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequencer, writer = opened(tmp_path, clock, seen)
+    monkeypatch.setattr(JournalWriter, "disk_full", property(lambda _: True))
+    assert sequencer.submit(account(1), None) is Refusal.DISK_FULL
+    assert sequencer.submit(encode_command(t.CancelAll(1)), None) is None
+    assert sequencer.submit(encode_command(t.SetPhase(t.VENUE, t.Phase.HALT)), None) is None
+    await seen.until_seq(2)
+    await sequencer.stop()
+    writer.close()
+    assert list(seen.events())[-1] == (2, t.PhaseChanged(t.VENUE, t.Phase.HALT))
+
+
+async def test_the_clock_waits_out_an_overload(
+    tmp_path: Path, clock: Clockwork, seen: Seen, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sequencer, writer = opened(tmp_path, clock, seen)
+    terms = t.SetInstrument(1, 1, 100, 1_000, 1_000, 0, 0, 10, symbol=b"OAK", token=bytes(20))
+    permission = t.SetPermission(1, 1, 1, 1, valid_until_ns=50_000_000)
+    sequencer.submit_together([account(1), encode_command(terms), encode_command(permission)], None)
+    await seen.until_seq(3)
+    refused = asyncio.Event()
+    submit = sequencer.submit
+
+    def overloaded_once(record: bytes, origin: object | None) -> Refusal | None:
+        monkeypatch.setattr(sequencer, "submit", submit)
+        refused.set()
+        return Refusal.OVERLOADED
+
+    monkeypatch.setattr(sequencer, "submit", overloaded_once)
+    clock.now_ns = 50_000_000
+    await seen.until_seq(4)
+    assert refused.is_set()
+    await sequencer.stop()
+    writer.close()
+    assert list(seen.events())[-1] == (4, t.PermissionEnded(1, 1))
+
+
 async def test_recovery_from_a_snapshot_equals_recovery_from_the_journal(
     tmp_path: Path, clock: Clockwork, seen: Seen
 ) -> None:
