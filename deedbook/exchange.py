@@ -25,7 +25,7 @@ from persistence.feed import FeedServer
 from persistence.frame import JournalError
 from persistence.journal import JournalWriter
 from persistence.recovery import ReplayDiffers, recovered
-from persistence.sequencer import Sequencer
+from persistence.sequencer import Durable, Sequencer
 from persistence.streams import Stream
 from persistence.streams import connect as connect_redis
 
@@ -56,8 +56,8 @@ async def _serve(settings: Settings) -> int:
         gateway = Gateway(sequencer.submit, past, KeyStore(layout.api_keys), time.time_ns)
         gateway.restore(state)
         sequencer.subscribers += [gateway.on_durable, feed.on_durable]
+        await halt_poisoned(sequencer, layout.poison)
         await feed.start()
-        _halt_poisoned(sequencer, layout.poison)
         await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)
         del state
         gc.collect()
@@ -98,13 +98,35 @@ def _die(error: BaseException) -> None:
     os._exit(FATAL_EXIT)
 
 
-def _halt_poisoned(sequencer: Sequencer, poison: Path) -> None:
-    """Halt the instrument of each command that broke the engine, by a command in the journal, and keep the file."""
-    for path in sorted(poison.glob("*.command")) if poison.is_dir() else ():
-        instrument = _instrument_of(path.read_bytes())
-        refusal = sequencer.submit(encode_command(SetPhase(instrument, Phase.HALT)), None)
-        assert refusal is None
-        path.rename(path.with_suffix(HALTED_SUFFIX))
+async def halt_poisoned(sequencer: Sequencer, poison: Path) -> None:
+    """Halt the instrument of each command that broke the engine, by a command in the journal, and keep the file.
+
+    The files change their names once the halt is durable: until then another start must halt again.
+    """
+    paths = _kept_commands(poison)
+    if not paths:
+        return
+    instruments = [_instrument_of(path.read_bytes()) for path in paths]
+    origin, halted = object(), asyncio.Event()
+
+    def on_durable(durable: Durable) -> None:
+        if origin in durable.origins:
+            halted.set()
+
+    sequencer.subscribers.append(on_durable)
+    commands = [encode_command(SetPhase(instrument, Phase.HALT)) for instrument in instruments]
+    refusal = sequencer.submit_together(commands, origin)
+    assert refusal is None
+    await halted.wait()
+    sequencer.subscribers.remove(on_durable)
+    for path, instrument in zip(paths, instruments, strict=True):
+        path = path.rename(path.with_suffix(HALTED_SUFFIX))
+        what = f"instrument {instrument}" if instrument else "the venue"
+        print(f"notice: A command broke the engine and is kept in {path}; {what} is halted.", flush=True)
+
+
+def _kept_commands(poison: Path) -> list[Path]:
+    return sorted(poison.glob("*.command")) if poison.is_dir() else []
 
 
 def _instrument_of(record: bytes) -> int:
