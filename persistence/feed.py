@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 import os
 from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from struct import Struct
+from struct import Struct, error
 from typing import Any, Final, NamedTuple
 
+from engine.types import CommandKind
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT, EVENT_SIZE
 from persistence.journal_reader import JournalReader
-from persistence.sequencer import Durable, Refusal, Sequencer
+from persistence.sequencer import KIND_OFFSET, Durable, Refusal, Sequencer
 from persistence.socket_path import short_path
 
 HEAD: Final = Struct("<IB")  # bytes of the body, kind
@@ -31,8 +33,10 @@ BODY_BYTES_MAX: Final = 512 * 1024 * 1024  # a sweep of 300,000 makers is one fr
 COMMANDS_MAX: Final = 4_096  # of one submission
 BEHIND_BYTES_MAX: Final = 8 * 1024 * 1024  # unread by a follower: from there it reads the journal instead
 CHUNK_BYTES: Final = 1024 * 1024
+KINDS: Final = frozenset(int(kind) for kind in CommandKind)
 RECONNECT_FIRST_S: Final = 0.05
 RECONNECT_MOST_S: Final = 2.0
+_log: Final = logging.getLogger(__name__)
 
 
 class Frame(NamedTuple):
@@ -127,11 +131,18 @@ class FeedServer:
                     self._submit(peer, body)
                 elif kind == FOLLOW and catching_up is None:
                     (peer.next_seq,) = FOLLOW_BODY.unpack(body)
+                    if not 0 < peer.next_seq <= self._sequencer.durable_seq + 1:
+                        _log.error(
+                            "a follower asks for seq %d, the journal ends at %d: it followed another journal",
+                            peer.next_seq,
+                            self._sequencer.durable_seq,
+                        )
+                        return
                     self._followers.add(peer)
                     catching_up = asyncio.create_task(self._catch_up(peer))
                 else:
                     return
-        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError, error):
             return  # it went away, or it does not speak our language
         finally:
             self._followers.discard(peer)
@@ -147,12 +158,20 @@ class FeedServer:
             raise ValueError("a submission is 1 to 4096 whole records")
         starts = range(SUBMIT_HEAD.size, len(body), COMMAND_SIZE)
         records = [body[start : start + COMMAND_SIZE] for start in starts]
+        if not KINDS.issuperset(record[KIND_OFFSET] for record in records):
+            raise ValueError("a command of a kind that the engine does not know")  # it would be a poison
         refusal = self._sequencer.submit_together(records, _Submission(peer, nonce))
         if refusal is not None:
             peer.send(REFUSED, REFUSED_HEAD.pack(nonce), refusal.name.encode())
 
     async def _catch_up(self, peer: _Peer) -> None:
-        """Feed a follower from the journal whenever it is not at the live end."""
+        """Feed a follower from the journal whenever it is not at the live end; where that fails it must come again."""
+        try:
+            await self._feed(peer)
+        finally:
+            peer.writer.close()
+
+    async def _feed(self, peer: _Peer) -> None:
         while True:
             with JournalReader(self._journal_directory, peer.next_seq) as reader:
                 while peer.next_seq <= (durable_seq := self._sequencer.durable_seq):

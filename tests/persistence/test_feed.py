@@ -13,7 +13,7 @@ import pytest
 from engine import types as t
 from engine.wire import EVENT, decode_commands, encode_command
 from persistence import feed as feed_module
-from persistence.feed import CommandsRefused, FeedClient, FeedLost, FeedServer, Frame
+from persistence.feed import FOLLOW, HEAD, SUBMIT, CommandsRefused, FeedClient, FeedLost, FeedServer, Frame
 from persistence.journal import JournalWriter
 from persistence.recovery import recovered
 from persistence.sequencer import Refusal, Sequencer
@@ -73,6 +73,45 @@ async def test_a_long_path_is_no_hindrance(tmp_path: Path) -> None:
     directory.mkdir()
     async with exchange(directory):
         client = FeedClient(directory / "x.sock")
+        assert (await client.submit([account(1)]))[0].seq == 1
+        await client.close()
+
+
+async def test_a_follower_of_another_journal_harms_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Its database may be older than our directory; frames from a seq that we never had do not come."""
+    async with exchange(tmp_path):
+        client = FeedClient(tmp_path / "x.sock")
+        lost = [client.frames(from_seq) for from_seq in (0, 900, 2**64 - 1)]
+        waiting = [asyncio.ensure_future(anext(frames)) for frames in lost]
+        async with asyncio.timeout(20):
+            while len([each for each in caplog.messages if "another journal" in each]) < len(lost):
+                await asyncio.sleep(0.01)
+        assert [(await client.submit([account(number)]))[0].seq for number in (1, 2)] == [1, 2]
+        for future in waiting:
+            assert future.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+        await client.close()
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        HEAD.pack(8 + 160, SUBMIT) + bytes(8) + bytes(16) + b"\x63" + bytes(143),
+        HEAD.pack(3, SUBMIT) + bytes(3),
+        HEAD.pack(8, SUBMIT) + bytes(8),
+        HEAD.pack(8 + 159, SUBMIT) + bytes(8 + 159),
+        HEAD.pack(3, FOLLOW) + bytes(3),
+        HEAD.pack(0, 200),
+        HEAD.pack(2**32 - 1, SUBMIT),
+    ],
+)
+async def test_what_is_not_our_language_closes_its_connection_only(tmp_path: Path, message: bytes) -> None:
+    async with exchange(tmp_path):
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "x.sock")
+        writer.write(message)
+        assert await asyncio.wait_for(reader.read(), 20) == b""
+        writer.close()
+        client = FeedClient(tmp_path / "x.sock")
         assert (await client.submit([account(1)]))[0].seq == 1
         await client.close()
 
