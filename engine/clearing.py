@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.accounts import Account, Balance
 from engine.book import BUY
-from engine.types import USDC, VENUE, EventKind, Phase, Reason
+from engine.types import INT64_MAX, USDC, VENUE, EventKind, Phase, Reason
 from engine.venue import Composition, UnsettledTrade, Venue
 
 Row = tuple[Any, ...]
@@ -16,6 +16,9 @@ CREDITING_STOPPED: Final = int(EventKind.CREDITING_STOPPED)
 WITHDRAWAL_READY: Final = int(EventKind.WITHDRAWAL_READY)
 TRADE_SETTLED: Final = int(EventKind.TRADE_SETTLED)
 PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
+LEVEL_MAX: Final = 2**62  # of a slot, a lock or a position: what trades bring fits beside it
+FAILED_FIRST: Final = int(Reason.SELLER_NOT_VERIFIED)
+FAILED_LAST: Final = int(Reason.CHAIN_REFUSED)
 
 
 class Clearing:
@@ -35,14 +38,14 @@ class Clearing:
         if number is None:
             parked_level, _, position_lots = venue.parked.get((wallet, asset), (0, 0, 0))
             expected = parked_level + delta
-            if expected != level:
+            if expected != level or not _can_be(level, asked):
                 return self._stop_crediting(0, asset, block, log_index, expected, level)
             venue.parked[wallet, asset] = (level, asked, position_lots)
             venue.emit(PARKED, instrument=asset, a=level, b=asked)
         else:
             balance = venue.balance(venue.accounts[number], asset)
             expected = balance.level + delta
-            if expected != level:
+            if expected != level or not _can_be(level, asked):
                 return self._stop_crediting(number, asset, block, log_index, expected, level)
             self.set_level(balance, level, asked)
         venue.chain_block, venue.chain_log_index = block, log_index
@@ -57,14 +60,14 @@ class Clearing:
         if number is None:
             level, asked, position_lots = venue.parked.get((wallet, instrument), (0, 0, 0))
             expected = position_lots + delta_lots
-            if expected != level_lots:
+            if expected != level_lots or not _can_be(level_lots, 0):
                 return self._stop_crediting(0, instrument, block, log_index, expected, level_lots)
             venue.parked[wallet, instrument] = (level, asked, level_lots)
             venue.applied(0, instrument)
         else:
             balance = venue.balance(venue.accounts[number], instrument)
             expected = balance.position_lots + delta_lots
-            if expected != level_lots:
+            if expected != level_lots or not _can_be(level_lots, 0):
                 return self._stop_crediting(number, instrument, block, log_index, expected, level_lots)
             self._set_position(balance, level_lots)
         venue.chain_block, venue.chain_log_index = block, log_index
@@ -86,6 +89,7 @@ class Clearing:
     ) -> None:
         """The chain and we disagree: credit nothing more, and let traders only take orders out."""
         venue = self._venue
+        expected_level = max(-INT64_MAX, min(INT64_MAX, expected_level))
         venue.crediting_stopped = 1
         venue.reject(Reason.LEVEL_MISMATCH, asset, account)
         venue.emit(CREDITING_STOPPED, 0, asset, account, block, log_index, expected_level, level)
@@ -151,7 +155,8 @@ class Clearing:
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, asset, account_number)
         position_fits = position_lots == 0 if asset == USDC else position_lots >= level
-        if min(level, asked, block, log_index) < 0 or asked > level or not position_fits:
+        can_be = _can_be(level, asked) and _can_be(position_lots, 0) and min(block, log_index) >= 0
+        if not can_be or asked > level or not position_fits:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, asset, account_number)
         balance = venue.balance(account, asset)
         self.set_level(balance, level, asked)
@@ -166,6 +171,8 @@ class Clearing:
     def eject_trade(self, row: Row) -> None:
         venue = self._venue
         batch_id, attempt, trade_id, reason = row[11], row[12], row[13], row[8]
+        if not FAILED_FIRST <= reason <= FAILED_LAST:  # 0 would tell a failed trade as settled
+            return venue.reject(Reason.VALUE_OUT_OF_RANGE)
         if trade_id not in venue.unsettled:
             return venue.reject(Reason.BATCH_OUT_OF_ORDER)
         if venue.ejecting[:2] != (batch_id, attempt):
@@ -248,6 +255,11 @@ class Clearing:
             balance.asked = min(balance.asked, max(0, balance.level))  # as the vault and the locker lower it
             self._cover(balance)
         venue.applied(0, VENUE)
+
+
+def _can_be(level: int, asked: int) -> bool:
+    """Whether a chain may say so; larger numbers, or negative ones, would leave the records or break a hold."""
+    return 0 <= level <= LEVEL_MAX and 0 <= asked <= LEVEL_MAX
 
 
 def _settle(trade: UnsettledTrade) -> tuple[Balance, ...]:

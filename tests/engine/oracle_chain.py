@@ -46,6 +46,7 @@ class ChainRules(OrderRules):
         self.crediting_stopped = True
         self.reject(account, asset, Reason.LEVEL_MISMATCH)
         where = (command.block, command.log_index)
+        expected = min(max(expected, -(2**63) + 1), 2**63 - 1)
         self.events.append(t.CreditingStopped(account, asset, *where, expected, level))
         if self.venue_phase == Phase.CONTINUOUS:
             self.venue_phase = Phase.CANCEL_ONLY
@@ -57,7 +58,8 @@ class ChainRules(OrderRules):
             self.reject(0, asset, reason)
             return
         slot = self.slots.setdefault((command.wallet, asset), Slot())
-        if slot.level + command.delta != command.level:
+        is_odd = not (0 <= command.level <= 2**62 and 0 <= command.requested <= 2**62)
+        if slot.level + command.delta != command.level or is_odd:
             self.stop_crediting(command, slot.level + command.delta, command.level)
             return
         slot.level, slot.requested = command.level, command.requested
@@ -76,7 +78,8 @@ class ChainRules(OrderRules):
             self.reject(0, asset, reason)
             return
         slot = self.slots.setdefault((command.wallet, asset), Slot())
-        if slot.position_lots + command.delta_lots != command.level_lots:
+        is_odd = not 0 <= command.level_lots <= 2**62
+        if slot.position_lots + command.delta_lots != command.level_lots or is_odd:
             self.stop_crediting(command, slot.position_lots + command.delta_lots, command.level_lots)
             return
         slot.position_lots = command.level_lots
@@ -95,7 +98,7 @@ class ChainRules(OrderRules):
             self.reject(*where, Reason.UNKNOWN_INSTRUMENT)
         elif not self.is_account(command.account):
             self.reject(*where, Reason.UNKNOWN_ACCOUNT)
-        elif min(numbers) < 0 or command.requested > command.level or is_odd:
+        elif min(numbers) < 0 or max(numbers[:3]) > 2**62 or command.requested > command.level or is_odd:
             self.reject(*where, Reason.VALUE_OUT_OF_RANGE)
         else:
             slot = self.slot(*where)
@@ -127,7 +130,9 @@ class ChainRules(OrderRules):
 
     def eject_trade(self, command: t.EjectTrade) -> None:
         fill = self.unsettled(command.trade_id)
-        if fill is None:
+        if not Reason.SELLER_NOT_VERIFIED <= command.reason <= Reason.CHAIN_REFUSED:
+            self.reject(0, 0, Reason.VALUE_OUT_OF_RANGE)
+        elif fill is None:
             self.reject(0, 0, Reason.BATCH_OUT_OF_ORDER)
         else:
             self.ejections.append(command)

@@ -163,6 +163,48 @@ def test_where_crediting_stopped_is_told() -> None:
     ]
 
 
+MOST = 2**62
+LAST = t.INT64_MAX
+
+
+@pytest.mark.parametrize(
+    ("command", "expected", "level"),
+    [
+        (t.LevelChanged(0, -10_001, -1, 0, 70, 3, 1, wallet(2)), -1, -1),
+        (t.LevelChanged(0, MOST - 9_999, MOST + 1, 0, 70, 3, 1, wallet(2)), MOST + 1, MOST + 1),
+        (t.LevelChanged(0, 0, 10_000, -1, 70, 3, 1, wallet(2)), 10_000, 10_000),
+        (t.LevelChanged(0, 0, 10_000, -LAST - 1, 70, 3, 1, wallet(2)), 10_000, 10_000),
+        (t.LevelChanged(0, 0, 10_000, MOST + 1, 70, 3, 1, wallet(2)), 10_000, 10_000),
+        (t.LevelChanged(0, LAST, LAST, 0, 70, 3, 1, wallet(2)), LAST, LAST),
+        (t.LevelChanged(0, LAST, LAST, 0, 70, 3, 1, bytes(20)), LAST, LAST),
+        (t.LevelChanged(0, -1, -1, 0, 70, 3, 1, bytes(20)), -1, -1),
+        (t.PositionChanged(1, -101, -1, 70, 3, wallet(2)), -1, -1),
+        (t.PositionChanged(1, -1, -1, 70, 3, bytes(20)), -1, -1),
+        (t.PositionChanged(1, LAST, LAST, 70, 3, bytes(20)), LAST, LAST),
+    ],
+)
+def test_a_level_that_cannot_be_stops_crediting(command: t.Command, expected: int, level: int) -> None:
+    """It would leave the records, and the engine with it."""
+    events = Market().pair.apply(command)
+    stopped = next(each for each in events if isinstance(each, t.CreditingStopped))
+    assert (stopped.block, stopped.log_index, stopped.expected_level, stopped.level) == (70, 3, expected, level)
+    assert not any(isinstance(each, t.Balance | t.Parked) for each in events)
+
+
+def test_the_largest_level_is_credited() -> None:
+    check(f"""
+        level 2 usdc {MOST - 10_000} to {MOST} => nothing
+        funds 2 usdc all => free {MOST} level {MOST}
+    """)
+
+
+@pytest.mark.parametrize("reason", [Reason.NONE, Reason.COVER_LOST, 95, 106, 255])
+def test_an_ejection_has_a_reason_why_a_trade_failed(reason: int) -> None:
+    """With none the failed trade would be told as settled."""
+    market = three_trades()
+    assert market.pair.apply(t.EjectTrade(1, 1, 1, reason)) == [t.Rejected(0, 0, Reason.VALUE_OUT_OF_RANGE)]
+
+
 def test_a_venue_that_is_halted_stays_halted_when_crediting_stops() -> None:
     check("""
         phase halt in 0         => phase halt in 0
@@ -197,6 +239,8 @@ def test_an_adjust_sets_the_levels_and_crediting_goes_on() -> None:
         (t.Adjust(2, 1, 0, 0, -1, 1, 1), Reason.VALUE_OUT_OF_RANGE),
         (t.Adjust(2, 1, 10, 0, 9, 1, 1), Reason.VALUE_OUT_OF_RANGE),  # no lock without its tokens
         (t.Adjust(2, 1, 10, 0, 10, -1, 1), Reason.VALUE_OUT_OF_RANGE),
+        (t.Adjust(2, 0, 2**62 + 1, 0, 0, 1, 1), Reason.VALUE_OUT_OF_RANGE),
+        (t.Adjust(2, 1, 0, 0, 2**62 + 1, 1, 1), Reason.VALUE_OUT_OF_RANGE),
         (t.Adjust(2, 1, 10, 0, 10, 1, -1), Reason.VALUE_OUT_OF_RANGE),
     ],
 )
