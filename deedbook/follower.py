@@ -41,7 +41,10 @@ async def _follow(settings: Settings) -> None:
         now_s = time.monotonic()
         behind = exchange.seq - kept_seq
         if behind >= SNAPSHOT_AFTER_COMMANDS or (behind and now_s - kept_s >= SNAPSHOT_AFTER_S):
-            _keep(exchange, layout, frame.hash)
+            try:
+                _keep(exchange, layout, frame.hash)
+            except OSError as error:  # the journal has it all; the next one is tried in its turn
+                print(f"warning: no snapshot at seq {exchange.seq}: {error}", flush=True)
             kept_seq, kept_s = exchange.seq, now_s
 
 

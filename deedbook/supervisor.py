@@ -99,7 +99,7 @@ class Supervisor:
             return 0
         try:
             await work
-        except* ServerError as errors:
+        except* (ServerError, OSError) as errors:
             for error in errors.exceptions:
                 self._say(str(error))
         return 1
@@ -129,6 +129,9 @@ class Supervisor:
                     await service.start()
                 except ServerError as error:
                     self._say(str(error))
+                    continue
+                except OSError as error:  # a full disk is no reason to stop the others
+                    self._say(f"{service.name} did not start: {error}")
                     continue
                 self._say(f"{service.name} is ready again.")
                 break

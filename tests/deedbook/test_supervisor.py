@@ -1,6 +1,7 @@
 """The supervisor with small real children: order, readiness, restarts, and nothing left behind."""
 
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -111,6 +112,28 @@ async def test_a_crashed_child_is_started_again_after_the_hook(tmp_path: Path) -
     assert await supervisor.run(ready) == 0
     assert ended == [("serves", -signal.SIGKILL)]
     assert "serves ended by itself (killed by SIGKILL); starting it again." in scene.said
+
+
+async def test_a_child_that_the_disk_does_not_let_start_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = Scene(tmp_path, serves=SERVES)
+    child = scene.processes["serves"]
+    supervisor = scene.supervisor()
+    start = child.start
+
+    async def start_on_a_full_disk() -> None:
+        monkeypatch.setattr(child, "start", start)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def ready() -> None:
+        monkeypatch.setattr(child, "start", start_on_a_full_disk)
+        os.kill(child.pid, signal.SIGKILL)
+        await until(lambda: "serves is ready again." in scene.said)
+        supervisor.request_stop()
+
+    assert await supervisor.run(ready) == 0
+    assert "serves did not start: [Errno 28] No space left on device" in scene.said
 
 
 async def test_a_child_that_keeps_ending_makes_the_exit_code_one_and_stops_the_others(tmp_path: Path) -> None:
