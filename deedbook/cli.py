@@ -2,7 +2,9 @@
 
 import argparse
 import asyncio
+import ipaddress
 import os
+import string
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
     from deedbook.running import Running
 
 DATA_DEFAULT = "data"
+ACCOUNT_MAX = 2**32 - 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -158,15 +161,29 @@ def _keys_create(parsed: argparse.Namespace) -> int:
 
     store = KeyStore(Layout(parsed.data).api_keys)
     permissions = {READ} if parsed.read_only else {READ, TRADE}
+    if not 0 < parsed.account <= ACCOUNT_MAX:
+        raise SettingsError(f"An account is a whole number from 1 to {ACCOUNT_MAX}, not {parsed.account}.")
+    for address in parsed.ip:
+        _require_address(address)
     if parsed.ed25519 is None:
         key = store.create_hmac(parsed.account, permissions, parsed.ip)
         print(f"key    {key.key}\nsecret {key.secret.decode()}")
         return 0
-    public_key = bytes.fromhex(parsed.ed25519)
-    if len(public_key) != 32:
+    if len(parsed.ed25519) != 64 or not set(parsed.ed25519) <= set(string.hexdigits):
         raise SettingsError("An Ed25519 public key is 64 hex digits.")
+    public_key = bytes.fromhex(parsed.ed25519)
     print(f"key    {store.create_ed25519(parsed.account, public_key, permissions, parsed.ip).key}")
     return 0
+
+
+def _require_address(text: str) -> None:
+    """Raises SettingsError unless it is spelt as the gateway will see it: a key for another spelling opens nothing."""
+    try:
+        spelling = str(ipaddress.ip_address(text))
+    except ValueError:
+        raise SettingsError(f"{text!r} is not an IP address.") from None
+    if spelling != text:
+        raise SettingsError(f"Write the address {text!r} as {spelling}.")
 
 
 def _keys_list(parsed: argparse.Namespace) -> int:

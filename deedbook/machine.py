@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from deedbook.embedded.valkey import Valkey
 from deedbook.layout import Layout
 from deedbook.preparation import Preparation
 from deedbook.process import Process
-from deedbook.settings import Settings
+from deedbook.settings import VARIABLES, Settings
 from deedbook.supervisor import Service, Supervisor
 from persistence.whole_file import write_whole
 
@@ -30,19 +31,24 @@ PROCESSES = (  # in the order in which they start: each may rely on those before
     ("backoffice", "deedbook.backoffice", ()),
 )
 DEMO_PROCESS = ("demo-market", "deedbook.demo.resident", ())
+LOCK_NAME = "machine.lock"
+PORTS = ("port", "websocket_port", "rest_port")
 READY_WITHIN_S = 120.0  # the demo market is set up within it
 
 
 class Machine:
     """One data directory's servers and processes. `settings` has every URL and port filled in.
 
-    Raises ServerError from the constructor where a server's program is not there.
+    Raises ServerError from the constructor where a server's program is not there, a port is taken, or another machine
+    has the directory.
     """
 
     def __init__(self, settings: Settings, say: Callable[[str], None] = print) -> None:
         self._say = say
         self._layout = Layout(settings.data_dir)
         settings.data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for field in PORTS:
+            _require_free(field, getattr(settings, field))
         self._lock = _locked(settings.data_dir)
         self._supervisor: Supervisor | None = None
         self._postgres: Postgres | None = None
@@ -100,9 +106,22 @@ class Machine:
             running_path(self.settings.data_dir).unlink(missing_ok=True)
 
 
+def _require_free(field: str, port: int) -> None:
+    """Raises ServerError where something listens there: said before anything is started."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the servers do
+        try:
+            candidate.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise ServerError(
+                f"Port {port} of 127.0.0.1 cannot be used ({error.strerror}); choose another with"
+                f" {'--port or ' if field == 'port' else ''}{VARIABLES[field][0]} (0: any)."
+            ) from None
+
+
 def _locked(data_dir: Path) -> int:
     """One machine on a data directory. Raises ServerError; the lock goes with this process, however it ends."""
-    descriptor = os.open(data_dir / "machine.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(data_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -111,13 +130,28 @@ def _locked(data_dir: Path) -> int:
     return descriptor
 
 
+def _is_locked(data_dir: Path) -> bool:
+    """Whether a machine runs there. Raises FileNotFoundError where none ever did."""
+    with (data_dir / LOCK_NAME).open("rb") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
 def running_path(data_dir: Path) -> Path:
     """Where a running machine says how to reach it: the same user's commands read it."""
     return data_dir / "running.json"
 
 
 def running_settings(data_dir: Path) -> Settings:
-    """Of the machine that runs on this data directory. Raises FileNotFoundError where none does."""
+    """Of the machine that runs on this data directory. Raises FileNotFoundError where none does.
+
+    One that was killed left its file behind, and nothing that answers.
+    """
+    if not _is_locked(data_dir):
+        raise FileNotFoundError(f"nothing runs on {data_dir}")
     environment = msgspec.json.decode(running_path(data_dir).read_bytes(), type=dict[str, str])
     return Settings.read(environment)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from deedbook.checks import Check, check_chain, check_database, check_journal
 from deedbook.deployment import recorded
 from deedbook.embedded.postgres import Postgres
+from deedbook.embedded.postgres_place import has_cluster
 from deedbook.layout import Layout
 from deedbook.machine import running_settings
 from persistence.database import Pool, connect
@@ -22,7 +23,10 @@ async def verify(directory: Path, rpc_url: str | None) -> list[Check]:
     if facts is None:
         return checks
     async with _database(layout) as pool:
-        checks.append(await check_database(directory, pool, facts.state.seq))
+        if pool is None:
+            checks.append(Check("database_matches_journal", [f"there is no database in {directory}"]))
+        else:
+            checks.append(await check_database(directory, pool, facts.state.seq))
     if rpc_url is not None:
         chain = Chain(rpc_url)
         try:
@@ -35,11 +39,14 @@ async def verify(directory: Path, rpc_url: str | None) -> list[Check]:
 
 
 @asynccontextmanager
-async def _database(layout: Layout) -> AsyncIterator[Pool]:
-    """Of the machine that runs on the directory, or its own cluster, started for this alone."""
+async def _database(layout: Layout) -> AsyncIterator[Pool | None]:
+    """Of the machine that runs on the directory, or its own cluster, started for this alone; None where it has none."""
     try:
         url = running_settings(layout.root).database_url
     except FileNotFoundError:
+        if not has_cluster(layout.root):
+            yield None
+            return
         async with Postgres(layout.root) as postgres:
             pool = await connect(postgres.url)
             try:

@@ -61,6 +61,11 @@ def cluster_home(data_dir: Path) -> Path:
     return home
 
 
+def has_cluster(data_dir: Path) -> bool:
+    """Whether an earlier start made one."""
+    return (data_dir / "postgres.location").exists() or (data_dir / "postgres" / "cluster").exists()
+
+
 def reachable_by_others(path: Path) -> bool:
     """Whether a user with no rights of its own can get to `path` and use it."""
     wanted = stat.S_IROTH | stat.S_IXOTH if path.is_file() else stat.S_IXOTH

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deedbook.embedded.child import ServerError
-from deedbook.machine import Machine
+from deedbook.machine import Machine, running_path, running_settings
 from deedbook.settings import Settings
 
 ELSEWHERE = Settings(
+    port=0,
+    websocket_port=0,
+    rest_port=0,
     database_url="postgresql://nobody@127.0.0.1/none",
     redis_url="redis://127.0.0.1",
     chain_rpc_url="http://127.0.0.1",
@@ -28,3 +32,22 @@ def test_a_second_machine_on_the_same_directory_refuses(tmp_path: Path) -> None:
     Machine(replace(settings, data_dir=tmp_path / "other")).close()
     first.close()
     Machine(settings).close()
+
+
+def test_a_taken_port_is_said_before_anything_starts(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ServerError, match=rf"Port {port} of 127\.0\.0\.1 .*--port or DEEDBOOK_PORT"):
+            Machine(replace(ELSEWHERE, data_dir=tmp_path / "data", port=port))
+        with pytest.raises(ServerError, match=rf"Port {port} of 127\.0\.0\.1 .* with DEEDBOOK_REST_PORT"):
+            Machine(replace(ELSEWHERE, data_dir=tmp_path / "data", rest_port=port))
+    Machine(replace(ELSEWHERE, data_dir=tmp_path / "data", port=port)).close()
+
+
+def test_what_a_killed_machine_left_is_no_running_one(tmp_path: Path) -> None:
+    machine = Machine(replace(ELSEWHERE, data_dir=tmp_path))
+    running_path(tmp_path).write_bytes(b"{}")
+    assert running_settings(tmp_path).port == 8080
+    machine.close()
+    with pytest.raises(FileNotFoundError):
+        running_settings(tmp_path)
