@@ -39,7 +39,7 @@ def main() -> int:
     try:
         return uvloop.run(_serve(Settings.read(os.environ)))
     except (JournalError, ReplayDiffers) as error:
-        print(f"The exchange does not start: {error}", file=sys.stderr)
+        print(f"notice: The exchange does not start: {error}", file=sys.stderr)
         return 1
 
 
@@ -66,8 +66,8 @@ async def _serve(settings: Settings) -> int:
         announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
         async with _batch_progress(settings, gateway):
             await _stop_signal()
+        await sequencer.stop()  # first: what was taken is answered while its sessions are open
         await gateway.stop()
-        await sequencer.stop()
         await feed.stop()
         if past is not None:
             await past.close()
@@ -94,7 +94,7 @@ async def _batch_progress(settings: Settings, gateway: Gateway) -> AsyncIterator
 
 def _die(error: BaseException) -> None:
     """At once: a promise was about to be broken, and nothing in this process may answer anybody any more."""
-    print(f"The exchange stops: {error!r}", file=sys.stderr, flush=True)
+    print(f"notice: The exchange stops: {error!r}", file=sys.stderr, flush=True)
     os._exit(FATAL_EXIT)
 
 

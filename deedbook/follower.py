@@ -25,7 +25,7 @@ def main() -> int:
     try:
         uvloop.run(_follow(Settings.read(os.environ)))
     except ReplayDiffers as error:
-        print(f"The follower stops: {error}", file=sys.stderr)
+        print(f"notice: The follower stops: {error}", file=sys.stderr)
         return 1
     return 0
 
