@@ -109,6 +109,7 @@ async def test_anvil_goes_on_with_its_chain_after_a_stop(tmp_path: Path) -> None
         assert await rpc(server.url, "eth_chainId") == "0x7a69"
         assert await rpc(server.url, "eth_blockNumber") == "0x5"
         assert (await rpc(server.url, "eth_getBlockByNumber", "0x3", False))["hash"] == block["hash"]
+    assert (tmp_path / "logs" / "anvil.log").stat().st_size == 0  # a line for each request would fill the disk
 
 
 async def test_anvil_starts_again_after_a_kill(tmp_path: Path) -> None:
@@ -176,3 +177,7 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         second = Valkey(tmp_path / "two", port=int(first.url.rsplit(":", 1)[1].split("/")[0]))
         with pytest.raises(ServerError, match=r"(?i)address already in use"):
             await second.start()
+    async with Anvil(tmp_path / "three") as third:
+        fourth = Anvil(tmp_path / "four", port=int(third.url.rsplit(":", 1)[1]))
+        with pytest.raises(ServerError, match=r"(?i)address already in use"):
+            await fourth.start()
