@@ -103,7 +103,8 @@ class Anvil:
         await self.stop()
 
     def _command(self) -> list[str]:
-        command = [str(BINARY), "--quiet", "--host", "127.0.0.1", "--port", str(self._port), "--chain-id", str(CHAIN_ID)]
+        command = [str(BINARY), "--host", "127.0.0.1", "--port", str(self._port), "--chain-id", str(CHAIN_ID)]
+        command += ["--quiet"]  # a line for each request would fill the disk; errors are told all the same
         command += ["--hardfork", "osaka", "--enable-tx-gas-limit", "--preserve-historical-states"]
         command += ["--prune-history", str(STATES_KEPT)]
         command += ["--state", str(self.state_path), "--state-interval", "1", *self._arguments]

@@ -177,7 +177,3 @@ async def test_a_server_that_cannot_start_says_why(tmp_path: Path) -> None:
         second = Valkey(tmp_path / "two", port=int(first.url.rsplit(":", 1)[1].split("/")[0]))
         with pytest.raises(ServerError, match=r"(?i)address already in use"):
             await second.start()
-    async with Anvil(tmp_path / "three") as third:
-        fourth = Anvil(tmp_path / "four", port=int(third.url.rsplit(":", 1)[1]))
-        with pytest.raises(ServerError, match=r"(?i)address already in use"):
-            await fourth.start()
