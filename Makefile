@@ -58,7 +58,7 @@ run: setup
 test: check demo-short
 
 test-all: setup-clients
-	$(PYTEST) -m slow --timeout 900
+	$(PYTEST) -m "slow or torture" --timeout 1800
 
 check: format-check lint types test-engine test-rooms
 

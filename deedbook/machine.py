@@ -98,7 +98,9 @@ class Machine:
             for name, module, arguments in (*PROCESSES, *([DEMO_PROCESS] if self.settings.demo_market else []))
         ]
         preparation = Preparation(self.settings, self._say)
-        self._supervisor = supervisor = Supervisor([*self._embedded, preparation, *processes], say=self._say)
+        self._supervisor = supervisor = Supervisor(
+            [*self._embedded, preparation, *processes], vital={MARKET}, say=self._say
+        )
         write_whole(running_path(self.settings.data_dir), msgspec.json.encode(self.settings.to_environment()))
         try:
             return await supervisor.run(when_ready)

@@ -3,7 +3,7 @@
 import asyncio
 import signal
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -41,7 +41,9 @@ class Supervisor:
 
     before_restart  called with (name, exit code) before a service that ended is started again: the place to halt an
                     instrument whose command killed the engine. What it raises stops everything.
-    restarts_most   of one service within `window_s`; one more makes `run` stop everything and return 1.
+    vital           names of the services without which the others are of no use; None: all.
+    restarts_most   of a vital service within `window_s`; one more makes `run` stop everything and return 1. The others
+                    are started again for ever: a database that is away is no reason to stop a market.
     say             gets one line for everything that a person should know.
     """
 
@@ -51,6 +53,7 @@ class Supervisor:
         *,
         before_restart: BeforeRestart | None = None,
         say: Callable[[str], None] = print,
+        vital: Collection[str] | None = None,
         restarts_most: int = 5,
         window_s: float = 60,
         pause_first_s: float = PAUSE_FIRST_S,
@@ -60,6 +63,7 @@ class Supervisor:
         self._services = tuple(services)
         self._before_restart = before_restart
         self._say = say
+        self._vital = {service.name for service in services} if vital is None else set(vital)
         self._restarts_most = restarts_most
         self._window_s = window_s
         self._pause_first_s = pause_first_s
@@ -137,12 +141,12 @@ class Supervisor:
                 break
 
     async def _pause(self, service: Service, ends: deque[float]) -> None:
-        """Wait longer after each end within the window. Raises ServerError after too many."""
+        """Wait longer after each end within the window. Raises ServerError after too many of a vital service."""
         now = asyncio.get_running_loop().time()
         while ends and ends[0] < now - self._window_s:
             ends.popleft()
         ends.append(now)
-        if len(ends) > self._restarts_most:
+        if len(ends) > self._restarts_most and service.name in self._vital:
             raise ServerError(f"{service.name} ended {len(ends)} times within {self._window_s:g} s; giving up.")
         await asyncio.sleep(min(PAUSE_MOST_S, self._pause_first_s * 2 ** (len(ends) - 1)))
 

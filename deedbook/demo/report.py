@@ -15,6 +15,7 @@ from engine.types import CommandKind, EventKind, Reason
 from engine.wire import COMMAND_DTYPE, EVENT_DTYPE
 from persistence.database import Pool
 
+Latencies = Iterable["array[int]"]
 ORDER_KINDS = (CommandKind.PLACE, CommandKind.REPLACE)
 BATCHES = """
     SELECT b.batch_id, b.trade_last - b.trade_after AS trades, b.gas_used,
@@ -76,20 +77,28 @@ async def settlement_figures(pool: Pool) -> dict[str, Any]:
     }
 
 
-def client_figures(latencies_ns: Iterable["array[int]"], seen: Seen) -> dict[str, Any]:
-    """What the traders' own sockets measured, from the intended send to the answer."""
-    summary = latency_summary(latencies_ns)
+def client_figures(traders_ns: Latencies, flow_ns: Latencies, seen: Seen) -> dict[str, Any]:
+    """What the traders' own sockets measured, from the intended send to the answer.
+
+    A row of the flow that depends on an earlier one waits for its answer before it is sent; that wait is counted.
+    """
     return {
-        "ack_latency_us": {
-            "count": summary.count,
-            "p50": summary.p50_us,
-            "p99": summary.p99_us,
-            "p99_9": summary.p999_us,
-            "max": summary.max_us,
-        },
+        "ack_latency_us": _latency(traders_ns),
+        "flow_ack_latency_us": _latency(flow_ns),
         "gateway_rejects": dict(sorted(seen.rejects.items())),
         "sessions_lost": seen.sessions_lost,
         "fills_reported_twice": seen.fills_repeated,
+    }
+
+
+def _latency(samples_ns: Latencies) -> dict[str, int]:
+    summary = latency_summary(samples_ns)
+    return {
+        "count": summary.count,
+        "p50": summary.p50_us,
+        "p99": summary.p99_us,
+        "p99_9": summary.p999_us,
+        "max": summary.max_us,
     }
 
 

@@ -88,7 +88,7 @@ async def _played(market: Running, rows: list[FlowOrder], seconds: int, seed: in
         figures
         | journal_figures(directory, traded_s)
         | await settlement_figures(market.pool)
-        | client_figures(scenario.latencies_ns(), scenario.seen())
+        | client_figures(scenario.latencies_ns(of_flow=False), scenario.latencies_ns(of_flow=True), scenario.seen())
         | {"events": scenario.told}
         | check_figures(checks)
     )

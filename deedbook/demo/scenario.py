@@ -103,8 +103,9 @@ class Scenario:
         await until(settled, "every trade is settled")
         await self._paid_out()
 
-    def latencies_ns(self) -> list["array[int]"]:
-        return [session.latencies_ns for session in self._sessions]
+    def latencies_ns(self, *, of_flow: bool) -> list["array[int]"]:
+        """By session: of those that replay order flow, or of all the others."""
+        return [each.latencies_ns for at, each in enumerate(self._sessions) if (at in self._cast.flow) is of_flow]
 
     def seen(self) -> Seen:
         return total(session.seen for session in self._sessions)

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import textwrap
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 
 import pytest
@@ -42,10 +42,15 @@ class Scene:
             stop_within_s=stop_within_s,
         )
 
-    def supervisor(self, before_restart: Callable[[str, int], Awaitable[None]] | None = None) -> Supervisor:
+    def supervisor(
+        self,
+        before_restart: Callable[[str, int], Awaitable[None]] | None = None,
+        vital: Collection[str] | None = None,
+    ) -> Supervisor:
         return Supervisor(
             list(self.processes.values()),
             before_restart=before_restart,
+            vital=vital,
             say=self.said.append,
             restarts_most=2,
             pause_first_s=0.01,
@@ -147,6 +152,20 @@ async def test_a_child_that_keeps_ending_makes_the_exit_code_one_and_stops_the_o
     assert scene.said.count("ends ended by itself (exit code 3); starting it again.") == 3
     assert scene.said[-1] == "ends ended 3 times within 60 s; giving up."
     assert not is_running(pids[0])
+
+
+async def test_a_child_that_is_not_vital_keeps_ending_and_the_others_go_on(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, serves=SERVES, ends=READY + "announce_ready()\nsys.exit(3)\n")
+    supervisor = scene.supervisor(vital={"serves"})
+    restarted = "ends ended by itself (exit code 3); starting it again."
+
+    async def ready() -> None:
+        pid = scene.processes["serves"].pid
+        await until(lambda: scene.said.count(restarted) > 4)
+        assert is_running(pid)
+        supervisor.request_stop()
+
+    assert await supervisor.run(ready) == 0
 
 
 async def test_a_child_that_does_not_start_is_said_and_stops_the_others(tmp_path: Path) -> None:
