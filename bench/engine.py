@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from bench.flow import Flow
 from bench.report import machine, percentiles_us
+from deedbook import collector
 from engine import types as t
 from engine.exchange import Exchange
 from engine.wire import COMMAND_SIZE, EVENT
@@ -37,7 +38,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the figures; 1 if a check fails."""
+    """Print the figures; 1 if a check fails. The collector is set as in the exchange process."""
+    collector.quiet()
     flow = Flow(arguments.seed, arguments.resting)
     setup = flow.setup()
     batches = list(flow.batches(arguments.commands, arguments.batch))

@@ -11,6 +11,7 @@ from time import perf_counter_ns
 
 from bench.flow import Flow
 from bench.report import disk, machine, percentiles_us
+from deedbook import collector
 from engine.exchange import Exchange
 from persistence.journal import JournalWriter
 from persistence.recovery import recovered
@@ -27,7 +28,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the figures; 1 if a check fails."""
+    """Print the figures; 1 if a check fails. The collector is set as in the exchange process."""
+    collector.quiet()
     flow = Flow(arguments.seed, arguments.resting)
     batches = [flow.setup(), *flow.batches(arguments.commands, arguments.batch)]
     with tempfile.TemporaryDirectory(prefix="deedbook-bench-", dir=arguments.directory) as name:

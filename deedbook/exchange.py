@@ -1,7 +1,6 @@
 """The exchange process: gateway sessions, sequencer, engine, journal; no database, no chain on an order's path."""
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import uvloop
 
-from deedbook import progress
+from deedbook import collector, progress
 from deedbook.layout import Layout
 from deedbook.past import Past
 from deedbook.process import announce_ready
@@ -30,7 +29,6 @@ from persistence.streams import Stream
 from persistence.streams import connect as connect_redis
 
 FATAL_EXIT = 70  # nothing may be acknowledged any more; the supervisor starts us again
-GC_THRESHOLDS = (50_000, 20, 100)  # an order makes no cycles; the collector must not stop the market for what it holds
 HALTED_SUFFIX = ".halted"
 
 
@@ -60,9 +58,7 @@ async def _serve(settings: Settings) -> int:
         await feed.start()
         await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)
         del state
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
+        collector.quiet()
         announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
         async with _batch_progress(settings, gateway):
             await _stop_signal()

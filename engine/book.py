@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Final
 
+from msgspec import Struct
 from sortedcontainers import SortedList
 
 from engine.accounts import Seat
@@ -15,61 +16,28 @@ BUY: Final = int(Side.BUY)
 EXPIRE_MAKER: Final = int(SelfTrade.EXPIRE_MAKER)
 
 
-class Order:
-    """An open order; it keeps the fee rates it was accepted with."""
+class Order(Struct, eq=False, gc=False):
+    """An open order; it keeps the fee rates it was accepted with.
 
-    __slots__ = (
-        "client_order_id",
-        "executed_usdc_micros",
-        "expire_time_ns",
-        "hold_fee_bps",
-        "maker_fee_bps",
-        "open_lots",
-        "order_id",
-        "order_type",
-        "price_ticks",
-        "qty_lots",
-        "seat",
-        "self_trade",
-        "side",
-        "time_in_force",
-        "time_ns",
-        "usdc_micros_per_lot",
-    )
+    The collector does not walk it: an order is in a cycle only while it is open, and an engine ends with its process.
+    """
 
-    def __init__(
-        self,
-        order_id: int,
-        seat: Seat,
-        side: int,
-        order_type: int,
-        time_in_force: int,
-        self_trade: int,
-        price_ticks: int,
-        qty_lots: int,
-        expire_time_ns: int,
-        time_ns: int,
-        usdc_micros_per_lot: int,
-        maker_fee_bps: int,
-        hold_fee_bps: int,
-        client_order_id: bytes,
-    ) -> None:
-        self.order_id = order_id
-        self.seat = seat
-        self.side = side
-        self.order_type = order_type
-        self.time_in_force = time_in_force
-        self.self_trade = self_trade
-        self.price_ticks = price_ticks
-        self.qty_lots = qty_lots
-        self.open_lots = qty_lots
-        self.expire_time_ns = expire_time_ns
-        self.time_ns = time_ns
-        self.usdc_micros_per_lot = usdc_micros_per_lot
-        self.maker_fee_bps = maker_fee_bps
-        self.hold_fee_bps = hold_fee_bps
-        self.client_order_id = client_order_id
-        self.executed_usdc_micros = 0
+    order_id: int
+    seat: Seat
+    side: int
+    order_type: int
+    time_in_force: int
+    self_trade: int
+    price_ticks: int
+    qty_lots: int
+    open_lots: int
+    expire_time_ns: int
+    time_ns: int
+    usdc_micros_per_lot: int
+    maker_fee_bps: int
+    hold_fee_bps: int  # the higher of the two rates
+    client_order_id: bytes
+    executed_usdc_micros: int = 0
 
     def hold_for(self, lots: int) -> int:
         """What `lots` of it must have held: USDC micros with the fee rounded up (buy), or lots (sell)."""

@@ -258,10 +258,9 @@ def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
     price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id = rest
     seat = venue.seat(venue.accounts[number], venue.instruments[instrument_number])
     order = Order(
-        *(order_id, seat, side, order_type, time_in_force, self_trade, price_ticks, qty_lots),
-        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id),
+        *(order_id, seat, side, order_type, time_in_force, self_trade, price_ticks, qty_lots, open_lots),
+        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, executed),
     )
-    order.open_lots, order.executed_usdc_micros = open_lots, executed
     balance = seat.cash if side == BUY else seat.tokens
     hold, update_id = order.hold_for(open_lots), seat.instrument.update_id
     balance.free += hold  # resting it holds the amount again

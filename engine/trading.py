@@ -31,8 +31,10 @@ class Trading:
     # -- placing
 
     def place(self, row: Row) -> None:
-        (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _) = row[:11]
-        price_ticks, qty_lots, quote_usdc_micros, expire_time_ns, _, _, _, client_order_id, _ = row[11:]
+        # fmt: off
+        (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _,
+         price_ticks, qty_lots, quote_usdc_micros, expire_time_ns, _, _, _, client_order_id, _) = row
+        # fmt: on
         venue = self._venue
         instrument = venue.instruments[number] if 0 < number < len(venue.instruments) else None
         if instrument is None:
@@ -82,6 +84,7 @@ class Trading:
             time_in_force,
             self_trade,
             price_ticks,
+            qty_lots,
             qty_lots,
             expire_time_ns,
             time_ns,
@@ -195,6 +198,7 @@ class Trading:
         if reason:
             return self._refuse(reason, seat, client_order_id)
         venue.last_order_id = order_id = venue.last_order_id + 1
+        lots_max = terms.lots_max if terms else qty_lots
         order = Order(
             order_id,
             seat,
@@ -203,7 +207,8 @@ class Trading:
             row[5],
             row[7],
             terms.limit_ticks if terms else 0,
-            terms.lots_max if terms else qty_lots,
+            lots_max,
+            lots_max,
             0,
             venue.time_ns,
             0,
@@ -261,12 +266,11 @@ class Trading:
     ) -> tuple[Order | None, int]:
         """The account's open order by either id, or why it may not be touched."""
         venue = self._venue
-        instrument = venue.instrument(number)
-        if instrument is None:
+        if not 0 < number < len(venue.instruments):
             return None, Reason.UNKNOWN_INSTRUMENT
-        account = venue.account(account_number)
-        if account is None:
+        if not 0 < account_number < len(venue.accounts):
             return None, Reason.UNKNOWN_ACCOUNT
+        instrument, account = venue.instruments[number], venue.accounts[account_number]
         if order_id <= 0 and client_order_id != ZERO_ID:
             order_id = account.client_order_ids.get(client_order_id, 0)
         order = account.orders.get(order_id)
