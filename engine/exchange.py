@@ -72,6 +72,7 @@ class Exchange:
         handlers = self._handlers
         tell_balances = venue.tell_balances
         due = venue.due
+        touched = venue.touched
         for row in COMMAND.iter_unpack(commands):
             assert row[0] == venue.seq + 1, f"seq {row[0]} after {venue.seq}"
             assert row[1] >= venue.time_ns, f"time runs back at seq {row[0]}"
@@ -80,7 +81,8 @@ class Exchange:
             if due and due[0][0] <= row[1]:
                 self._expire()
             handlers[row[2]](row)
-            tell_balances()
+            if touched:
+                tell_balances()
         events = b"".join(venue.events)
         venue.events.clear()
         return events

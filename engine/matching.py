@@ -77,10 +77,11 @@ def _fill(venue: Venue, taker: Order, maker: Order, instrument: Instrument, lots
         seller_cash.advanced += proceeds
     fees = instrument.fees
     fees.owed_in += buyer_fee + seller_fee
-    seq = venue.seq
+    seq, touched = venue.seq, venue.touched
     for balance in (buyer_cash, seller_tokens, buyer_tokens, seller_cash, fees):
         if balance.touched_seq != seq:
-            venue.touch(balance)
+            balance.touched_seq = seq
+            touched.append(balance)
     venue.unsettled[trade_id] = (buyer, seller, lots, notional, buyer_fee, seller_fee, resale)
     instrument.update_id += 1
     instrument.last_price_ticks = maker.price_ticks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from struct import Struct
 from typing import Any, Final
 
 from engine import admission
@@ -16,6 +17,8 @@ from engine.wire import EVENT
 Row = tuple[Any, ...]  # a command's slots in the order of wire.COMMAND_SLOTS
 
 ACCEPTED: Final = int(EventKind.ACCEPTED)
+ACCEPTED_RECORD: Final = Struct("<QBxHI8q4xB3x")  # wire.EVENT with the slots that an Accepted leaves zero
+assert ACCEPTED_RECORD.size == EVENT.size
 AMENDED: Final = int(EventKind.AMENDED)
 MARKET: Final = int(OrderType.MARKET)
 GTC: Final = int(TimeInForce.GTC)
@@ -150,10 +153,9 @@ class Trading:
     def _accepted(
         self, order: Order, slot: int, executed_lots: int, resting_lots: int, update_id: int, held: int
     ) -> None:
-        self._events[slot] = EVENT.pack(
+        self._events[slot] = ACCEPTED_RECORD.pack(
             self._venue.seq,
             ACCEPTED,
-            0,
             order.seat.instrument.number,
             order.seat.account.number,
             order.order_id,
@@ -164,10 +166,7 @@ class Trading:
             update_id,
             held,
             order.executed_usdc_micros,
-            0,
             order.side,
-            0,
-            0,
         )
 
     def _close_taker(self, order: Order, reason: int, unfilled_lots: int) -> None:

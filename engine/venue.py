@@ -95,7 +95,7 @@ class Venue:
         self.chain_block = self.chain_log_index = 0
         self.crediting_stopped = 0
         self.events: list[bytes] = []  # of the commands at hand
-        self._touched: list[Balance] = []
+        self.touched: list[Balance] = []  # told at the end of the command at hand
 
     # -- answers
 
@@ -133,10 +133,10 @@ class Venue:
         """Its numbers change in this command: they are told at its end."""
         if balance.touched_seq != self.seq:
             balance.touched_seq = self.seq
-            self._touched.append(balance)
+            self.touched.append(balance)
 
     def tell_balances(self) -> None:
-        touched = self._touched
+        touched = self.touched
         if len(touched) > 1:
             touched.sort(key=_by_key)
         events, seq, pack = self.events, self.seq, BALANCE_RECORD.pack
@@ -211,7 +211,8 @@ class Venue:
             balance = seat.tokens
             instrument.asks.add(order)
         if balance.touched_seq != self.seq:
-            self.touch(balance)
+            balance.touched_seq = self.seq
+            self.touched.append(balance)
         balance.free -= hold
         balance.held += hold
         instrument.update_id += 1
