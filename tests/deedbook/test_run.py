@@ -208,7 +208,7 @@ def _check_people(directory: Path) -> None:
     ):
         status, text = deedbook(directory, "people", *words)
         assert status == 0, text
-    assert "identity" in deedbook(directory, "people", "show", wallet, "OAK12USDC")[1]
+    assert "is being registered" in deedbook(directory, "people", "show", wallet, "OAK12USDC")[1]
 
 
 def test_after_a_kill_it_goes_on_or_says_that_the_chain_lost_blocks(tmp_path: Path) -> None:
