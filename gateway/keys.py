@@ -6,11 +6,13 @@ file again at most once a second. A revoked key stops working then, in open sess
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import string
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, Literal
 
@@ -95,20 +97,32 @@ class KeyStore:
 
     def revoke(self, key: str) -> bool:
         """Whether there was one."""
-        self.reload()
-        there = key in self._keys
-        if there:
-            self._write([line for line in self._lines() if line.key != key])
-        return there
+        with self._alone():
+            self.reload()
+            there = key in self._keys
+            if there:
+                self._write([line for line in self._lines() if line.key != key])
+            return there
 
     def all(self) -> tuple[Key, ...]:
         self.reload()
         return tuple(self._keys.values())
 
     def _add(self, line: _Line) -> Key:
-        self.reload()
-        self._write([*self._lines(), line])
-        return self._keys[line.key]
+        with self._alone():
+            self.reload()
+            self._write([*self._lines(), line])
+            return self._keys[line.key]
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Nobody else changes the file meanwhile; the lock is a file beside it, as the file itself is replaced."""
+        lock = os.open(self._path.with_name(f"{self._path.name}.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(lock)
 
     def _lines(self) -> list[_Line]:
         try:

@@ -9,7 +9,7 @@ from typing import Final
 from engine import types as t
 from engine.wire import encode_command
 from settlement.calls import balance_of_data, words
-from settlement.chain import Chain, Header, Log
+from settlement.chain import Chain, ChainMoved, Header, Log
 from settlement.chain_events import TOKEN_LISTED, Freeze, Meaning, Reader, Settled
 from settlement.simulation import Addresses
 from settlement.trades import Instrument, Token, Wallet
@@ -105,11 +105,16 @@ class Listener:
         return commands
 
     async def _logs(self, watched: Sequence[bytes], first: int, last: Header) -> AsyncIterator[Log]:
+        """In chunks, each the child of the one before. Raises ChainMoved where it is not."""
+        before: Header | None = None
         for start in range(first, last.number + 1, BLOCKS_AT_ONCE):
             end = start + BLOCKS_AT_ONCE - 1
             chunk_last = last if end >= last.number else await self._chain.header(end)
+            if before is not None and (await self._chain.header(start)).parent_hash != before.hash:
+                raise ChainMoved(f"block {before.number} is not the parent of block {start}")
             for log in await self._chain.logs(watched, start, chunk_last):
                 yield log
+            before = chunk_last
 
     async def _listed_by(self, last: Header) -> Mapping[int, Instrument]:
         """The instruments; first makes sure that the tables are not behind on a token that the locker takes already."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -77,3 +78,15 @@ def test_permissions_are_what_was_asked_for(tmp_path: Path) -> None:
     assert store.create_hmac(1, [TRADE]).permissions == {TRADE}
     with pytest.raises(AssertionError):
         store.create_hmac(1, ["WITHDRAW"])
+
+
+def test_keys_made_at_the_same_time_are_all_kept(tmp_path: Path) -> None:
+    path = tmp_path / "keys.jsonl"
+
+    def make(account: int) -> str:
+        return KeyStore(path).create_hmac(account).key
+
+    with ThreadPoolExecutor(8) as makers:
+        made = set(makers.map(make, range(1, 41)))
+    assert {key.key for key in KeyStore(path).all()} == made
+    assert len(made) == 40
