@@ -25,7 +25,9 @@ def test_a_key_is_stored_in_a_private_file(tmp_path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert KeyStore(path).find(key.key) == key
     assert (key.account, key.permissions, key.ips) == (7, frozenset({READ}), frozenset({"127.0.0.1"}))
-    assert list(tmp_path.iterdir()) == [path]
+    lock = tmp_path / "keys.jsonl.lock"
+    assert sorted(tmp_path.iterdir()) == [path, lock]  # nothing half-written
+    assert (lock.stat().st_size, stat.S_IMODE(lock.stat().st_mode)) == (0, 0o600)
 
 
 def test_an_ed25519_key_keeps_the_public_half_only(tmp_path: Path) -> None:
