@@ -8,7 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 PYTEST := $(BIN)/pytest
 FAST := not slow and not torture
-SOURCES := engine gateway settlement compliance persistence properties payments deedbook bench tests
+SOURCES := engine api gateway settlement compliance persistence properties payments deedbook bench tests
 DEMO_SECONDS ?= 10
 
 .PHONY: help setup setup-dev setup-clients run test test-all check format-check lint types test-engine test-rooms \
