@@ -1,0 +1,108 @@
+"""Who may call which route: the one table of roles and routes. Every route has exactly one row."""
+
+from __future__ import annotations
+
+from enum import Enum
+from types import MappingProxyType
+from typing import Final
+
+from api.actor import Role
+
+
+class Everybody(Enum):
+    """Who needs no role of their own."""
+
+    OPEN = "nobody has to sign in; what a route checks itself (a webhook's signature, a token from a mail) it checks"
+    SIGNED_IN = "whoever is signed in, for what is their own"
+
+
+OPEN: Final = Everybody.OPEN
+SIGNED_IN: Final = Everybody.SIGNED_IN
+Who = frozenset[Role] | Everybody
+
+WITH_SECOND_FACTOR: Final = frozenset(
+    {Role.ADMIN, Role.COMPLIANCE_OFFICER, Role.SETTLEMENT_OPERATOR, Role.PROPERTY_MANAGER}
+)
+_ADMIN: Final = frozenset({Role.ADMIN})
+_COMPLIANCE: Final = frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER})
+_OPERATION: Final = frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR})
+_MANAGER: Final = frozenset({Role.PROPERTY_MANAGER})
+_PROPERTY: Final = frozenset({Role.PROPERTY_MANAGER, Role.ADMIN})
+_INVESTOR: Final = frozenset({Role.INVESTOR})
+_APPROVERS: Final = frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER, Role.SETTLEMENT_OPERATOR})
+
+_ACCOUNTS: Final[dict[tuple[str, str], Who]] = {
+    ("POST", "/auth/register"): OPEN,
+    ("POST", "/auth/verify"): OPEN,
+    ("POST", "/auth/login"): OPEN,
+    ("POST", "/auth/password/forgot"): OPEN,
+    ("POST", "/auth/password/reset"): OPEN,
+    ("POST", "/auth/logout"): SIGNED_IN,
+    ("GET", "/auth/session"): SIGNED_IN,
+    ("POST", "/auth/totp"): SIGNED_IN,
+    ("POST", "/auth/totp/confirm"): SIGNED_IN,
+    ("GET", "/users"): _COMPLIANCE,
+    ("PUT", "/users/{user_id}/roles"): _ADMIN,
+    ("POST", "/wallets/challenge"): SIGNED_IN,
+    ("POST", "/wallets"): SIGNED_IN,
+    ("GET", "/wallets"): SIGNED_IN,
+    ("GET", "/approvals"): _APPROVERS,
+    ("GET", "/approvals/{approval_id}"): _APPROVERS,
+    ("POST", "/approvals/{approval_id}/approve"): _APPROVERS,
+    ("POST", "/approvals/{approval_id}/reject"): _APPROVERS,
+    ("GET", "/audit"): _COMPLIANCE,
+}
+
+_KYC: Final[dict[tuple[str, str], Who]] = {
+    ("POST", "/kyc/initiate"): SIGNED_IN,
+    ("GET", "/kyc/status"): SIGNED_IN,
+    ("POST", "/webhooks/sumsub"): OPEN,
+    ("GET", "/notifications"): SIGNED_IN,
+}
+
+_PROPERTIES: Final[dict[tuple[str, str], Who]] = {
+    ("POST", "/properties"): _MANAGER,
+    ("PATCH", "/properties/{property_id}"): _MANAGER,
+    ("POST", "/properties/{property_id}/documents"): _MANAGER,
+    ("POST", "/properties/{property_id}/submit"): _MANAGER,
+    ("GET", "/properties"): SIGNED_IN,
+    ("GET", "/properties/{property_id}"): SIGNED_IN,
+    ("POST", "/properties/{property_id}/approve"): _ADMIN,
+    ("POST", "/properties/{property_id}/reject"): _ADMIN,
+    ("POST", "/tokens/mint/{property_id}"): _ADMIN,
+    ("POST", "/properties/{property_id}/liquidate"): _ADMIN,
+    ("POST", "/tokens/burn/{property_id}"): _ADMIN,
+}
+
+_MONEY: Final[dict[tuple[str, str], Who]] = {
+    ("POST", "/rent/links"): _PROPERTY,
+    ("POST", "/webhooks/stripe"): OPEN,
+    ("POST", "/webhooks/circle"): OPEN,
+    ("GET", "/properties/{property_id}/income-statement"): _PROPERTY,
+    ("POST", "/dividends"): _ADMIN,
+}
+
+_MARKET: Final[dict[tuple[str, str], Who]] = {
+    ("POST", "/marketplace/buy"): _INVESTOR,
+    ("POST", "/marketplace/orders"): _INVESTOR,
+    ("GET", "/marketplace/orders"): _INVESTOR,
+    ("DELETE", "/marketplace/orders/{order_id}"): _INVESTOR,
+}
+
+_OPERATORS: Final[dict[tuple[str, str], Who]] = {}
+
+ROUTE_ROLES: Final = MappingProxyType({**_ACCOUNTS, **_KYC, **_PROPERTIES, **_MONEY, **_MARKET, **_OPERATORS})
+
+
+def allowed(method: str, path: str, roles: frozenset[Role] | None) -> bool:
+    """Whether who has `roles` (None: is not signed in) may call it. Raises KeyError for a route without a row."""
+    who = ROUTE_ROLES[method, path]
+    if isinstance(who, Everybody):
+        return who is OPEN or roles is not None
+    return roles is not None and not roles.isdisjoint(who)
+
+
+def needs_second_factor(method: str, path: str, roles: frozenset[Role]) -> bool:
+    """Whether the route is open to its caller only by roles that count with a second factor."""
+    who = ROUTE_ROLES[method, path]
+    return not isinstance(who, Everybody) and (roles & who) <= WITH_SECOND_FACTOR
