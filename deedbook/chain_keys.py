@@ -8,8 +8,9 @@ from eth_account import Account
 from eth_account.signers.local import LocalAccount
 
 # platform: agent of the T-REX contracts; owner: of vault, locker and bridge; claims: signs KYC claims;
-# operator and releaser: live in the two signer processes; guardian: pauses; issuer: freezes; fees: the fee account.
-ROLES = ("platform", "owner", "claims", "operator", "releaser", "guardian", "issuer", "fees")
+# operator and releaser: live in the two signer processes; guardian: pauses; issuer: freezes; fees: the fee account;
+# treasury: holds the USDC that rents became until it is paid out.
+ROLES = ("platform", "owner", "claims", "operator", "releaser", "guardian", "issuer", "fees", "treasury")
 KEY_BYTES = 32
 
 

@@ -11,9 +11,10 @@ from web3.types import RPCEndpoint
 
 from deedbook.chain_keys import ROLES, chain_key
 from deedbook.layout import Layout
+from persistence.database import Pool
 from persistence.whole_file import write_whole
 from settlement.infrastructure import ChainLostError, Delays, Infrastructure, Platform, Roles, deploy_infrastructure
-from settlement.steps import FileSteps, Sender
+from settlement.steps import PostgresSteps, Sender
 
 GAS_MONEY_WEI = 10**24  # on a local chain only
 
@@ -33,13 +34,13 @@ class Deployment:
         await self.chain.provider.disconnect()
 
 
-async def deployed(layout: Layout, rpc_url: str, is_local: bool, say: Callable[[str], None]) -> Deployment:
+async def deployed(layout: Layout, pool: Pool, rpc_url: str, is_local: bool, say: Callable[[str], None]) -> Deployment:
     """Deploy what is missing, or find what is there. Again after a kill at any point.
 
     is_local  the chain is our own anvil: our keys get gas money from it, and USDC is a mock.
     Raises    ChainLostError with one sentence where the chain has forgotten what was deployed.
     """
-    platform = await platform_of(layout, rpc_url, is_local)
+    platform = await platform_of(layout, pool, rpc_url, is_local)
     if _path(layout).exists():
         infrastructure = recorded(layout)
         if not await platform.chain.eth.get_code(infrastructure.bridge):
@@ -67,10 +68,10 @@ def recorded(layout: Layout) -> Infrastructure:
     return msgspec.json.decode(_path(layout).read_bytes(), type=Infrastructure)
 
 
-async def platform_of(layout: Layout, rpc_url: str, is_local: bool) -> Platform:
+async def platform_of(layout: Layout, pool: Pool, rpc_url: str, is_local: bool) -> Platform:
     chain: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(rpc_url))
     layout.chain.mkdir(mode=0o700, parents=True, exist_ok=True)
-    steps = FileSteps(layout.chain / "steps.json")
+    steps = PostgresSteps(pool)
     keys = {role: chain_key(layout.signer_keys, role) for role in ROLES}
     if is_local:
         for key in keys.values():

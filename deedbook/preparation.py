@@ -32,11 +32,11 @@ class Preparation:
             pool = await connect(settings.database_url)
             try:
                 await migrate(pool)
+                layout, url = Layout(settings.data_dir), settings.chain_rpc_url
+                deployment = await deployed(layout, pool, url, settings.chain_is_local, self._say)
+                await deployment.close()
             finally:
                 await pool.close()
-            layout = Layout(settings.data_dir)
-            deployment = await deployed(layout, settings.chain_rpc_url, settings.chain_is_local, self._say)
-            await deployment.close()
         except (MigrationError, ChainLostError, StepFailedError, Web3Exception, OSError) as error:
             raise ServerError(f"The start is not prepared: {error}") from error
 

@@ -30,11 +30,11 @@ class Running:
         self._deployment: Deployment | None = None
 
     async def deployment(self, say: Callable[[str], None] = print) -> Deployment:
-        """The platform's senders; one process at a time may send with them."""
+        """The platform's senders."""
         if self._deployment is None:
             assert self.settings.chain_rpc_url is not None
             is_local = self.settings.chain_is_local
-            self._deployment = await deployed(self.layout, self.settings.chain_rpc_url, is_local, say)
+            self._deployment = await deployed(self.layout, self.pool, self.settings.chain_rpc_url, is_local, say)
         return self._deployment
 
     async def close(self) -> None:

@@ -8,7 +8,8 @@ import asyncio
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,8 @@ from hexbytes import HexBytes
 from web3 import AsyncWeb3
 from web3.exceptions import TransactionNotFound, Web3RPCError
 
+from persistence.database import Connection, Pool
+
 GAS_LIMIT_MAX = 16_777_216  # EIP-7825: no transaction may ask for more
 RECEIPT_POLL_S = 0.05
 RECEIPT_DEADLINE_S = 120.0
@@ -30,12 +33,49 @@ class StepFailedError(Exception):
     """A step's transaction was mined and reverted, or was not mined before the deadline."""
 
 
+class Turn(Protocol):
+    """While it lasts nobody else sends with the key, in no process. `put` returns when the bytes are durable."""
+
+    async def put(self, name: str, raw_transaction: bytes) -> None: ...
+
+
 class StepStore(Protocol):
-    """Where signed steps are kept. `put` returns when the bytes are durable."""
+    """Where signed steps are kept, and who sends next with a key."""
 
     async def get(self, name: str) -> bytes | None: ...
 
-    async def put(self, name: str, raw_transaction: bytes) -> None: ...
+    def turn(self, address: ChecksumAddress) -> AbstractAsyncContextManager[Turn]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _PostgresTurn:
+    connection: Connection
+
+    async def put(self, name: str, raw_transaction: bytes) -> None:
+        await self.connection.execute(
+            "INSERT INTO chain_steps (name, raw) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET raw = excluded.raw",
+            name,
+            raw_transaction,
+        )
+
+
+class PostgresSteps:
+    """Steps in the table `chain_steps`; every process of ours shares them."""
+
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
+
+    async def get(self, name: str) -> bytes | None:
+        raw: bytes | None = await self._pool.fetchval("SELECT raw FROM chain_steps WHERE name = $1", name)
+        return raw
+
+    @asynccontextmanager
+    async def turn(self, address: ChecksumAddress) -> AsyncIterator[Turn]:
+        """One connection for the lock and the step, so that those who wait never keep one who has the turn from it."""
+        async with self._pool.acquire() as connection:
+            key = int.from_bytes(bytes.fromhex(address[2:18]), "big", signed=True)
+            await connection.execute("SELECT pg_advisory_lock($1)", key)  # the pool gives it back on release
+            yield _PostgresTurn(connection)
 
 
 class FileSteps:
@@ -44,6 +84,10 @@ class FileSteps:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._steps: dict[str, str] = json.loads(path.read_bytes()) if path.exists() else {}
+
+    @asynccontextmanager
+    async def turn(self, address: ChecksumAddress) -> AsyncIterator[Turn]:
+        yield self
 
     async def get(self, name: str) -> bytes | None:
         raw = self._steps.get(name)
@@ -79,7 +123,7 @@ class Sender:
     """One key's transactions, sent in the order of their nonces.
 
     chain    an AsyncWeb3 whose node we trust
-    account  the key; nobody else sends with it while this object is in use
+    account  the key; other processes may send with it through the same store
     steps    the store of finished and begun steps
     """
 
@@ -87,8 +131,7 @@ class Sender:
         self.chain = chain
         self.account = account
         self._steps = steps
-        self._nonce_lock = asyncio.Lock()
-        self._nonce_next = 0
+        self._one_at_a_time = asyncio.Lock()  # so that a process waits for its turn with one connection
 
     @property
     def address(self) -> ChecksumAddress:
@@ -115,15 +158,13 @@ class Sender:
 
     async def _send(self, name: str, key: str | None, to: ChecksumAddress | None, data: bytes) -> Receipt:
         transaction = await self._unsigned(to, data)
-        async with self._nonce_lock:
-            on_chain = await self.chain.eth.get_transaction_count(self.address, "pending")
-            nonce = max(on_chain, self._nonce_next)
+        async with self._one_at_a_time, self._steps.turn(self.address) as turn:
+            nonce = await self.chain.eth.get_transaction_count(self.address, "pending")
             signed = self.account.sign_transaction({**transaction, "nonce": nonce})
             raw = bytes(signed.raw_transaction)
             if key is not None:
-                await self._steps.put(key, raw)
+                await turn.put(key, raw)
             await self._broadcast(raw)
-            self._nonce_next = nonce + 1
         receipt = await self._receipt(name, bytes(signed.hash), nonce)
         if receipt is None:
             raise StepFailedError(f"{name}: another transaction took nonce {nonce}")

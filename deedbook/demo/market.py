@@ -31,7 +31,7 @@ from persistence.commands import Submit
 from persistence.database import Pool
 from settlement.artifacts import ours
 from settlement.infrastructure import call_once
-from settlement.steps import FileSteps, Sender
+from settlement.steps import PostgresSteps, Sender
 from settlement.tokenization import (
     InvestorTerms,
     PropertyTerms,
@@ -105,7 +105,7 @@ class MarketBuilder:
     ) -> None:
         self._layout = layout
         self._deployment = deployment
-        self._steps = FileSteps(layout.chain / "investor-steps.json")
+        self._steps = PostgresSteps(pool)
         self._pool = pool
         self._submit = submit
         self._say = say

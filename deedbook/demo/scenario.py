@@ -27,7 +27,7 @@ from deedbook.demo.traders import MarketMaker, Refused, Taker, Waiter
 from deedbook.deployment import Deployment
 from deedbook.running import Running
 from settlement.artifacts import ours
-from settlement.steps import FileSteps, Sender
+from settlement.steps import PostgresSteps, Sender
 from settlement.tokenization import TokenSuite, revoke_claim, set_wallet_frozen
 
 MAKER_ACTIONS_PER_S: Final = 25.0
@@ -188,8 +188,7 @@ class Scenario:
         await _sleep_until(due_ns)
         investor = self._investors[self._cast.leaving]
         infrastructure = self._deployment.infrastructure
-        steps = FileSteps(self._market.layout.chain / "leaving-steps.json")
-        sender = Sender(self._deployment.chain, investor.key, steps)
+        sender = Sender(self._deployment.chain, investor.key, PostgresSteps(self._market.pool))
         self._say("One trader takes cash and tokens out.")
         cash_micros = investor.person.usdc_micros // 4
         await sender.send(infrastructure.vault, ours("CashVault").call_data("requestWithdraw", [cash_micros]))

@@ -3,16 +3,18 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from eth_typing import ChecksumAddress
 from web3 import AsyncWeb3
 from web3.exceptions import ContractLogicError
 
 from settlement.artifacts import Artifact, ours, trex
 from settlement.infrastructure import read
-from settlement.steps import FileSteps, Sender, StepFailedError, StepStore
+from settlement.steps import FileSteps, Sender, StepFailedError, StepStore, Turn
 from settlement.tokenization import (
     ChainLostError,
     Delays,
@@ -184,6 +186,10 @@ class KillingSteps:
 
     async def get(self, name: str) -> bytes | None:
         return await self._inner.get(name)
+
+    @asynccontextmanager
+    async def turn(self, address: ChecksumAddress) -> AsyncIterator[Turn]:
+        yield self
 
     async def put(self, name: str, raw_transaction: bytes) -> None:
         dies = name not in self._died
