@@ -9,7 +9,7 @@ from typing import Any
 from engine import types as t
 from engine.types import CommandKind, EventKind, Side
 from engine.wire import COMMAND, EVENT
-from persistence.recovery import Replayed
+from persistence.frame import DurableFrame
 
 Seat = tuple[int, int]  # account, instrument
 
@@ -25,7 +25,7 @@ class Eligibility:
         self._seats: dict[int, Seat] = {}  # of resting orders
         self._named: set[int] = set()
 
-    def frame(self, frame: Replayed) -> None:
+    def frame(self, frame: DurableFrame) -> None:
         events: dict[int, list[tuple[Any, ...]]] = defaultdict(list)
         for event in EVENT.iter_unpack(frame.events):
             events[event[0]].append(event)

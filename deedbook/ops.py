@@ -1,7 +1,5 @@
 """`deedbook ops`: what an operator does by hand on a running machine, by journalled commands or on chain."""
 
-from typing import Any
-
 from compliance.instruments import instruments
 from deedbook.chain_keys import next_key, use_next_key
 from deedbook.checks import addresses_of
@@ -12,7 +10,8 @@ from settlement.artifacts import ours
 from settlement.chain import Chain
 from settlement.infrastructure import read
 from settlement.reconcile import ChainLevel, chain_levels
-from settlement.trades import Instrument, Token, Wallet
+from settlement.records import Records
+from settlement.trades import Wallet
 
 PHASES = {"halt": t.Phase.HALT, "cancel-only": t.Phase.CANCEL_ONLY, "continuous": t.Phase.CONTINUOUS}
 ROLE_CONTRACTS = {
@@ -137,20 +136,10 @@ async def _chain_levels(market: Running, account: int, wallet: Wallet) -> dict[t
     chain = _chain(market)
     try:
         addresses = addresses_of(recorded(market.layout))
-        listed = [_settled(row) for row in await market.pool.fetch("SELECT * FROM settlement_instruments")]
-        return await chain_levels(chain, addresses, {account: wallet}, listed)
+        listed = await Records(market.pool).instruments()
+        return await chain_levels(chain, addresses, {account: wallet}, list(listed.values()))
     finally:
         await chain.close()
-
-
-def _settled(row: Any) -> Instrument:
-    return Instrument(
-        row["instrument"],
-        Token(row["token"]),
-        row["fee_account"],
-        row["tick_value_usdc_micros"],
-        int(row["lot_base_units"]),
-    )
 
 
 def _chain(market: Running) -> Chain:

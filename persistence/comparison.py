@@ -9,7 +9,8 @@ from typing import Any, Final
 
 from engine.wire import COMMAND_SIZE
 from persistence.database import Connection, Pool
-from persistence.fold import DurableFrame, Fold
+from persistence.fold import Fold
+from persistence.frame import DurableFrame
 from persistence.projections import COMMANDS_MAX, CONSUMER, write
 
 KEYS: Final[dict[str, tuple[str, ...]]] = {

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from operator import attrgetter
-from typing import Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple
 
 from engine.types import CommandKind, EventKind
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT
+from persistence.frame import DurableFrame
 
 ACCEPTED: Final = int(EventKind.ACCEPTED)
 TRADE: Final = int(EventKind.TRADE)
@@ -23,19 +24,6 @@ APPLIED: Final = int(EventKind.APPLIED)
 TRADE_SETTLED: Final = int(EventKind.TRADE_SETTLED)
 
 NO_SEQ_HASH: Final = bytes(32)  # the hash before the first frame
-
-
-class DurableFrame(Protocol):
-    """A frame of the journal or of the feed: stamped commands, and the events they caused."""
-
-    @property
-    def first_seq(self) -> int: ...
-    @property
-    def commands(self) -> bytes | memoryview: ...
-    @property
-    def events(self) -> bytes | memoryview: ...
-    @property
-    def hash(self) -> bytes: ...
 
 
 class JournalGapError(Exception):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from hashlib import sha256
 from struct import Struct
-from typing import Final
+from typing import Final, Protocol
 from zlib import crc32
 
 from engine.wire import COMMAND_SIZE, EVENT_SIZE
@@ -33,6 +33,19 @@ FRAME_HEADER_BYTES: Final = FRAME_HEADER.size
 CRC_OFFSET: Final = 28
 CRC_BYTES: Final = 4
 NO_HASH: Final = bytes(32)  # the chain's value before the first frame
+
+
+class DurableFrame(Protocol):
+    """A frame of the journal or of the feed: stamped commands, and the events they caused."""
+
+    @property
+    def first_seq(self) -> int: ...
+    @property
+    def commands(self) -> bytes | memoryview: ...
+    @property
+    def events(self) -> bytes | memoryview: ...
+    @property
+    def hash(self) -> bytes: ...
 
 
 class JournalError(Exception):

@@ -17,13 +17,13 @@ from persistence.fold import (
     AccountRow,
     BatchRow,
     Changes,
-    DurableFrame,
     Fold,
     OrderRow,
     SettlementRow,
     TradeRow,
     order_record,
 )
+from persistence.frame import DurableFrame
 
 CONSUMER: Final = "projections"
 COMMANDS_MAX: Final = 50_000  # in one transaction

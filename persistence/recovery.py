@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol
 
 from engine.exchange import Exchange
 from engine.wire import EVENT
 from persistence import snapshots
+from persistence.frame import DurableFrame
 from persistence.journal_reader import JournalReader
 
 
@@ -28,18 +28,7 @@ def recovered(journal_directory: Path, snapshot_directory: Path) -> Exchange:
     return exchange
 
 
-class Replayed(Protocol):
-    """A durable frame, from the journal or the feed."""
-
-    @property
-    def first_seq(self) -> int: ...
-    @property
-    def commands(self) -> bytes | memoryview: ...
-    @property
-    def events(self) -> bytes | memoryview: ...
-
-
-def replay(exchange: Exchange, frame: Replayed) -> None:
+def replay(exchange: Exchange, frame: DurableFrame) -> None:
     """Apply a frame's commands and compare the events. Raises ReplayDiffers with the first seq that differs."""
     events = exchange.apply(frame.commands)
     if events != frame.events:

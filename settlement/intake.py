@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Final
 
 from persistence.database import Connection, Pool
-from settlement.journal_fold import Changes, Composed, DurableFrame, Fold, last_seq
+from persistence.frame import DurableFrame
+from settlement.journal_fold import Changes, Composed, Fold, last_seq
 from settlement.restoration import restore_attempt
 from settlement.trades import Token
 

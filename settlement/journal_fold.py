@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
 from engine import types as t
 from engine.types import CommandKind, EventKind, Reason
 from engine.wire import COMMAND_DTYPE, COMMAND_SIZE, EVENT_DTYPE, decode_commands, decode_events
+from persistence.frame import DurableFrame
 from settlement.trades import Token, Trade, Wallet
 
 _EVENT_KINDS: Final = np.array(
@@ -21,19 +22,6 @@ _COMMAND_KINDS: Final = np.array(
         *(CommandKind.EJECT_TRADE, CommandKind.COMPOSE_BATCH, CommandKind.BATCH_FINAL),
     ]
 )
-
-
-class DurableFrame(Protocol):
-    """A frame of the feed: stamped commands, their events, and the journal's hash after it."""
-
-    @property
-    def first_seq(self) -> int: ...
-    @property
-    def commands(self) -> bytes | memoryview: ...
-    @property
-    def events(self) -> bytes | memoryview: ...
-    @property
-    def hash(self) -> bytes: ...
 
 
 def last_seq(frame: DurableFrame) -> int:

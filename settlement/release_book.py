@@ -10,8 +10,8 @@ import numpy as np
 from engine import types as t
 from engine.types import CommandKind, EventKind
 from engine.wire import COMMAND_DTYPE, EVENT_DTYPE, decode_commands, decode_events
+from persistence.frame import DurableFrame
 from settlement.calls import Payment, payment_of
-from settlement.journal_fold import DurableFrame
 from settlement.signing import Reference, SigningRefused, SignRequest
 from settlement.trades import Token, Wallet
 
