@@ -1,0 +1,204 @@
+"""Brings what a payout contract says, once it is FINAL, into the rows, the ledger and the holders' notifications."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+from uuid import UUID
+
+from api.amounts import usdc
+from api.doors import Notify
+from persistence.database import Connection, Pool
+from settlement import payout_rows as rows
+from settlement.chain import Chain, Log
+from settlement.payout_doors import Books, People
+from settlement.payout_logs import (
+    CLAIMED,
+    DECLARED,
+    OWED,
+    PAID,
+    ChunkPaid,
+    HolderEvent,
+    PayoutEvent,
+    Redirected,
+    payout_events,
+    payout_id_of,
+)
+from settlement.payout_rows import Payout
+from settlement.payouts import key_of
+
+BLOCKS_AT_ONCE: Final = 10_000
+_STATES: Final = {PAID: ("DUE", "PAID"), OWED: ("DUE", "OWED"), CLAIMED: ("OWED", "CLAIMED")}
+_WORDS: Final = {
+    ("DIVIDEND", PAID): "Your dividend of {amount} USDC was paid.",
+    ("DIVIDEND", OWED): "Your dividend of {amount} USDC could not be sent to your wallet. It is kept for you to claim.",
+    ("DIVIDEND", CLAIMED): "You claimed your dividend of {amount} USDC.",
+    ("EXIT", PAID): "Your share of the sale, {amount} USDC, was paid and your tokens are redeemed.",
+    (
+        "EXIT",
+        OWED,
+    ): "Your share of the sale, {amount} USDC, could not be sent to your wallet. It is kept for you to claim.",
+    ("EXIT", CLAIMED): "You claimed your share of the sale, {amount} USDC.",
+}
+_NOTICES: Final = {PAID: "PAID", OWED: "OWED", CLAIMED: "CLAIMED"}
+
+
+@dataclass(slots=True)
+class _Chunk:
+    """What the events of the chunk that is being read came to."""
+
+    paid: int = 0
+    owed: int = 0
+    told: list[HolderEvent] = field(default_factory=list)
+
+
+class PayoutEvents:
+    """The only writer of lines. Reads each FINAL block of a payout once: its cursor moves with what it wrote.
+
+    contracts  the payout contract's address by kind
+    books      the ledger's functions by kind
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        chain: Chain,
+        contracts: Mapping[str, bytes],
+        books: Mapping[str, Books],
+        people: People,
+        notify: Notify,
+    ) -> None:
+        self._pool = pool
+        self._chain = chain
+        self._contracts = contracts
+        self._books = books
+        self._people = people
+        self._notify = notify
+
+    async def on_log(self, log: Log) -> None:
+        """A log of one of the contracts was seen: read on. Harmless for logs of others, and again."""
+        payout_id = payout_id_of(log) if log.address in self._contracts.values() else None
+        if payout_id is not None and await rows.payout(self._pool, payout_id) is not None:
+            await self.collect(payout_id)
+
+    async def collect(self, payout_id: UUID) -> Payout:
+        """Read up to the last FINAL block; returns the payout as it is then. Raises ChainUnavailable, ChainRefused."""
+        final_block = await self._chain.final_block()
+        async with self._pool.acquire() as connection, connection.transaction():
+            found = await rows.payout(connection, payout_id, lock=True)
+            assert found is not None
+            if found.state == "APPROVED":
+                found = await self._declared(connection, found, final_block)
+            if found.state in ("DECLARED", "PAID") and final_block > (found.events_block or 0):
+                await self._read(connection, found, final_block)
+            after = await rows.payout(connection, payout_id)
+        assert after is not None
+        return after
+
+    async def _declared(self, connection: Connection, found: Payout, final_block: int) -> Payout:
+        topics = [DECLARED, key_of(found.payout_id)]
+        logs = await self._chain.find_logs(self._contracts[found.kind], topics, 0, final_block)
+        if not logs:
+            return found
+        (log,) = logs
+        await rows.moved(connection, found.payout_id, "DECLARED", declared_block=log.block)
+        total, dust = found.total_usdc_micros, found.dust_usdc_micros or 0
+        await self._books[found.kind].declared(connection, found.payout_id, total, dust, log.transaction)
+        declared = await rows.payout(connection, found.payout_id)
+        assert declared is not None
+        return declared
+
+    async def _read(self, connection: Connection, found: Payout, final_block: int) -> None:
+        assert found.events_block is not None
+        chunk = _Chunk()
+        for start in range(found.events_block + 1, final_block + 1, BLOCKS_AT_ONCE):
+            end = min(start + BLOCKS_AT_ONCE - 1, final_block)
+            logs = await self._chain.find_logs(self._contracts[found.kind], [], start, end)
+            for event in payout_events(logs, found.payout_id):
+                chunk = await self._apply(connection, found, chunk, event)
+        assert not chunk.told, "a chunk's events stand in one transaction with its end"
+        await connection.execute(
+            "UPDATE payouts SET events_block = $2 WHERE payout_id = $1", found.payout_id, final_block
+        )
+        is_due = "SELECT EXISTS (SELECT FROM payout_lines WHERE payout_id = $1 AND state = 'DUE')"
+        if found.state == "DECLARED" and not await connection.fetchval(is_due, found.payout_id):
+            await rows.moved(connection, found.payout_id, "PAID")
+
+    async def _apply(self, connection: Connection, found: Payout, chunk: _Chunk, event: PayoutEvent) -> _Chunk:
+        match event:
+            case HolderEvent() if event.topic == CLAIMED:
+                await self._claimed(connection, found, event)
+            case HolderEvent():
+                await self._write(connection, found, event)
+                chunk.paid += event.usdc_micros if event.topic == PAID else 0
+                chunk.owed += event.usdc_micros if event.topic == OWED else 0
+                chunk.told.append(event)
+            case ChunkPaid():
+                await self._chunk_paid(connection, found, chunk, event)
+                return _Chunk()
+            case Redirected():
+                await connection.execute(
+                    "UPDATE payout_lines SET owed_to = $3, transaction = $4, changed_at = now()"
+                    " WHERE payout_id = $1 AND owed_to = $2 AND state = 'OWED'",
+                    *(found.payout_id, event.holder, event.to, event.transaction),
+                )
+        return chunk
+
+    async def _write(self, connection: Connection, found: Payout, event: HolderEvent) -> None:
+        before, after = _STATES[event.topic]
+        owed_to = event.holder if event.topic == OWED else None
+        micros = await connection.fetchval(
+            "UPDATE payout_lines SET state = $4, owed_to = $5, transaction = $6, changed_at = now()"
+            " WHERE payout_id = $1 AND wallet = $2 AND state = $3 RETURNING usdc_micros",
+            *(found.payout_id, event.holder, before, after, owed_to, event.transaction),
+        )
+        assert micros == event.usdc_micros, f"payout {found.payout_id} paid what its list does not say"
+
+    async def _chunk_paid(self, connection: Connection, found: Payout, chunk: _Chunk, event: ChunkPaid) -> None:
+        """The lines of a chunk stand together; those of nothing have no event and are done with it."""
+        assert found.chunk_holders is not None
+        number = await connection.fetchval(
+            "UPDATE payouts SET chunks_paid = chunks_paid + 1 WHERE payout_id = $1 RETURNING chunks_paid - 1",
+            found.payout_id,
+        )
+        first = number * found.chunk_holders
+        await connection.execute(
+            "UPDATE payout_lines SET state = 'PAID', transaction = $4, changed_at = now()"
+            " WHERE payout_id = $1 AND line >= $2 AND line < $3 AND usdc_micros = 0",
+            *(found.payout_id, first, first + found.chunk_holders, event.transaction),
+        )
+        books = self._books[found.kind]
+        await books.paid(connection, found.payout_id, number, chunk.paid, chunk.owed, event.transaction)
+        users = await self._people.users_of_wallets(connection, [each.holder for each in chunk.told])
+        for each in chunk.told:
+            await self._tell(connection, found, users, each)
+
+    async def _claimed(self, connection: Connection, found: Payout, event: HolderEvent) -> None:
+        claimed = await connection.fetch(
+            "UPDATE payout_lines SET state = 'CLAIMED', transaction = $3, changed_at = now()"
+            " WHERE payout_id = $1 AND owed_to = $2 AND state = 'OWED' RETURNING usdc_micros",
+            *(found.payout_id, event.holder, event.transaction),
+        )
+        assert sum(row["usdc_micros"] for row in claimed) == event.usdc_micros
+        books = self._books[found.kind]
+        await books.claimed(connection, found.payout_id, event.holder, event.usdc_micros, event.transaction)
+        users = await self._people.users_of_wallets(connection, [event.holder])
+        await self._tell(connection, found, users, event)
+
+    async def _tell(
+        self, connection: Connection, found: Payout, users: Mapping[bytes, UUID], event: HolderEvent
+    ) -> None:
+        """A holder that is nobody's wallet here (a court's, a contract's) is told nothing."""
+        if event.holder not in users:
+            return
+        amount = usdc(event.usdc_micros)
+        data = {
+            "payout_id": str(found.payout_id),
+            "property_id": str(found.property_id),
+            "wallet": f"0x{event.holder.hex()}",
+            "usdc": amount,
+            "transaction": f"0x{event.transaction.hex()}",
+        }
+        text = _WORDS[found.kind, event.topic].format(amount=amount)
+        await self._notify(connection, users[event.holder], f"{found.kind}_{_NOTICES[event.topic]}", text, data)
