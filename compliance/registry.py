@@ -16,6 +16,7 @@ from persistence.database import Connection, Pool
 
 ADDRESS_BYTES: Final = 20
 SALT_BYTES: Final = 32
+EMAIL_LENGTH_MAX: Final = 254
 _FACTS_LOCK: Final = 0x6465_6564_6661_6374  # facts change one at a time, so that none misses what another adds
 
 
@@ -52,18 +53,23 @@ async def queue(
 
 async def create_user(pool: Pool, email: str, *, actor: str) -> UUID:
     """A person, with the next owner number. Raises FactError if the address is taken or is none."""
-    if email.count("@") != 1 or len(email) > 254 or not email.isprintable() or " " in email:
-        raise FactError(f"{email!r} is not an e-mail address")
     async with facts(pool) as connection:
-        if await connection.fetchval("SELECT 1 FROM users WHERE lower(email) = lower($1)", email):
-            raise FactError(f"{email} is registered already")
-        user_id: UUID = await connection.fetchval(
-            "INSERT INTO users (owner, email, facts_salt)"
-            " VALUES ((SELECT coalesce(max(owner), 0) + 1 FROM users), $1, $2) RETURNING user_id",
-            email,
-            secrets.token_bytes(SALT_BYTES),
-        )
-        await record(connection, actor, "user created", user_id=user_id)
+        return await insert_user(connection, email, actor=actor)
+
+
+async def insert_user(connection: Connection, email: str, *, actor: str) -> UUID:
+    """`create_user` inside a transaction of `facts`."""
+    if email.count("@") != 1 or len(email) > EMAIL_LENGTH_MAX or not email.isprintable() or " " in email:
+        raise FactError(f"{email!r} is not an e-mail address")
+    if await connection.fetchval("SELECT 1 FROM users WHERE lower(email) = lower($1)", email):
+        raise FactError(f"{email} is registered already")
+    user_id: UUID = await connection.fetchval(
+        "INSERT INTO users (owner, email, facts_salt)"
+        " VALUES ((SELECT coalesce(max(owner), 0) + 1 FROM users), $1, $2) RETURNING user_id",
+        email,
+        secrets.token_bytes(SALT_BYTES),
+    )
+    await record(connection, actor, "user created", user_id=user_id)
     return user_id
 
 

@@ -6,7 +6,8 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
-from api.actor import Role
+from api.actor import Actor, Role
+from api.problem import Problem
 
 
 class Everybody(Enum):
@@ -58,6 +59,8 @@ _KYC: Final[dict[tuple[str, str], Who]] = {
     ("GET", "/kyc/status"): SIGNED_IN,
     ("POST", "/webhooks/sumsub"): OPEN,
     ("GET", "/notifications"): SIGNED_IN,
+    ("GET", "/notifications/stream"): SIGNED_IN,
+    ("POST", "/notifications/{notification_id}/read"): SIGNED_IN,
 }
 
 _PROPERTIES: Final[dict[tuple[str, str], Who]] = {
@@ -106,3 +109,24 @@ def needs_second_factor(method: str, path: str, roles: frozenset[Role]) -> bool:
     """Whether the route is open to its caller only by roles that count with a second factor."""
     who = ROUTE_ROLES[method, path]
     return not isinstance(who, Everybody) and (roles & who) <= WITH_SECOND_FACTOR
+
+
+def refusal(method: str, path: str, actor: Actor | None) -> Problem | None:
+    """Why the route is not for this caller; None if it is."""
+    roles = None if actor is None else actor.roles
+    if not allowed(method, path, roles):
+        if actor is None:
+            return Problem(401, "NOT_SIGNED_IN", "Sign in first: POST /auth/login.")
+        return Problem(403, "ROLE_MISSING", "This takes a role that you do not have.", roles=roles_of(method, path))
+    if actor is not None and not actor.has_second_factor and needs_second_factor(method, path, actor.roles):
+        detail = "This takes a second factor: POST /auth/totp to enrol one, or sign in with it."
+        return Problem(403, "SECOND_FACTOR_REQUIRED", detail)
+    return None
+
+
+def roles_of(method: str, path: str) -> list[str] | None:
+    """Their names, for people: None for a route that is open, empty for whoever is signed in."""
+    who = ROUTE_ROLES[method, path]
+    if isinstance(who, Everybody):
+        return None if who is OPEN else []
+    return sorted(who)

@@ -1,0 +1,119 @@
+"""Who has which role: granted and taken by an admin, on the record; there is always an admin."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from api.actor import Actor, Role
+from api.problem import Problem, not_found
+from compliance.approvals import MAY_DECIDE, withdraw
+from compliance.audit import record
+from compliance.clock import Clock, utc_now
+from compliance.registry import FactError, user_by_email
+from persistence.database import Connection, Pool
+
+_ROLES_LOCK: Final = 0x6465_6564_726F_6C65  # roles change one at a time: of two last admins, one stays
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    user_id: UUID
+    email: str
+    is_verified: bool
+    has_second_factor: bool
+    roles: tuple[Role, ...]
+    created_at: datetime
+
+
+async def people(pool: Pool, after: UUID | None, count: int) -> list[Person]:
+    """A page in the order of registration, from the one after `after` on."""
+    rows = await pool.fetch(
+        "SELECT user_id, email, email_verified_at IS NOT NULL AS is_verified,"
+        " coalesce(sealed_secret IS NOT NULL, false) AS has_second_factor, created_at,"
+        " ARRAY(SELECT role FROM user_roles WHERE user_roles.user_id = users.user_id ORDER BY role) AS roles"
+        " FROM users LEFT JOIN credentials USING (user_id) LEFT JOIN totp USING (user_id)"
+        " WHERE $1::uuid IS NULL OR user_id > $1 ORDER BY user_id LIMIT $2",
+        after,
+        count,
+    )
+    return [Person(**(dict(row) | {"roles": tuple(Role(role) for role in row["roles"])})) for row in rows]
+
+
+async def set_roles(
+    pool: Pool, user_id: UUID, roles: frozenset[Role], actor: Actor, clock: Clock = utc_now
+) -> frozenset[Role]:
+    """Give a verified person exactly these roles, and INVESTOR; returns what they have then.
+
+    What the person has proposed and may not propose any more is rejected with it.
+    Raises Problem 404, 409 for an unverified person or the last admin.
+    """
+    wanted = roles | {Role.INVESTOR}
+    async with _roles(pool) as connection:
+        await _require_verified(connection, user_id)
+        held = await _roles_of(connection, user_id)
+        await connection.execute("DELETE FROM user_roles WHERE user_id = $1", user_id)
+        await _grant(connection, user_id, wanted)
+        if Role.ADMIN in held and not await _has_admin(connection):
+            raise Problem(409, "LAST_ADMIN", "Nobody else is an admin: appoint another one first.")
+        lost = [kind for kind, may in MAY_DECIDE.items() if wanted.isdisjoint(may)]
+        withdrawn = await withdraw(connection, user_id, lost, actor, clock())
+        details = {"from": sorted(held), "to": sorted(wanted), "withdrawn": [str(each) for each in withdrawn]}
+        await record(connection, actor.name, "roles set", user_id=user_id, details=details)
+    return wanted
+
+
+async def appoint_first_admin(pool: Pool, email: str, *, actor: str) -> UUID:
+    """Make a verified person the admin who appoints the others: an operator's act, once.
+
+    Raises FactError if somebody is an admin already, or if nobody verified has this address.
+    """
+    user_id = await user_by_email(pool, email)
+    async with _roles(pool) as connection:
+        if await _has_admin(connection):
+            raise FactError("there is an admin already, who appoints the others")
+        if not await connection.fetchval("SELECT true FROM credentials WHERE user_id = $1", user_id):
+            raise FactError(f"{email} is not verified yet: open the link in the mail first")
+        await _grant(connection, user_id, frozenset({Role.ADMIN}))
+        await record(connection, actor, "first admin appointed", user_id=user_id)
+    return user_id
+
+
+@asynccontextmanager
+async def _roles(pool: Pool) -> AsyncIterator[Connection]:
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ROLES_LOCK)
+        yield connection
+
+
+async def _require_verified(connection: Connection, user_id: UUID) -> None:
+    is_verified = await connection.fetchval(
+        "SELECT email_verified_at IS NOT NULL FROM users LEFT JOIN credentials USING (user_id) WHERE user_id = $1",
+        user_id,
+    )
+    if is_verified is None:
+        raise not_found("user")
+    if not is_verified:
+        raise Problem(409, "EMAIL_NOT_VERIFIED", "This person has not verified their address yet.")
+
+
+async def _roles_of(connection: Connection, user_id: UUID) -> frozenset[Role]:
+    rows = await connection.fetch("SELECT role FROM user_roles WHERE user_id = $1", user_id)
+    return frozenset(Role(row["role"]) for row in rows)
+
+
+async def _grant(connection: Connection, user_id: UUID, roles: frozenset[Role]) -> None:
+    await connection.execute(
+        "INSERT INTO user_roles (user_id, role) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+        user_id,
+        sorted(str(role) for role in roles),
+    )
+
+
+async def _has_admin(connection: Connection) -> bool:
+    row = await connection.fetchval("SELECT true FROM user_roles WHERE role = $1 LIMIT 1", str(Role.ADMIN))
+    return row is not None
