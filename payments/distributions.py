@@ -1,0 +1,292 @@
+"""Money for holders: what can be distributed, what is set aside for a dividend or an exit, and what became of it.
+
+A distribution is known by its id; a second call with the same id changes nothing. Amounts are USDC micros.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from enum import StrEnum
+from typing import Any, Final
+from uuid import UUID
+
+from api.amounts import usdc as usdc_text
+from api.problem import Problem
+from payments.ledger import Balances, Currency, Kind, Move, balances, lock_property, post, totals, usdc
+from persistence.database import Connection
+
+MICROS_PER_CENT: Final = 10_000
+_TREASURY_LOCK: Final = 0x7472_6561_7375_7279  # who sets money aside looks at all of the treasury
+INCOME: Final = (  # what income is made of: a credit adds, a debit takes away
+    Kind.RENT_INCOME,
+    Kind.RENT_REFUNDS,
+    Kind.DISPUTED,
+    Kind.DISPUTE_LOSSES,
+    Kind.STRIPE_FEES,
+    Kind.MANAGEMENT_FEE,
+    Kind.EXPENSES,
+    Kind.RESERVE_CONTRIBUTION,
+)
+_DUE: Final = (Kind.DIVIDENDS_PAYABLE, Kind.OWED, Kind.EXIT_PAYABLE)
+
+
+class Purpose(StrEnum):
+    """Why something is set aside."""
+
+    DIVIDEND = "DIVIDEND"
+    EXIT = "EXIT"
+
+
+_SET_ASIDE: Final = {Purpose.DIVIDEND: Kind.DIVIDENDS_SET_ASIDE, Purpose.EXIT: Kind.EXIT_SET_ASIDE}
+_PAYABLE: Final = {Purpose.DIVIDEND: Kind.DIVIDENDS_PAYABLE, Purpose.EXIT: Kind.EXIT_PAYABLE}
+_PAID: Final = {Purpose.DIVIDEND: Kind.DIVIDENDS_PAID, Purpose.EXIT: Kind.EXIT_PAID}
+
+
+async def available(connection: Connection, property_id: UUID) -> int:
+    """What a dividend may be: income whose dollars became USDC, less what the reserve lacks and what is set aside.
+
+    Never more than the treasury has free, of this property and in all: another property's debt is nobody's dividend.
+    """
+    own = await balances(connection, property_id)
+    charges = await connection.fetchrow(
+        "SELECT coalesce(sum(greatest(net_cents, 0)) FILTER (WHERE NOT is_usdc), 0)::bigint AS unconverted_cents,"
+        " coalesce(sum(greatest(net_cents * $2::bigint - named_usdc_micros, 0)) FILTER (WHERE is_usdc), 0)::bigint"
+        " AS unnamed_micros FROM rent_charges WHERE property_id = $1",
+        property_id,
+        MICROS_PER_CENT,
+    )
+    unnamed_micros: int = charges["unnamed_micros"]
+    converted_micros: int = _income_micros(own) - charges["unconverted_cents"] * MICROS_PER_CENT
+    withheld_micros = max(0, -reserve_micros(own))
+    free_micros = min(_free(own), _free(await totals(connection)))
+    return max(0, min(converted_micros - withheld_micros, unnamed_micros, free_micros))
+
+
+def reserve_micros(own: Balances) -> int:
+    return -own.get((Kind.RESERVE, Currency.USD), 0) * MICROS_PER_CENT - own.get((Kind.RESERVE, Currency.USDC), 0)
+
+
+def income_cents(own: Balances) -> int:
+    return -sum(own.get((kind, Currency.USD), 0) for kind in INCOME)
+
+
+def _income_micros(own: Balances) -> int:
+    """All income less all that was taken out of it for holders, or for the reserve as dust."""
+    taken = (Kind.DIVIDENDS_SET_ASIDE, Kind.DIVIDENDS_PAID, Kind.RESERVE_CONTRIBUTION)
+    return income_cents(own) * MICROS_PER_CENT - sum(own.get((kind, Currency.USDC), 0) for kind in taken)
+
+
+def _free(found: Balances) -> int:
+    """USDC that is due to nobody yet."""
+    kinds = (Kind.TREASURY_USDC, Kind.DISTRIBUTOR_USDC, *_DUE)
+    return sum(found.get((kind, Currency.USDC), 0) for kind in kinds)
+
+
+async def distributable_of(connection: Connection, property_id: UUID, period: str) -> int:
+    """What is `available` of one month's income: `period` is such as "2026-11". Raises ValueError for none."""
+    first = date.fromisoformat(f"{period}-01")
+    until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    micros = await connection.fetchval(
+        "SELECT coalesce((SELECT sum(net_cents * $4::bigint - named_usdc_micros) FROM rent_charges"
+        " WHERE property_id = $1 AND is_usdc AND charged_at >= $2::date AND charged_at < $3::date), 0)"
+        " - $4::bigint * coalesce((SELECT sum(amount_cents) FROM expenses WHERE property_id = $1 AND spent_on >= $2"
+        " AND spent_on < $3), 0)",
+        property_id,
+        first,
+        until,
+        MICROS_PER_CENT,
+    )
+    return max(0, min(int(micros), await available(connection, property_id)))
+
+
+async def reserve_for_dividend(
+    connection: Connection, property_id: UUID, usdc_micros: int, dividend_id: UUID
+) -> list[tuple[str, int]]:
+    """Set aside exactly this: the charges that it is made of, oldest first, sum to it. Raises Problem FUNDS_MISSING."""
+    assert usdc_micros > 0
+    await _lock(connection, property_id)
+    if await _known(connection, dividend_id, Purpose.DIVIDEND, property_id, usdc_micros):
+        return await charges_of(connection, dividend_id)
+    free_micros = await available(connection, property_id)
+    if usdc_micros > free_micros:
+        detail = (
+            f"Of this property's income {usdc_text(free_micros)} USDC can be distributed, not {usdc_text(usdc_micros)}."
+        )
+        raise Problem(409, "FUNDS_MISSING", detail, available=usdc_text(free_micros))
+    await connection.execute(
+        "INSERT INTO distributions (distribution_id, kind, property_id, usdc_micros) VALUES ($1, 'DIVIDEND', $2, $3)",
+        dividend_id,
+        property_id,
+        usdc_micros,
+    )
+    await _name_charges(connection, property_id, usdc_micros, dividend_id)
+    await _post(connection, dividend_id, "set-aside", [_aside(Purpose.DIVIDEND, property_id, usdc_micros)])
+    return await charges_of(connection, dividend_id)
+
+
+async def _name_charges(connection: Connection, property_id: UUID, usdc_micros: int, dividend_id: UUID) -> None:
+    rows = await connection.fetch(
+        "SELECT charge_id, net_cents * $2::bigint - named_usdc_micros AS left_micros FROM rent_charges"
+        " WHERE property_id = $1 AND is_usdc AND net_cents * $2::bigint > named_usdc_micros"
+        " ORDER BY charged_at, charge_id",
+        property_id,
+        MICROS_PER_CENT,
+    )
+    missing = usdc_micros
+    parts: list[tuple[UUID, str, int]] = []
+    for row in rows:
+        if (part := min(missing, row["left_micros"])) > 0:
+            parts.append((dividend_id, row["charge_id"], part))
+            missing -= part
+    assert missing == 0, f"{missing} micros of dividend {dividend_id} come from no charge"
+    await connection.executemany("INSERT INTO distribution_charges VALUES ($1, $2, $3)", parts)
+
+
+async def charges_of(connection: Connection, dividend_id: UUID) -> list[tuple[str, int]]:
+    """(charge, USDC micros), oldest first."""
+    rows = await connection.fetch(
+        "SELECT charge_id, usdc_micros FROM distribution_charges JOIN stripe_charges USING (charge_id)"
+        " WHERE distribution_id = $1 ORDER BY charged_at, charge_id",
+        dividend_id,
+    )
+    return [(row["charge_id"], row["usdc_micros"]) for row in rows]
+
+
+async def reserve_for_exit(
+    connection: Connection, property_id: UUID, price_usdc_micros: int, costs_usdc_micros: int, exit_id: UUID
+) -> None:
+    """Book the sale: the price is in the treasury (the caller has looked), less the costs; the rest is the holders'."""
+    usdc_micros = price_usdc_micros - costs_usdc_micros
+    assert usdc_micros > 0
+    await _lock(connection, property_id)
+    if await _known(connection, exit_id, Purpose.EXIT, property_id, usdc_micros):
+        return
+    await connection.execute(
+        "INSERT INTO distributions (distribution_id, kind, property_id, usdc_micros, price_usdc_micros,"
+        " costs_usdc_micros) VALUES ($1, 'EXIT', $2, $3, $4, $5)",
+        exit_id,
+        property_id,
+        usdc_micros,
+        price_usdc_micros,
+        costs_usdc_micros,
+    )
+    moves = _sale(property_id, price_usdc_micros, costs_usdc_micros)
+    await _post(connection, exit_id, "set-aside", [*moves, _aside(Purpose.EXIT, property_id, usdc_micros)])
+
+
+async def release(connection: Connection, distribution_id: UUID) -> None:
+    """Give back what was set aside, before anything was declared; also of one that does not exist."""
+    row = await _row(connection, distribution_id)
+    if row is None or row["state"] == "RELEASED":
+        return
+    assert row["state"] == "SET_ASIDE", f"{distribution_id} is declared"
+    await connection.execute("UPDATE distributions SET state = 'RELEASED' WHERE distribution_id = $1", distribution_id)
+    purpose, property_id = Purpose(row["kind"]), row["property_id"]
+    moves = [_aside(purpose, property_id, -row["usdc_micros"])]
+    if purpose is Purpose.EXIT:
+        moves += _sale(property_id, -row["price_usdc_micros"], -row["costs_usdc_micros"])
+    await _post(connection, distribution_id, "released", moves)
+
+
+async def book_declared(connection: Connection, distribution_id: UUID, usdc_micros: int, transaction: bytes) -> None:
+    """The treasury gave this to the payout contract, in this transaction."""
+    row = await _standing(connection, distribution_id)
+    assert 0 < usdc_micros <= row["usdc_micros"]
+    if row["state"] == "SET_ASIDE":
+        await connection.execute(
+            "UPDATE distributions SET state = 'DECLARED' WHERE distribution_id = $1", distribution_id
+        )
+    property_id = row["property_id"]
+    move = Move(usdc_micros, usdc(Kind.DISTRIBUTOR_USDC, property_id), usdc(Kind.TREASURY_USDC, property_id))
+    await _post(connection, distribution_id, "declared", [move])
+
+
+async def book_paid(
+    connection: Connection,
+    distribution_id: UUID,
+    chunk: int,
+    paid_usdc_micros: int,
+    owed_usdc_micros: int,
+    transaction: bytes,
+) -> None:
+    """One chunk: what its holders got, and what those could not take who can claim it."""
+    row = await _standing(connection, distribution_id)
+    purpose, property_id = Purpose(row["kind"]), row["property_id"]
+    payable = usdc(_PAYABLE[purpose], property_id)
+    moves = [
+        Move(owed_usdc_micros, payable, usdc(Kind.OWED, property_id)),
+        *_given(purpose, property_id, paid_usdc_micros, payable_kind=_PAYABLE[purpose]),
+    ]
+    await _post(connection, distribution_id, f"paid:{chunk}", moves)
+
+
+async def book_claimed(
+    connection: Connection, distribution_id: UUID, wallet: bytes, usdc_micros: int, transaction: bytes
+) -> None:
+    """A holder took what was owed."""
+    row = await _standing(connection, distribution_id)
+    moves = _given(Purpose(row["kind"]), row["property_id"], usdc_micros, payable_kind=Kind.OWED)
+    await _post(connection, distribution_id, f"claimed:0x{wallet.hex()}:0x{transaction.hex()}", moves)
+
+
+async def book_dust(connection: Connection, dividend_id: UUID, usdc_micros: int) -> None:
+    """What dividing left over goes to the property's reserve."""
+    property_id = (await _standing(connection, dividend_id))["property_id"]
+    moves = [
+        _aside(Purpose.DIVIDEND, property_id, -usdc_micros),
+        Move(usdc_micros, usdc(Kind.RESERVE_CONTRIBUTION, property_id), usdc(Kind.RESERVE, property_id)),
+    ]
+    await _post(connection, dividend_id, "dust", moves)
+
+
+def _aside(purpose: Purpose, property_id: UUID, usdc_micros: int) -> Move:
+    return Move(usdc_micros, usdc(_SET_ASIDE[purpose], property_id), usdc(_PAYABLE[purpose], property_id))
+
+
+def _given(purpose: Purpose, property_id: UUID, usdc_micros: int, *, payable_kind: Kind) -> list[Move]:
+    return [
+        Move(usdc_micros, usdc(payable_kind, property_id), usdc(Kind.DISTRIBUTOR_USDC, property_id)),
+        Move(usdc_micros, usdc(_PAID[purpose], property_id), usdc(_SET_ASIDE[purpose], property_id)),
+    ]
+
+
+def _sale(property_id: UUID, price_usdc_micros: int, costs_usdc_micros: int) -> list[Move]:
+    treasury = usdc(Kind.TREASURY_USDC, property_id)
+    return [
+        Move(price_usdc_micros, treasury, usdc(Kind.SALE_PROCEEDS, property_id)),
+        Move(costs_usdc_micros, usdc(Kind.SALE_COSTS, property_id), treasury),
+    ]
+
+
+async def _post(connection: Connection, distribution_id: UUID, step: str, moves: list[Move]) -> None:
+    at = await connection.fetchval("SELECT now()")
+    await post(connection, f"distribution:{distribution_id}:{step}", step.partition(":")[0], moves, at)
+
+
+async def _lock(connection: Connection, property_id: UUID) -> None:
+    await lock_property(connection, property_id)
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _TREASURY_LOCK)
+
+
+async def _row(connection: Connection, distribution_id: UUID) -> Any:
+    return await connection.fetchrow(
+        "SELECT * FROM distributions WHERE distribution_id = $1 FOR UPDATE", distribution_id
+    )
+
+
+async def _known(
+    connection: Connection, distribution_id: UUID, purpose: Purpose, property_id: UUID, usdc_micros: int
+) -> bool:
+    row = await _row(connection, distribution_id)
+    if row is None:
+        return False
+    assert row["state"] != "RELEASED", f"{distribution_id} was given back"
+    assert (row["kind"], row["property_id"], row["usdc_micros"]) == (purpose, property_id, usdc_micros)
+    return True
+
+
+async def _standing(connection: Connection, distribution_id: UUID) -> Any:
+    row = await _row(connection, distribution_id)
+    assert row is not None, f"nothing is set aside for {distribution_id}"
+    assert row["state"] != "RELEASED", f"{distribution_id} was given back"
+    return row
