@@ -1,0 +1,1 @@
+"""Jobs that several rooms have a part in, one file a flow."""
