@@ -37,8 +37,7 @@ _FACTS: Final = """
         coalesce(r.country_alpha2, '') AS country,
         coalesce(g.acquired_at, i.lock_up_starts_at) AS lock_up_starts_at,
         EXISTS (SELECT FROM wallet_freezes WHERE (address, instrument) = (w.address, i.instrument)) AS is_frozen,
-        EXISTS (SELECT FROM identity_registrations WHERE (address, instrument) = (w.address, i.instrument))
-            AS is_registered
+        EXISTS (SELECT FROM identity_registrations WHERE address = w.address) AS is_registered
 """
 _FROM: Final = """
     JOIN users AS u ON u.user_id = w.user_id

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from compliance.audit import record
 from compliance.countries import COUNTRY_NUMERIC
+from compliance.identities import wants_identity
 from compliance.rules import AccreditationStatus, KycStatus
 from persistence.database import Connection, Pool
 
@@ -96,6 +97,7 @@ async def link_wallet(pool: Pool, user_id: UUID, address: bytes, *, actor: str) 
         if linked is not None:
             raise FactError(f"wallet 0x{address.hex()} is linked to another person")
         await connection.execute("INSERT INTO wallets (address, user_id) VALUES ($1, $2)", address, user_id)
+        await wants_identity(connection, user_id, actor=actor)
         await queue(connection, address=address)
         await record(connection, actor, "wallet linked", user_id=user_id, address=address)
 
@@ -104,32 +106,55 @@ async def set_kyc(
     pool: Pool, user_id: UUID, status: KycStatus, expires_at: datetime | None = None, *, actor: str
 ) -> None:
     """`expires_at` goes with APPROVED and with nothing else. Raises FactError otherwise, and for an unknown person."""
-    await _set_status(pool, "kyc", user_id, status, status == KycStatus.APPROVED, expires_at, actor)
+    async with facts(pool) as connection:
+        await put_kyc(connection, user_id, status, expires_at, actor=actor)
+
+
+async def put_kyc(
+    connection: Connection, user_id: UUID, status: KycStatus, expires_at: datetime | None, *, actor: str
+) -> None:
+    """`set_kyc` inside `facts`."""
+    await _put_status(connection, "kyc", user_id, status, status == KycStatus.APPROVED, expires_at, actor)
+    await wants_identity(connection, user_id, actor=actor)
 
 
 async def set_accreditation(
     pool: Pool, user_id: UUID, status: AccreditationStatus, expires_at: datetime | None = None, *, actor: str
 ) -> None:
     """`expires_at` goes with VERIFIED and with nothing else. Raises FactError otherwise, and for an unknown person."""
+    async with facts(pool) as connection:
+        await put_accreditation(connection, user_id, status, expires_at, actor=actor)
+
+
+async def put_accreditation(
+    connection: Connection, user_id: UUID, status: AccreditationStatus, expires_at: datetime | None, *, actor: str
+) -> None:
+    """`set_accreditation` inside `facts`."""
     is_good = status == AccreditationStatus.VERIFIED
-    await _set_status(pool, "accreditation", user_id, status, is_good, expires_at, actor)
+    await _put_status(connection, "accreditation", user_id, status, is_good, expires_at, actor)
 
 
 async def set_country(pool: Pool, user_id: UUID, country: str, *, actor: str) -> None:
     """Where a person lives, ISO 3166 alpha-2. Raises FactError for a code that is none, and for an unknown person."""
+    async with facts(pool) as connection:
+        await put_country(connection, user_id, country, actor=actor)
+
+
+async def put_country(connection: Connection, user_id: UUID, country: str, *, actor: str) -> None:
+    """`set_country` inside `facts`."""
     numeric = COUNTRY_NUMERIC.get(country)
     if numeric is None:
         raise FactError(f"{country!r} is not a country of ISO 3166 (two capital letters)")
-    async with facts(pool) as connection:
-        await _require_user(connection, user_id)
-        await connection.execute(
-            "INSERT INTO residence (user_id, country_alpha2, country_numeric) VALUES ($1, $2, $3) ON CONFLICT (user_id)"
-            " DO UPDATE SET country_alpha2 = excluded.country_alpha2, country_numeric = excluded.country_numeric",
-            user_id,
-            country,
-            numeric,
-        )
-        await _changed(connection, actor, "country set", user_id, {"country": country})
+    await _require_user(connection, user_id)
+    await connection.execute(
+        "INSERT INTO residence (user_id, country_alpha2, country_numeric) VALUES ($1, $2, $3) ON CONFLICT (user_id)"
+        " DO UPDATE SET country_alpha2 = excluded.country_alpha2, country_numeric = excluded.country_numeric",
+        user_id,
+        country,
+        numeric,
+    )
+    await wants_identity(connection, user_id, actor=actor)
+    await _changed(connection, actor, "country set", user_id, {})
 
 
 async def set_acquisition(pool: Pool, user_id: UUID, instrument: int, acquired_at: datetime, *, actor: str) -> None:
@@ -152,55 +177,11 @@ async def set_wallet_frozen(
     pool: Pool, address: bytes, instrument: int, *, is_frozen: bool, block: int, actor: str
 ) -> None:
     """What the token says of a wallet, linked or not. Raises FactError for an unknown instrument."""
-    await _set_chain_fact(pool, "wallet_freezes", address, instrument, is_frozen, block, actor)
-
-
-async def set_identity_registered(
-    pool: Pool, address: bytes, instrument: int, *, is_registered: bool, block: int, actor: str
-) -> None:
-    """Whether the wallet's identity is registered with the token, and final.
-
-    Grant: on chain first, then here. Lapse: here first (False), compile, and on chain only once the account's unsettled
-    trades are FINAL, for the token refuses a seller without a registered identity.
-    Raises FactError for an unknown instrument.
-    """
-    await _set_chain_fact(pool, "identity_registrations", address, instrument, is_registered, block, actor)
-
-
-async def require_instrument(connection: Connection, instrument: int) -> None:
-    if not await connection.fetchval("SELECT 1 FROM instruments WHERE instrument = $1", instrument):
-        raise FactError(f"there is no instrument {instrument}")
-
-
-async def _set_status(
-    pool: Pool, table: str, user_id: UUID, status: str, is_good: bool, expires_at: datetime | None, actor: str
-) -> None:
-    if is_good != (expires_at is not None):
-        raise FactError(f"{table}: {status} {'needs an expiry' if is_good else 'has no expiry'}")
-    async with facts(pool) as connection:
-        await _require_user(connection, user_id)
-        if status == KycStatus.NONE:
-            await connection.execute(f"DELETE FROM {table} WHERE user_id = $1", user_id)  # noqa: S608
-        else:
-            await connection.execute(
-                f"INSERT INTO {table} (user_id, status, expires_at) VALUES ($1, $2, $3) ON CONFLICT (user_id)"  # noqa: S608
-                " DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at",
-                user_id,
-                str(status),
-                None if expires_at is None else _aware(expires_at),
-            )
-        details = {"status": str(status), "expires_at": None if expires_at is None else expires_at.isoformat()}
-        await _changed(connection, actor, f"{table} set", user_id, details)
-
-
-async def _set_chain_fact(
-    pool: Pool, table: str, address: bytes, instrument: int, is_true: bool, block: int, actor: str
-) -> None:
     async with facts(pool) as connection:
         await require_instrument(connection, instrument)
-        if is_true:
+        if is_frozen:
             await connection.execute(
-                f"INSERT INTO {table} (address, instrument, block) VALUES ($1, $2, $3)"  # noqa: S608
+                "INSERT INTO wallet_freezes (address, instrument, block) VALUES ($1, $2, $3)"
                 " ON CONFLICT (address, instrument) DO UPDATE SET block = excluded.block",
                 address,
                 instrument,
@@ -208,13 +189,70 @@ async def _set_chain_fact(
             )
         else:
             await connection.execute(
-                f"DELETE FROM {table} WHERE address = $1 AND instrument = $2",  # noqa: S608
-                address,
-                instrument,
+                "DELETE FROM wallet_freezes WHERE address = $1 AND instrument = $2", address, instrument
             )
         await queue(connection, address=address, instrument=instrument)
-        details = {"is_true": is_true, "block": block}
-        await record(connection, actor, f"{table} set", address=address, instrument=instrument, details=details)
+        details = {"is_true": is_frozen, "block": block}
+        await record(connection, actor, "wallet_freezes set", address=address, instrument=instrument, details=details)
+
+
+async def set_identity_registered(pool: Pool, address: bytes, *, is_registered: bool, block: int, actor: str) -> None:
+    """Whether the wallet's identity is registered on chain, for all instruments, and final."""
+    async with facts(pool) as connection:
+        await put_identity_registered(connection, address, is_registered=is_registered, block=block, actor=actor)
+
+
+async def put_identity_registered(
+    connection: Connection, address: bytes, *, is_registered: bool, block: int, actor: str
+) -> None:
+    """`set_identity_registered` inside `facts`.
+
+    Grant: on chain first, then here. Lapse: here first (False), compile, and on chain only once the account's unsettled
+    trades are FINAL, for the token refuses a seller without a registered identity.
+    """
+    if is_registered:
+        await connection.execute(
+            "INSERT INTO identity_registrations (address, block) VALUES ($1, $2)"
+            " ON CONFLICT (address) DO UPDATE SET block = excluded.block",
+            address,
+            block,
+        )
+    else:
+        await connection.execute("DELETE FROM identity_registrations WHERE address = $1", address)
+    await queue(connection, address=address)
+    details = {"is_registered": is_registered, "block": block}
+    await record(connection, actor, "identity registration set", address=address, details=details)
+
+
+async def require_instrument(connection: Connection, instrument: int) -> None:
+    if not await connection.fetchval("SELECT 1 FROM instruments WHERE instrument = $1", instrument):
+        raise FactError(f"there is no instrument {instrument}")
+
+
+async def _put_status(
+    connection: Connection,
+    table: str,
+    user_id: UUID,
+    status: str,
+    is_good: bool,
+    expires_at: datetime | None,
+    actor: str,
+) -> None:
+    if is_good != (expires_at is not None):
+        raise FactError(f"{table}: {status} {'needs an expiry' if is_good else 'has no expiry'}")
+    await _require_user(connection, user_id)
+    if status == KycStatus.NONE:
+        await connection.execute(f"DELETE FROM {table} WHERE user_id = $1", user_id)  # noqa: S608
+    else:
+        await connection.execute(
+            f"INSERT INTO {table} (user_id, status, expires_at) VALUES ($1, $2, $3) ON CONFLICT (user_id)"  # noqa: S608
+            " DO UPDATE SET status = excluded.status, expires_at = excluded.expires_at",
+            user_id,
+            str(status),
+            None if expires_at is None else _aware(expires_at),
+        )
+    details = {"status": str(status), "expires_at": None if expires_at is None else expires_at.isoformat()}
+    await _changed(connection, actor, f"{table} set", user_id, details)
 
 
 async def _changed(

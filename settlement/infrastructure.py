@@ -116,11 +116,20 @@ async def deploy_infrastructure(
 
 
 async def read(
-    chain: AsyncWeb3[Any], artifact: Artifact, address: ChecksumAddress, function: str, *arguments: Any
+    chain: AsyncWeb3[Any],
+    artifact: Artifact,
+    address: ChecksumAddress,
+    function: str,
+    *arguments: Any,
+    block: int | None = None,
 ) -> Any:
-    """Call a view of a contract at the latest block."""
+    """Call a view of a contract at a block; None: the latest."""
     contract = chain.eth.contract(address=address, abi=list(artifact.abi))
-    return await contract.functions[function](*arguments).call()
+    return await contract.functions[function](*arguments).call(block_identifier="latest" if block is None else block)
+
+
+def identity_storage_artifact() -> Artifact:
+    return trex("registry/implementation/IdentityRegistryStorage.sol/IdentityRegistryStorage")
 
 
 async def call_once(
@@ -212,11 +221,13 @@ async def _deploy_trex(sender: Sender, identity_factory: ChecksumAddress) -> tup
 async def _deploy_identity_storage(
     sender: Sender, authority: ChecksumAddress, factory: ChecksumAddress
 ) -> ChecksumAddress:
-    """One storage for all registries, so that an investor is registered once. The factory owns it: it binds each new
-    registry; `TREXFactory.recoverContractOwnership` gives it back."""
+    """One storage for all registries, so that an investor is registered once, by the platform as its agent. The factory
+    owns it: it binds each new registry; `TREXFactory.recoverContractOwnership` gives it back."""
     proxy = trex("proxy/IdentityRegistryStorageProxy.sol/IdentityRegistryStorageProxy")
     storage = await _create(sender, proxy, [authority])
-    implementation = trex("registry/implementation/IdentityRegistryStorage.sol/IdentityRegistryStorage")
+    implementation = identity_storage_artifact()
+    if not await read(sender.chain, implementation, storage, "isAgent", sender.address):
+        await call_once(sender, "add storage agent", implementation, storage, "addAgent", sender.address)
     if await read(sender.chain, implementation, storage, "owner") != factory:
         await call_once(sender, "hand over storage", implementation, storage, "transferOwnership", factory)
     return storage

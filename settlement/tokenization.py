@@ -1,4 +1,4 @@
-"""A property becomes a token: the T-REX suite of one property, its investors, and the acts of its issuer.
+"""A property becomes a token: the T-REX suite of one property, and the acts of its issuer.
 
 Every function may be called again after a kill at any point: it looks on chain first and does what is missing.
 """
@@ -6,12 +6,19 @@ Every function may be called again after a kill at any point: it looks on chain 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from eth_abi.abi import encode
-from eth_account.messages import encode_defunct
 from eth_typing import ChecksumAddress
-from web3 import Web3
 
-from settlement.artifacts import Artifact, onchainid, ours, trex
+from settlement.artifacts import Artifact, ours, trex
+from settlement.identities import (
+    TOPIC_KYC,
+    InvestorTerms,
+    grant_is_revoked,
+    grant_stands,
+    identity_of,
+    register_investor,
+    revoke_claim,
+    revoke_grant,
+)
 from settlement.infrastructure import (
     ZERO_ADDRESS,
     ChainLostError,
@@ -36,18 +43,17 @@ __all__ = [
     "allow_countries",
     "deploy_infrastructure",
     "deploy_property_token",
+    "grant_is_revoked",
+    "grant_stands",
     "identity_of",
     "is_verified",
     "mint",
     "register_investor",
-    "renew_claim",
     "revoke_claim",
+    "revoke_grant",
     "set_wallet_frozen",
     "unpause",
 ]
-
-TOPIC_KYC = 1
-CLAIM_SCHEME_ECDSA = 1
 
 
 def _token_artifact() -> Artifact:
@@ -58,18 +64,6 @@ def _registry_artifact() -> Artifact:
     return trex("registry/implementation/IdentityRegistry.sol/IdentityRegistry")
 
 
-def _identity_artifact() -> Artifact:
-    return onchainid("Identity.sol/Identity")
-
-
-def _id_factory_artifact() -> Artifact:
-    return onchainid("factory/IdFactory.sol/IdFactory")
-
-
-def _claim_issuer_artifact() -> Artifact:
-    return onchainid("ClaimIssuer.sol/ClaimIssuer")
-
-
 @dataclass(frozen=True, slots=True)
 class PropertyTerms:
     """What a property token is made with.
@@ -78,7 +72,8 @@ class PropertyTerms:
     decimals   of the token, 0..18
     countries  ISO 3166-1 numeric codes whose residents may receive it; empty means all
     holder_cap how many people may hold it; None means any number
-    lock_up_s  seconds from a mint until that position may be sold; 0 means at once
+    lock_up_s  seconds from an acquisition from the issuer until that position may be sold; 0 means at once
+    issuer     the wallet that gets the supply and sells first; it is not locked up. None: every mint is
     """
 
     salt: str
@@ -88,6 +83,7 @@ class PropertyTerms:
     countries: tuple[int, ...] = ()
     holder_cap: int | None = None
     lock_up_s: int = 0
+    issuer: ChecksumAddress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,19 +94,6 @@ class TokenSuite:
     token: ChecksumAddress
     registry: ChecksumAddress
     compliance: ChecksumAddress
-
-
-@dataclass(frozen=True, slots=True)
-class InvestorTerms:
-    """One investor's registration.
-
-    country  ISO 3166-1 numeric, of residence
-    grant    1, then one more for each time KYC was lost and given again: a revoked claim stays revoked
-    """
-
-    wallet: ChecksumAddress
-    country: int
-    grant: int = 1
 
 
 async def deploy_property_token(platform: Platform, infra: Infrastructure, terms: PropertyTerms) -> TokenSuite:
@@ -155,63 +138,9 @@ async def allow_countries(
     await platform.sender.send(suite.compliance, data)
 
 
-async def register_investor(
-    platform: Platform, infra: Infrastructure, suite: TokenSuite, terms: InvestorTerms
-) -> ChecksumAddress:
-    """Give a wallet an identity of ours with a KYC claim, and register it. All suites share one identity storage, so
-    an investor that is registered with one is registered with all. Calls for different wallets may run at once.
-
-    Returns the identity's address.
-    """
-    identity = await identity_of(platform, infra, terms.wallet)
-    if identity is None:
-        manager = Web3.keccak(encode(["address"], [platform.sender.address]))
-        arguments = (terms.wallet, terms.wallet, [manager])  # the wallet's text is the salt
-        function = "createIdentityWithManagementKeys"
-        step = f"identity {terms.wallet}"
-        factory = _id_factory_artifact()
-        await call_once(platform.sender, step, factory, infra.identity_factory, function, *arguments)
-        identity = await identity_of(platform, infra, terms.wallet)
-        assert identity is not None
-    await _add_claim(platform, infra, identity, terms.grant)
-    if not await read(platform.chain, _registry_artifact(), suite.registry, "contains", terms.wallet):
-        arguments_register = (terms.wallet, identity, terms.country)
-        step = f"register {terms.wallet}"
-        registry = _registry_artifact()
-        await call_once(platform.sender, step, registry, suite.registry, "registerIdentity", *arguments_register)
-    return identity
-
-
-async def identity_of(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress) -> ChecksumAddress | None:
-    """The identity that we deployed for a wallet."""
-    found: ChecksumAddress = await read(
-        platform.chain, _id_factory_artifact(), infra.identity_factory, "getIdentity", wallet
-    )
-    return None if found == ZERO_ADDRESS else found
-
-
 async def is_verified(platform: Platform, suite: TokenSuite, wallet: ChecksumAddress) -> bool:
     """Whether the chain lets this wallet receive the token."""
     return bool(await read(platform.chain, _registry_artifact(), suite.registry, "isVerified", wallet))
-
-
-async def revoke_claim(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress) -> None:
-    """Make the wallet's present KYC claim invalid, for all properties at once."""
-    identity = await identity_of(platform, infra, wallet)
-    assert identity is not None, "only a registered investor has a claim"
-    claim = await read(platform.chain, _identity_artifact(), identity, "getClaim", _claim_id(infra))
-    issuer = _claim_issuer_artifact()
-    if await read(platform.chain, issuer, infra.claim_issuer, "isClaimRevoked", claim[3]):
-        return
-    data = issuer.call_data("revokeClaim", [_claim_id(infra), identity])
-    await platform.sender.send(infra.claim_issuer, data)
-
-
-async def renew_claim(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress, grant: int) -> None:
-    """Give a wallet whose claim was revoked a new one; `grant` as in InvestorTerms."""
-    identity = await identity_of(platform, infra, wallet)
-    assert identity is not None, "only a registered investor has a claim"
-    await _add_claim(platform, infra, identity, grant)
 
 
 async def mint(platform: Platform, suite: TokenSuite, wallet: ChecksumAddress, qty_base_units: int, step: str) -> None:
@@ -264,26 +193,10 @@ def _modules(infra: Infrastructure, terms: PropertyTerms) -> list[tuple[Checksum
         modules.append((infra.holder_cap_module, ours("HolderCapModule").call_data("setCap", [terms.holder_cap])))
     if terms.lock_up_s:
         modules.append((infra.lock_up_module, ours("LockUpModule").call_data("setLockUp", [terms.lock_up_s])))
+        if terms.issuer is not None:  # the factory adds a module once and makes every call that stands beside it
+            modules.append((infra.lock_up_module, ours("LockUpModule").call_data("setIssuer", [terms.issuer])))
     return modules
 
 
 def _claim_details(infra: Infrastructure) -> tuple[object, ...]:
     return ([TOPIC_KYC], [infra.claim_issuer], [[TOPIC_KYC]])
-
-
-def _claim_id(infra: Infrastructure) -> bytes:
-    return bytes(Web3.keccak(encode(["address", "uint256"], [infra.claim_issuer, TOPIC_KYC])))
-
-
-async def _add_claim(platform: Platform, infra: Infrastructure, identity: ChecksumAddress, grant: int) -> None:
-    """The claim's data is the grant's number only: nothing about the person is on chain, and each grant has a
-    signature of its own, because a revoked signature is revoked for ever."""
-    data = encode(["uint64"], [grant])
-    digest = Web3.keccak(encode(["address", "uint256", "bytes"], [identity, TOPIC_KYC, data]))
-    signature = bytes(platform.claim_signer.sign_message(encode_defunct(digest)).signature)
-    current = await read(platform.chain, _identity_artifact(), identity, "getClaim", _claim_id(infra))
-    if bytes(current[3]) == signature:
-        return
-    arguments = (TOPIC_KYC, CLAIM_SCHEME_ECDSA, infra.claim_issuer, signature, data, "")
-    step = f"claim {identity} {grant}"
-    await call_once(platform.sender, step, _identity_artifact(), identity, "addClaim", *arguments)

@@ -11,6 +11,7 @@ from uuid import UUID
 from eth_account.signers.local import LocalAccount
 
 from compliance.countries import COUNTRY_NUMERIC
+from compliance.identities import live_grant
 from compliance.instruments import Instrument, list_instrument, set_instrument
 from compliance.registry import (
     FactError,
@@ -18,13 +19,13 @@ from compliance.registry import (
     link_wallet,
     set_accreditation,
     set_country,
-    set_identity_registered,
     set_kyc,
     user_by_email,
 )
 from compliance.rules import AccreditationStatus, KycStatus, Regime
 from deedbook.chain_keys import chain_key
 from deedbook.deployment import Deployment, give_gas_money
+from deedbook.jobs.identity import record_granted, terms_of
 from deedbook.layout import Layout
 from engine import types as t
 from persistence.commands import Submit
@@ -33,7 +34,6 @@ from settlement.artifacts import ours
 from settlement.infrastructure import call_once
 from settlement.steps import PostgresSteps, Sender
 from settlement.tokenization import (
-    InvestorTerms,
     PropertyTerms,
     TokenSuite,
     deploy_property_token,
@@ -187,18 +187,10 @@ class MarketBuilder:
         platform, infrastructure = self._deployment.platform, self._deployment.infrastructure
         await give_gas_money(platform.chain, key.address)
         if person.kyc is KycStatus.APPROVED:
-            country = InvestorTerms(key.address, COUNTRY_NUMERIC[person.country])
-            await register_investor(platform, infrastructure, next(iter(suites.values())), country)
-            block = await platform.chain.eth.block_number
-            for number in suites:
-                await set_identity_registered(
-                    self._pool,
-                    bytes.fromhex(key.address[2:]),
-                    number,
-                    is_registered=True,
-                    block=block,
-                    actor=ACTOR,
-                )
+            grant = await live_grant(self._pool, bytes.fromhex(key.address[2:]))
+            assert grant is not None, "who has KYC and a country has a grant"
+            await register_investor(platform, infrastructure, terms_of(grant))
+            await record_granted(self._pool, grant, await platform.chain.eth.block_number)
         sender = Sender(platform.chain, key, self._steps)
         if person.usdc_micros:
             await self._deposit(sender, person.usdc_micros)

@@ -23,7 +23,7 @@ async def test_a_person_is_brought_to_trade_word_by_word(pool: Pool) -> None:
     await commands.country(pool, EMAIL, "us", actor=ACTOR)
     shown = await commands.show_permission(pool, ADDRESS, "OAK1USDC", START_NS)
     assert shown.splitlines()[0] == f"{ADDRESS} may not trade in OAK1USDC"
-    await set_identity_registered(pool, address_of("ann"), 1, is_registered=True, block=1, actor=ACTOR)
+    await set_identity_registered(pool, address_of("ann"), is_registered=True, block=1, actor=ACTOR)
     shown = await commands.show_permission(pool, ADDRESS, "OAK1USDC", START_NS)
     assert shown.splitlines() == [
         f"{ADDRESS} may sell until 2026-01-01 in OAK1USDC",

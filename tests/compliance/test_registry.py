@@ -92,7 +92,7 @@ async def test_the_country_is_kept_with_the_number_that_the_chain_uses(pool: Poo
 async def test_every_change_is_in_the_audit_log_and_stays_there(pool: Pool) -> None:
     door = Door(Market())
     await open_market(pool, door)
-    ann = await add_investor(pool, "ann", 1)
+    ann = await add_investor(pool, "ann")
     await compile_permissions(pool, door.submit, START_NS)
     actions = [row["action"] for row in await pool.fetch("SELECT action FROM audit_log WHERE user_id = $1", ann)]
     assert actions == ["user created", "wallet linked", "kyc set", "accreditation set", "country set"]

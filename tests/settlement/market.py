@@ -72,7 +72,7 @@ async def open_market(chain: AsyncWeb3[Any], directory: Path, investors: int, te
 
 async def _join(market: Market, account: LocalAccount) -> None:
     platform, infra, suite, wallet = market.platform, market.infra, market.suite, account.address
-    await register_investor(platform, infra, suite, InvestorTerms(wallet, GERMANY))
+    await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
     usdc = ours("MockUSDC")
     await asyncio.gather(
         mint(platform, suite, wallet, TOKENS, wallet),

@@ -3,18 +3,16 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from eth_typing import ChecksumAddress
 from web3 import AsyncWeb3
 from web3.exceptions import ContractLogicError
 
 from settlement.artifacts import Artifact, ours, trex
 from settlement.infrastructure import read
-from settlement.steps import FileSteps, Sender, StepFailedError, StepStore, Turn
+from settlement.steps import FileSteps, Sender, StepFailedError, StepStore
 from settlement.tokenization import (
     ChainLostError,
     Delays,
@@ -30,12 +28,12 @@ from settlement.tokenization import (
     is_verified,
     mint,
     register_investor,
-    renew_claim,
     revoke_claim,
     set_wallet_frozen,
     unpause,
 )
-from tests.settlement.local_chain import anvil, file_steps, key, keys, platform_on
+from tests.settlement.killing import Killed, KillingSender, KillingSteps
+from tests.settlement.local_chain import anvil, file_steps, key, keys, platform_on, rich
 
 GERMANY, FRANCE = 276, 250
 OAK = PropertyTerms("OAK12", "12 Oak Street", "OAK12")
@@ -78,18 +76,27 @@ async def test_every_role_has_its_own_holder(platform: Platform) -> None:
         ("SettlementBridge", infra.bridge, b"owner"): platform.owner.address,
         ("SettlementBridge", infra.bridge, b"operator"): keys().operator.address,
         ("SettlementBridge", infra.bridge, b"guardian"): keys().guardian.address,
+        ("DividendDistributor", infra.dividends, b"owner"): platform.owner.address,
+        ("DividendDistributor", infra.dividends, b"payer"): keys().treasury.address,
+        ("ExitRedemption", infra.redemption, b"owner"): platform.owner.address,
+        ("ExitRedemption", infra.redemption, b"payer"): keys().treasury.address,
+        ("PrimarySale", infra.sale, b"owner"): platform.owner.address,
+        ("PrimarySale", infra.sale, b"operator"): platform.sender.address,
     }
     for (name, address, role), holder in expected.items():
         assert await read(platform.chain, ours(name), address, "holderOf", role.ljust(32, b"\0")) == holder
     assert (await read(platform.chain, ours("CashVault"), infra.vault, "accountOf", keys().fee_account.address))[3]
     assert await read(platform.chain, ours("SettlementBridge"), infra.bridge, "vault") == infra.vault
     assert await read(platform.chain, ours("SettlementBridge"), infra.bridge, "locker") == infra.locker
+    for name, address in (("DividendDistributor", infra.dividends), ("PrimarySale", infra.sale)):
+        assert await read(platform.chain, ours(name), address, "usdc") == infra.usdc
 
 
 async def test_the_locker_is_agent_of_the_token_and_of_nothing_else(platform: Platform) -> None:
     infra, suite = await _deploy_all(platform)
     assert await _token(platform, suite, "isAgent", infra.locker)
     assert not await _token(platform, suite, "isAgent", infra.bridge)
+    assert not await _token(platform, suite, "isAgent", infra.redemption)  # only at its exit
     for ours_address in (infra.locker, infra.bridge, infra.vault):
         assert not await read(platform.chain, trex(REGISTRY), suite.registry, "isAgent", ours_address)
 
@@ -99,25 +106,25 @@ async def test_an_investor_of_one_property_is_verified_for_all(platform: Platfor
     elm = await deploy_property_token(platform, infra, ELM)
     wallet = key("investor").address
     assert not await is_verified(platform, oak, wallet)
-    identity = await register_investor(platform, infra, oak, InvestorTerms(wallet, GERMANY))
+    identity = await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
     assert await identity_of(platform, infra, wallet) == identity
     assert await is_verified(platform, oak, wallet)
     assert await is_verified(platform, elm, wallet)
     sent = await platform.chain.eth.get_transaction_count(platform.sender.address)
-    assert await register_investor(platform, infra, elm, InvestorTerms(wallet, GERMANY)) == identity
+    assert await register_investor(platform, infra, InvestorTerms(wallet, GERMANY)) == identity
     assert await platform.chain.eth.get_transaction_count(platform.sender.address) == sent
 
 
 async def test_a_revoked_claim_is_invalid_until_a_new_grant(platform: Platform) -> None:
     infra, suite = await _deploy_all(platform)
     wallet = key("investor").address
-    await register_investor(platform, infra, suite, InvestorTerms(wallet, GERMANY))
+    await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
     await revoke_claim(platform, infra, wallet)
     await revoke_claim(platform, infra, wallet)
     assert not await is_verified(platform, suite, wallet)
-    await renew_claim(platform, infra, wallet, grant=1)  # the revoked one again: no way back
+    await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))  # the revoked one again: no way back
     assert not await is_verified(platform, suite, wallet)
-    await renew_claim(platform, infra, wallet, grant=2)
+    await register_investor(platform, infra, InvestorTerms(wallet, GERMANY, grant=2))
     assert await is_verified(platform, suite, wallet)
 
 
@@ -125,8 +132,8 @@ async def test_only_residents_of_allowed_countries_receive(platform: Platform) -
     infra = await deploy_infrastructure(platform, keys().roles(), Delays())
     elm = await deploy_property_token(platform, infra, ELM)
     inside, outside = key("inside").address, key("outside").address
-    await register_investor(platform, infra, elm, InvestorTerms(inside, GERMANY))
-    await register_investor(platform, infra, elm, InvestorTerms(outside, FRANCE))
+    await register_investor(platform, infra, InvestorTerms(inside, GERMANY))
+    await register_investor(platform, infra, InvestorTerms(outside, FRANCE))
     await mint(platform, elm, inside, 5, "first")
     with pytest.raises(ContractLogicError, match="Compliance not followed"):
         await mint(platform, elm, outside, 5, "second")
@@ -141,7 +148,7 @@ async def test_a_cap_and_a_lock_up_are_set_as_the_terms_say(platform: Platform) 
     ash = await deploy_property_token(platform, infra, terms)
     first, second = key("first").address, key("second").address
     for wallet in (first, second):
-        await register_investor(platform, infra, ash, InvestorTerms(wallet, GERMANY))
+        await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
     await mint(platform, ash, first, 5, "first")
     with pytest.raises(ContractLogicError, match="Compliance not followed"):
         await mint(platform, ash, second, 5, "second")
@@ -152,10 +159,32 @@ async def test_a_cap_and_a_lock_up_are_set_as_the_terms_say(platform: Platform) 
     assert now_s < date_s <= now_s + 3600
 
 
+async def test_an_issuer_is_not_locked_up_and_its_buyer_is(platform: Platform, tmp_path: Path) -> None:
+    infra = await deploy_infrastructure(platform, keys().roles(), Delays())
+    issuer, buyer = key("manager"), key("buyer").address
+    ash = await deploy_property_token(
+        platform, infra, PropertyTerms("ASH9", "9 Ash Street", "ASH9", lock_up_s=3600, issuer=issuer.address)
+    )
+    for wallet in (issuer.address, buyer):
+        await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
+    await mint(platform, ash, issuer.address, 5, "supply")
+    await unpause(platform, ash)
+    await rich(platform.chain, issuer.address)
+    token = trex(TOKEN)
+    await Sender(platform.chain, issuer, file_steps(tmp_path)).send(ash.token, token.call_data("transfer", [buyer, 2]))
+    dates_s = [
+        await read(platform.chain, ours("LockUpModule"), infra.lock_up_module, "sellFrom", ash.compliance, wallet)
+        for wallet in (issuer.address, buyer)
+    ]
+    now_s = (await platform.chain.eth.get_block("latest"))["timestamp"]
+    assert dates_s[0] == 0
+    assert now_s < dates_s[1] <= now_s + 3600
+
+
 async def test_a_mint_of_one_name_happens_once(platform: Platform) -> None:
     infra, suite = await _deploy_all(platform)
     wallet = key("investor").address
-    await register_investor(platform, infra, suite, InvestorTerms(wallet, GERMANY))
+    await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
     await mint(platform, suite, wallet, 7, "first sale")
     await mint(platform, suite, wallet, 7, "first sale")
     assert await _token(platform, suite, "balanceOf", wallet) == 7
@@ -174,49 +203,10 @@ async def test_flags_are_set_to_what_is_asked(platform: Platform) -> None:
     assert await read(platform.chain, ours("TokenLocker"), infra.locker, "isListed", suite.token)
 
 
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing of ours catches it."""
-
-
-class KillingSteps:
-    """A store that dies once at each step: before it keeps the bytes, or right after, before they are sent."""
-
-    def __init__(self, inner: FileSteps, died: set[str], after: bool) -> None:
-        self._inner, self._died, self._after = inner, died, after
-
-    async def get(self, name: str) -> bytes | None:
-        return await self._inner.get(name)
-
-    @asynccontextmanager
-    async def turn(self, address: ChecksumAddress) -> AsyncIterator[Turn]:
-        yield self
-
-    async def put(self, name: str, raw_transaction: bytes) -> None:
-        dies = name not in self._died
-        self._died.add(name)
-        if dies and not self._after:
-            raise Killed
-        await self._inner.put(name, raw_transaction)
-        if dies:
-            raise Killed
-
-
-class KillingSender(Sender):
-    """A sender that dies once after each broadcast, before it knows how it went."""
-
-    died: set[bytes] = set()  # noqa: RUF012  # shared on purpose: it outlives the sender that died
-
-    async def _broadcast(self, raw: bytes) -> None:
-        await super()._broadcast(raw)
-        if raw not in self.died:
-            self.died.add(raw)
-            raise Killed
-
-
 async def _deploy_and_sell(platform: Platform) -> tuple[Infrastructure, TokenSuite]:
     infra, suite = await _deploy_all(platform)
     wallet = key("investor").address
-    await register_investor(platform, infra, suite, InvestorTerms(wallet, GERMANY))
+    await register_investor(platform, infra, InvestorTerms(wallet, GERMANY))
     await mint(platform, suite, wallet, 7, "first sale")
     return infra, suite
 

@@ -244,7 +244,7 @@ async def deploy(directory: Path) -> Deployed:
         suite = await deploy_property_token(platform, infra, PropertyTerms("OAK12", "12 Oak Street", "OAK12"))
         await unpause(platform, suite)
         for number in range(INVESTORS):
-            await register_investor(platform, infra, suite, InvestorTerms(investor(number).address, GERMANY))
+            await register_investor(platform, infra, InvestorTerms(investor(number).address, GERMANY))
         everyone = [investor(number).address for number in range(INVESTORS)]
         await rich(web3, *everyone, *(each.address for each in (keys().operator, keys().releaser, keys().issuer)))
         state = (await web3.provider.make_request("anvil_dumpState", []))["result"]
