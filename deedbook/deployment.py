@@ -57,6 +57,7 @@ async def deployed(layout: Layout, pool: Pool, rpc_url: str, is_local: bool, say
         guardian=addresses["guardian"],
         issuer=addresses["issuer"],
         fee_account=addresses["fees"],
+        treasury=addresses["treasury"],
     )
     infrastructure = await deploy_infrastructure(platform, roles, Delays())
     write_whole(_path(layout), msgspec.json.encode(infrastructure))

@@ -1,4 +1,4 @@
-"""What is deployed once a chain: T-REX and ONCHAINID for all properties, and the vault, locker and bridge."""
+"""What is deployed once a chain: T-REX and ONCHAINID, the vault, locker and bridge, the sale and the payouts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -26,13 +26,15 @@ class ChainLostError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Roles:
-    """Who may do what on our contracts. Different keys, see DESIGN "Funds and settlement"; fee_account is a wallet."""
+    """Who may do what on our contracts. Different keys, see DESIGN "Funds and settlement"; fee_account is a wallet, and
+    treasury is the wallet that dividends and exits are paid from."""
 
     operator: ChecksumAddress
     releaser: ChecksumAddress
     guardian: ChecksumAddress
     issuer: ChecksumAddress
     fee_account: ChecksumAddress
+    treasury: ChecksumAddress
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,8 @@ class Delays:
 class Platform:
     """The platform's keys at work.
 
-    sender        owner and agent of the T-REX contracts, minter of the mock USDC
-    owner         owner of the vault, locker and bridge; may be the same sender
+    sender        owner and agent of the T-REX contracts, operator of the sale, minter of the mock USDC
+    owner         owner of our own contracts; may be the same sender
     claim_signer  signs KYC claims
     """
 
@@ -79,6 +81,9 @@ class Infrastructure:
     country_module: ChecksumAddress
     holder_cap_module: ChecksumAddress
     lock_up_module: ChecksumAddress
+    dividends: ChecksumAddress
+    redemption: ChecksumAddress
+    sale: ChecksumAddress
 
 
 async def deploy_infrastructure(
@@ -99,6 +104,9 @@ async def deploy_infrastructure(
     trex_authority, trex_factory = await _deploy_trex(platform.sender, identity_factory)
     identity_storage = await _deploy_identity_storage(platform.sender, trex_authority, trex_factory)
     country_module = await _deploy_country_module(platform.sender)
+    holder_cap_module = await _create(platform.sender, ours("HolderCapModule"), [])
+    lock_up_module = await _create(platform.sender, ours("LockUpModule"), [])
+    dividends, redemption, sale = await _deploy_money_flows(platform, roles, delays, usdc)
     return Infrastructure(
         usdc=usdc,
         vault=vault,
@@ -110,8 +118,11 @@ async def deploy_infrastructure(
         trex_authority=trex_authority,
         trex_factory=trex_factory,
         country_module=country_module,
-        holder_cap_module=await _create(platform.sender, ours("HolderCapModule"), []),
-        lock_up_module=await _create(platform.sender, ours("LockUpModule"), []),
+        holder_cap_module=holder_cap_module,
+        lock_up_module=lock_up_module,
+        dividends=dividends,
+        redemption=redemption,
+        sale=sale,
     )
 
 
@@ -161,8 +172,8 @@ async def _deploy_ours(
 async def _wire(
     owner: Sender, roles: Roles, vault: ChecksumAddress, locker: ChecksumAddress, bridge: ChecksumAddress
 ) -> None:
-    """Fill each role for the first time; roles that are filled already are left, changing them takes the timelock."""
-    wiring = (
+    await _appoint(
+        owner,
         ("CashVault", vault, "bridge", bridge),
         ("CashVault", vault, "releaser", roles.releaser),
         ("TokenLocker", locker, "bridge", bridge),
@@ -171,12 +182,35 @@ async def _wire(
         ("SettlementBridge", bridge, "operator", roles.operator),
         ("SettlementBridge", bridge, "guardian", roles.guardian),
     )
+    if not (await read(owner.chain, ours("CashVault"), vault, "accountOf", roles.fee_account))[3]:
+        await call_once(owner, "register fee account", ours("CashVault"), vault, "register", roles.fee_account)
+
+
+async def _deploy_money_flows(
+    platform: Platform, roles: Roles, delays: Delays, usdc: ChecksumAddress
+) -> tuple[ChecksumAddress, ChecksumAddress, ChecksumAddress]:
+    arguments = [usdc, platform.owner.address, delays.change_s]
+    dividends = await _create(platform.sender, ours("DividendDistributor"), arguments)
+    redemption = await _create(platform.sender, ours("ExitRedemption"), arguments)
+    sale = await _create(platform.sender, ours("PrimarySale"), arguments)
+    await _appoint(
+        platform.owner,
+        ("DividendDistributor", dividends, "payer", roles.treasury),
+        ("ExitRedemption", redemption, "payer", roles.treasury),
+        ("PrimarySale", sale, "operator", platform.sender.address),
+    )
+    return dividends, redemption, sale
+
+
+async def _appoint(owner: Sender, *wiring: tuple[str, ChecksumAddress, str, ChecksumAddress]) -> None:
+    """Fill each role for the first time; roles that are filled already are left, changing them takes the timelock.
+
+    wiring  contract, its address, role, holder
+    """
     for name, address, role, holder in wiring:
         role_id = role.encode().ljust(32, b"\0")
         if await read(owner.chain, ours(name), address, "holderOf", role_id) == ZERO_ADDRESS:
             await call_once(owner, f"appoint {name} {role}", ours(name), address, "appoint", role_id, holder)
-    if not (await read(owner.chain, ours("CashVault"), vault, "accountOf", roles.fee_account))[3]:
-        await call_once(owner, "register fee account", ours("CashVault"), vault, "register", roles.fee_account)
 
 
 async def _deploy_identities(platform: Platform) -> tuple[ChecksumAddress, ChecksumAddress]:

@@ -139,6 +139,56 @@ contract ModulesTest is World {
         assertEq(lockUp.sellFrom(address(compliance), bob), date, "bob's date");
     }
 
+    function testWhatComesFromTheIssuerIsLockedUpAndTheIssuerIsNot() public {
+        _lockedUp();
+        _setIssuer(alice);
+        token.mint(alice, 100);
+        assertEq(_date(alice), 0, "the issuer's own mint");
+        vm.prank(alice);
+        token.transfer(bob, 10);
+        assertEq(_date(bob), block.timestamp + LOCK_UP, "bob's date");
+        vm.prank(bob);
+        vm.expectRevert("Transfer not possible");
+        token.transfer(carol, 1);
+        vm.warp(block.timestamp + LOCK_UP);
+        vm.prank(bob);
+        token.transfer(carol, 1);
+        assertEq(_date(carol), 0, "bought from one who may sell");
+        vm.prank(alice);
+        token.transfer(bob, 1); // a later acquisition moves the date
+        assertEq(_date(bob), block.timestamp + LOCK_UP, "bob's later date");
+    }
+
+    function testAMintToAnybodyElseIsLockedUpToo() public {
+        _lockedUp();
+        _setIssuer(alice);
+        token.mint(bob, 10);
+        assertEq(_date(bob), block.timestamp + LOCK_UP, "bob's date");
+    }
+
+    function testTokensThatComeBackDoNotLockTheIssuerUp() public {
+        _lockedUp();
+        _setIssuer(alice);
+        token.mint(alice, 100);
+        vm.prank(alice);
+        token.transfer(bob, 10);
+        token.forcedTransfer(bob, alice, 10); // takes bob's date along
+        vm.prank(alice);
+        token.transfer(carol, 100);
+        assertEq(_date(carol), block.timestamp + LOCK_UP, "carol's date");
+    }
+
+    function testARecoveredIssuerIsNotLockedUp() public {
+        _lockedUp();
+        _setIssuer(alice);
+        token.mint(alice, 100);
+        _setIssuer(bob);
+        token.forcedTransfer(alice, bob, 100);
+        assertEq(_date(bob), 0, "bob's date");
+        vm.prank(bob);
+        token.transfer(carol, 1);
+    }
+
     function testOnlyABoundComplianceTellsAModuleAnything() public {
         bytes memory refusal = abi.encodeWithSelector(ComplianceModule.NotCompliance.selector, address(this));
         vm.expectRevert(refusal);
@@ -156,6 +206,8 @@ contract ModulesTest is World {
         vm.expectRevert(refusal);
         lockUp.setLockUp(1);
         vm.expectRevert(refusal);
+        lockUp.setIssuer(alice);
+        vm.expectRevert(refusal);
         lockUp.moduleTransferAction(alice, bob, 1);
         vm.expectRevert(refusal);
         lockUp.moduleMintAction(alice, 1);
@@ -166,6 +218,14 @@ contract ModulesTest is World {
         bytes[] memory settings = new bytes[](1);
         (modules[0], settings[0]) = (address(lockUp), abi.encodeCall(LockUpModule.setLockUp, (LOCK_UP)));
         _renew("LOCKEDUP", modules, settings);
+    }
+
+    function _setIssuer(address issuer) private {
+        compliance.callModuleFunction(abi.encodeCall(LockUpModule.setIssuer, (issuer)), address(lockUp));
+    }
+
+    function _date(address wallet) private view returns (uint256) {
+        return lockUp.sellFrom(address(compliance), wallet);
     }
 
     /// @dev Makes `token` a new token with these modules, and the three known to its registry.

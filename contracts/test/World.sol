@@ -14,12 +14,13 @@ import {Test} from "./Test.sol";
 /// @notice What the tests call on the T-REX suite beyond our own interfaces.
 interface ISuiteToken is IPropertyToken {
     function mint(address to, uint256 amount) external;
-    function burn(address account, uint256 amount) external;
     function pause() external;
     function unpause() external;
     function setAddressFrozen(address account, bool frozen) external;
     function recoveryAddress(address lost, address fresh, address identity) external returns (bool);
     function transfer(address to, uint256 amount) external returns (bool);
+    function approve(address spender, uint256 amount) external returns (bool);
+    function addAgent(address agent) external;
 }
 
 interface ISuiteRegistry is IIdentityRegistry {

@@ -73,6 +73,7 @@ class Keys:
     guardian: LocalAccount
     issuer: LocalAccount
     fee_account: LocalAccount
+    treasury: LocalAccount
 
     def roles(self) -> Roles:
         return Roles(
@@ -81,11 +82,12 @@ class Keys:
             guardian=self.guardian.address,
             issuer=self.issuer.address,
             fee_account=self.fee_account.address,
+            treasury=self.treasury.address,
         )
 
 
 def keys() -> Keys:
-    return Keys(key("operator"), key("releaser"), key("guardian"), key("issuer"), key("fees"))
+    return Keys(key("operator"), key("releaser"), key("guardian"), key("issuer"), key("fees"), key("treasury"))
 
 
 async def platform_on(chain: AsyncWeb3[Any], steps: StepStore) -> Platform:

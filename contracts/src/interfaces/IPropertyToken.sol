@@ -24,6 +24,12 @@ interface IPropertyToken {
 
     function unfreezePartialTokens(address account, uint256 amount) external;
 
+    /// @dev Uses the caller's allowance; checks pause, freezes, the receiver's identity and the compliance.
+    function transferFrom(address from, address to, uint256 amount) external returns (bool);
+
+    /// @dev Agents only. Unfreezes what it needs, and works while paused.
+    function burn(address account, uint256 amount) external;
+
     /// @dev Ignores freezes, pause and compliance; checks the receiver's identity only.
     function forcedTransfer(address from, address to, uint256 amount) external returns (bool);
 }
