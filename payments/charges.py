@@ -100,7 +100,8 @@ async def _book_movement(connection: Connection, row: _Row, movement: Movement) 
     contra, fee_contra = await _contra(connection, row, movement)
     is_new = await connection.fetchval(
         "INSERT INTO stripe_movements (movement_id, kind, source, charge_id, amount_cents, fee_cents, contra,"
-        " fee_contra, moved_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (movement_id) DO NOTHING RETURNING true",
+        " fee_contra, moved_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
+        " ON CONFLICT (movement_id) DO NOTHING RETURNING true",
         movement.movement_id,
         movement.kind,
         movement.source,

@@ -72,9 +72,9 @@ async def _record(connection: Connection, payout: Payout, state: str) -> None:
         state,
         payout.arrives_at,
     )
+    for movement in await unbooked(connection, payout):  # none of ours: of the account, or of others who use it
+        await _book_platform(connection, movement)
     for movement in payout.movements:
-        if movement.kind in (MovementKind.OTHER, MovementKind.PAYOUT_FAILURE):
-            await _book_platform(connection, movement)
         if movement.kind is MovementKind.PAYOUT_FAILURE:  # what the failed one held comes with this one
             await connection.execute(
                 "UPDATE stripe_payout_movements SET payout_id = $2 WHERE payout_id = $1",
@@ -90,17 +90,18 @@ async def _record(connection: Connection, payout: Payout, state: str) -> None:
 
 async def _book_platform(connection: Connection, movement: Movement) -> None:
     """Stripe's own fees and corrections are the platform's. A payout that failed is booked by its own state."""
+    is_failure = movement.kind is MovementKind.PAYOUT_FAILURE
     await connection.execute(
         "INSERT INTO stripe_movements (movement_id, kind, source, amount_cents, fee_cents, contra, fee_contra,"
         " moved_at) VALUES ($1, $2, $3, $4, $5, 'STRIPE_FEES', 'STRIPE_FEES', $6)",
         movement.movement_id,
-        movement.kind,
+        MovementKind.PAYOUT_FAILURE if is_failure else MovementKind.OTHER,
         movement.source,
         movement.amount_cents,
         movement.fee_cents,
         movement.at,
     )
-    if movement.kind is MovementKind.OTHER:
+    if not is_failure:
         accounts = usd(Kind.STRIPE_CLEARING, None), usd(Kind.STRIPE_FEES, None)
         moves = [Move(movement.net_cents, *accounts)]
         await post(connection, f"stripe:{movement.movement_id}", "platform", moves, movement.at)

@@ -6,7 +6,8 @@ CREATE TABLE stripe_events (
     type text NOT NULL,
     object_id text NOT NULL,
     created_at timestamptz NOT NULL,
-    received_at timestamptz NOT NULL DEFAULT now()
+    received_at timestamptz NOT NULL DEFAULT now(),
+    told_at timestamptz -- when its people heard of a payment that did not go through
 );
 
 CREATE TABLE stripe_sessions (
