@@ -1,4 +1,4 @@
-"""What payouts need of the rooms next door, as the composition root hands it over. Amounts are USDC micros; each function
+"""What payouts need of the rooms next door, as the composition root hands it over. Amounts are USDC micros; a function
 writes in the caller's transaction and changes nothing when it is called again with the same id."""
 
 from collections.abc import Mapping, Sequence

@@ -1,18 +1,19 @@
-"""A market whose property pays out: the world of the settlement tests, plain books, people, and a treasury with USDC."""
+"""A market whose property pays out: the settlement tests' world, plain books and people, a treasury with USDC."""
 
 from __future__ import annotations
 
-import asyncio
+import json
 from collections.abc import Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Any, AsyncIterator
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
 from uuid import UUID
 
 from web3 import Web3
 
 from api.actor import Actor, Role
-from api.doors import Decision
+from api.doors import Decision, Executor
 from api.problem import Problem
 from persistence.commands import Submit, in_words
 from persistence.database import Connection
@@ -26,7 +27,7 @@ from settlement.payouts import PayoutContract
 from settlement.record_date import RecordDates
 from settlement.steps import Sender, StepStore
 from tests.settlement.killing import Killed
-from tests.settlement.local_chain import key, keys, rich
+from tests.settlement.local_chain import keys, rich
 from tests.settlement.world import INVESTORS, OAK, World, investor, raw_address, until
 
 PROPERTY = UUID(int=12)
@@ -183,13 +184,18 @@ class PayoutWorld:
     async def decide(
         self, connection: Connection, kind: str, subject: str, payload: Mapping[str, Any], actor: Actor, /
     ) -> Decision:
-        import json  # noqa: PLC0415
-
         self.points.pass_by(f"before proposing {subject}")
         text = json.dumps(dict(payload))
         await connection.execute("INSERT INTO proposals VALUES ($1, $2, $3)", subject, kind, text)
         self.points.pass_by(f"after proposing {subject}")
-        raise NotImplementedError
+        expires_at = datetime(2030, 1, 1, tzinfo=UTC)
+        return Decision(UUID(int=77), "PROPOSED", sha256(text.encode()).hexdigest(), actor.user_id, expires_at)
+
+    async def approve(self, subject: UUID, executor: Executor) -> None:
+        """The second person."""
+        async with self.world.pool.acquire() as connection, connection.transaction():
+            payload = await connection.fetchval("SELECT payload FROM proposals WHERE subject = $1", str(subject))
+            await executor(connection, UUID(int=77), json.loads(payload), admin(OTHER_ADMIN))
 
     async def actor_of(self, connection: Connection, user_id: UUID) -> Actor:
         return admin(user_id)
@@ -223,6 +229,19 @@ class PayoutWorld:
         await self.world.caught_up()
         await (await Projector.open(self.world.pool)).apply(self.world.feed.frame_list)
 
+    async def perform(self, handler: Handler, kind: str, key_text: UUID | str) -> None:
+        """Call it as the worker would, through its waits. Raises what it raises otherwise."""
+
+        async def is_done() -> bool:
+            await self.follow()
+            try:
+                await handler(Job(kind, str(key_text), {}, 1, no_show))
+            except JobWaits:
+                return False
+            return True
+
+        await until(is_done, kind)
+
     async def bookings(self, what: str) -> list[tuple[Any, ...]]:
         rows = await self.world.pool.fetch(
             "SELECT chunk, amount, other FROM bookings WHERE what = $1 ORDER BY chunk", what
@@ -236,28 +255,3 @@ class PayoutWorld:
 
 async def no_show(step: str, done: int, of: int) -> None:
     """Nobody looks."""
-
-
-async def perform(handler: Handler, kind: str, payout_id: UUID | str) -> None:
-    """Call it as the worker would, through its waits. Raises what it raises otherwise."""
-
-    async def is_done() -> bool:
-        try:
-            await handler(Job(kind, str(payout_id), {}, 1, no_show))
-        except JobWaits:
-            await asyncio.sleep(0)
-            return False
-        return True
-
-    await until(is_done, kind)
-
-
-@asynccontextmanager
-async def payout_world(world: World) -> AsyncIterator[PayoutWorld]:
-    made = PayoutWorld(world)
-    await made.open()
-    await made.follow()
-    yield made
-
-
-__all__ = ["key"]
