@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from compliance.registry import FactError, facts, queue, require_instrument
 from compliance.rules import Regime
 from engine import types as t
 from persistence.commands import Submit
-from persistence.database import Pool
+from persistence.database import Connection, Pool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,25 @@ class Instrument:
         return base_units
 
 
+class EngineRefusedError(FactError):
+    """The engine does not take the terms; `reason` is its own."""
+
+    def __init__(self, text: str, reason: t.Reason) -> None:
+        super().__init__(text)
+        self.reason = reason
+
+
 COLUMNS: Final = tuple(column.name for column in fields(Instrument))
+
+
+_KEPT_ONCE_DEPLOYED: Final = ("symbol", "token")
+_KEPT_ONCE_LISTED: Final = (
+    *_KEPT_ONCE_DEPLOYED,
+    "tick_value_usdc_micros",
+    "fee_account",
+    "token_decimals",
+    "lot_decimals",
+)
 
 
 async def set_instrument(pool: Pool, instrument: Instrument, *, actor: str) -> None:
@@ -62,20 +80,46 @@ async def set_instrument(pool: Pool, instrument: Instrument, *, actor: str) -> N
 
     Raises FactError for what cannot be one, and for a change of what the engine has been told and keeps.
     """
+    async with facts(pool) as connection:
+        await _put(connection, instrument, actor)
+
+
+async def add_instrument(connection: Connection, instrument: Instrument, *, actor: str, above: int = 0) -> int:
+    """Add an instrument under the next number that nobody has, and that is above `above`; inside `facts`.
+
+    The engine takes numbers without gaps: it lists this one once it has listed those below. Raises FactError.
+    """
+    if await connection.fetchval("SELECT true FROM instruments WHERE symbol = $1", instrument.symbol):
+        raise FactError(f"another instrument has the symbol {instrument.symbol}")
+    highest: int = await connection.fetchval("SELECT coalesce(max(instrument), 0) FROM instruments")
+    number = max(highest, above) + 1
+    await _put(connection, replace(instrument, instrument=number), actor)
+    return number
+
+
+async def withdraw_instrument(connection: Connection, number: int, *, actor: str) -> None:
+    """Take back one that the engine does not know, as the engine has another under its number; inside `facts`."""
+    await connection.execute("DELETE FROM permission_queue WHERE instrument = $1", number)
+    done = await connection.execute("DELETE FROM instruments WHERE instrument = $1 AND listed_seq IS NULL", number)
+    if done != "DELETE 1":
+        raise FactError(f"instrument {number} is listed, or is none")
+    await record(connection, actor, "instrument withdrawn", instrument=number)
+
+
+async def _put(connection: Connection, instrument: Instrument, actor: str) -> None:
     _require_meaning(instrument)
     values = asdict(instrument) | {"regime": str(instrument.regime)}
-    async with facts(pool) as connection:
-        await _require_kept(connection, instrument)
-        places = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
-        updates = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])
-        await connection.execute(
-            f"INSERT INTO instruments ({', '.join(COLUMNS)}) VALUES ({places})"  # noqa: S608
-            f" ON CONFLICT (instrument) DO UPDATE SET {updates}",
-            *(values[column] for column in COLUMNS),
-        )
-        await queue(connection, instrument=instrument.instrument)
-        details = {name: _readable(value) for name, value in values.items()}
-        await record(connection, actor, "instrument set", instrument=instrument.instrument, details=details)
+    await _require_kept(connection, instrument)
+    places = ", ".join(f"${place}" for place in range(1, len(COLUMNS) + 1))
+    updates = ", ".join(f"{column} = excluded.{column}" for column in COLUMNS[1:])
+    await connection.execute(
+        f"INSERT INTO instruments ({', '.join(COLUMNS)}) VALUES ({places})"  # noqa: S608
+        f" ON CONFLICT (instrument) DO UPDATE SET {updates}",
+        *(values[column] for column in COLUMNS),
+    )
+    await queue(connection, instrument=instrument.instrument)
+    details = {name: _readable(value) for name, value in values.items()}
+    await record(connection, actor, "instrument set", instrument=instrument.instrument, details=details)
 
 
 async def instrument_by_number(pool: Pool, number: int) -> Instrument:
@@ -119,7 +163,7 @@ def terms(instrument: Instrument) -> tuple[t.SetInstrument, t.SetFees]:
 async def list_instrument(pool: Pool, submit: Submit, number: int, *, actor: str) -> None:
     """Give the engine the instrument's terms and fees, as they stand; doing it again is harmless.
 
-    Raises FactError if its token is not deployed, or with the engine's reason.
+    Raises FactError if its token is not deployed, EngineRefusedError with the engine's reason.
     """
     instrument = await instrument_by_number(pool, number)
     if instrument.token is None:
@@ -127,7 +171,8 @@ async def list_instrument(pool: Pool, submit: Submit, number: int, *, actor: str
     answers = await submit(terms(instrument))
     for answer in answers:
         if (rejected := answer.rejection()) is not None:
-            raise FactError(f"the engine refused the terms of {instrument.symbol}: {t.Reason(rejected.reason).name}")
+            reason = t.Reason(rejected.reason)
+            raise EngineRefusedError(f"the engine refused the terms of {instrument.symbol}: {reason.name}", reason)
     async with facts(pool) as connection:
         await require_instrument(connection, number)
         await connection.execute(
@@ -166,13 +211,17 @@ def _require_meaning(instrument: Instrument) -> None:
         raise FactError("a lot cannot be finer than the token's smallest unit")
 
 
-async def _require_kept(connection: Any, instrument: Instrument) -> None:
-    """The engine keeps what open orders and the chain rest on; so do we, with the size of a lot."""
+async def _require_kept(connection: Connection, instrument: Instrument) -> None:
+    """A number with a token is that token's. The engine keeps what open orders and the chain rest on; so do we, with
+    the size of a lot."""
     row = await connection.fetchrow(
-        "SELECT symbol, token, tick_value_usdc_micros, fee_account, token_decimals, lot_decimals FROM instruments"
-        " WHERE instrument = $1 AND listed_seq IS NOT NULL",
+        f"SELECT listed_seq, {', '.join(_KEPT_ONCE_LISTED)} FROM instruments"  # noqa: S608
+        " WHERE instrument = $1 AND token IS NOT NULL",
         instrument.instrument,
     )
-    for name, value in () if row is None else row.items():
-        if getattr(instrument, name) != value:
-            raise FactError(f"{name} of a listed instrument cannot change")
+    if row is None:
+        return
+    is_listed = row["listed_seq"] is not None
+    for name in _KEPT_ONCE_LISTED if is_listed else _KEPT_ONCE_DEPLOYED:
+        if getattr(instrument, name) != row[name]:
+            raise FactError(f"{name} of {'a listed instrument' if is_listed else 'a deployed token'} cannot change")

@@ -158,6 +158,24 @@ async def move(
     return _property(row)
 
 
+async def store_contracts(
+    connection: Connection, property_id: UUID, token: bytes, identity_registry: bytes, compliance_contract: bytes
+) -> None:
+    """What was deployed for it; again is nothing."""
+    await connection.execute(
+        "UPDATE properties SET token = $2, identity_registry = $3, compliance_contract = $4 WHERE property_id = $1",
+        property_id,
+        token,
+        identity_registry,
+        compliance_contract,
+    )
+
+
+async def store_instrument(connection: Connection, property_id: UUID, instrument: int) -> None:
+    """Its number; it may change until the property is TOKENIZED."""
+    await connection.execute("UPDATE properties SET instrument = $2 WHERE property_id = $1", property_id, instrument)
+
+
 async def visible(
     pool: Pool, *, manager_id: UUID | None, every: bool, before: UUID | None, limit: int
 ) -> list[Property]:
