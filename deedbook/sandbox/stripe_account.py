@@ -141,7 +141,7 @@ class StripeAccount:
         self._emit("charge.updated", charge)
         return charge
 
-    def decline(self, session_id: str) -> None:
+    def decline(self, session_id: str) -> Object:
         """The card is refused; the session stays open."""
         session = self._payable(session_id)
         intent = self._intent(session)
@@ -150,6 +150,7 @@ class StripeAccount:
         intent.update(status="requires_payment_method", latest_charge=charge["id"])
         self._emit("charge.failed", charge)
         self._emit("payment_intent.payment_failed", intent)
+        return charge
 
     def pay_by_bank(self, session_id: str) -> Object:
         """Completed, but unpaid until `settle_bank`."""
@@ -162,7 +163,7 @@ class StripeAccount:
         self._emit("checkout.session.completed", session)
         return charge
 
-    def settle_bank(self, session_id: str, *, succeeds: bool) -> None:
+    def settle_bank(self, session_id: str, *, succeeds: bool) -> Object:
         session = self.get(session_id, "checkout.session")
         intent = self.objects.get(session["payment_intent"] or "", {})
         if intent.get("status") != "processing":
@@ -173,15 +174,16 @@ class StripeAccount:
             session["payment_status"] = "paid"
             self._emit("checkout.session.async_payment_succeeded", session)
             self._emit("charge.succeeded", charge)
-            return
+            return charge
         charge.update(status="failed", failure_code="insufficient_funds")
         intent["status"] = "requires_payment_method"
         self._emit("checkout.session.async_payment_failed", session)
         self._emit("charge.failed", charge)
+        return charge
 
     # What banks do.
 
-    def fail_refund(self, refund_id: str) -> None:
+    def fail_refund(self, refund_id: str) -> Object:
         """The tenant's bank does not take it: the money is back on the balance."""
         refund = self.get(refund_id, "refund")
         if refund["status"] != "succeeded":
@@ -193,6 +195,7 @@ class StripeAccount:
         charge["refunded"] = False
         self._emit("refund.failed", refund)
         self._emit("charge.refund.updated", refund)
+        return refund
 
     def dispute(self, charge_id: str, amount_cents: int | None = None) -> Object:
         """One a charge; the amount and a fee are withdrawn at once."""
@@ -219,7 +222,7 @@ class StripeAccount:
         self._emit("charge.dispute.funds_withdrawn", dispute)
         return dispute
 
-    def close_dispute(self, dispute_id: str, *, won: bool) -> None:
+    def close_dispute(self, dispute_id: str, *, won: bool) -> Object:
         dispute = self.get(dispute_id, "dispute")
         if dispute["status"] in ("won", "lost"):
             raise StripeError(400, f"The dispute is {dispute['status']}.")
@@ -229,6 +232,7 @@ class StripeAccount:
             dispute["balance_transactions"].append(moved)
             self._emit("charge.dispute.funds_reinstated", dispute)
         self._emit("charge.dispute.closed", dispute)
+        return dispute
 
     def payout(self) -> Object:
         """All of the balance leaves for the bank."""
@@ -258,7 +262,7 @@ class StripeAccount:
         self._emit("payout.paid", payout)
         return payout
 
-    def fail_payout(self, payout_id: str) -> None:
+    def fail_payout(self, payout_id: str) -> Object:
         """The bank gives it back; the next payout holds it."""
         payout = self.get(payout_id, "payout")
         if payout["status"] != "paid":
@@ -266,6 +270,7 @@ class StripeAccount:
         payout["status"] = "failed"
         payout["failure_balance_transaction"] = self._move("payout_failure", payout["amount"], 0, payout_id)
         self._emit("payout.failed", payout)
+        return payout
 
     def balance_cents(self) -> int:
         return sum(each["net"] for each in self.listed("balance_transaction"))
