@@ -84,6 +84,10 @@ _PROPERTIES: Final[dict[tuple[str, str], Who]] = {
     ("POST", "/properties/{property_id}/reject"): _ADMIN,
     ("POST", "/tokens/mint/{property_id}"): _ADMIN,
     ("POST", "/properties/{property_id}/liquidate"): _ADMIN,
+    ("GET", "/properties/{property_id}/liquidation"): SIGNED_IN,
+    ("POST", "/properties/{property_id}/exit"): _ADMIN,
+    ("GET", "/properties/{property_id}/exit"): SIGNED_IN,
+    ("POST", "/properties/{property_id}/exit/claim"): _INVESTOR,
     ("POST", "/tokens/burn/{property_id}"): _ADMIN,
 }
 
@@ -102,6 +106,11 @@ _MONEY: Final[dict[tuple[str, str], Who]] = {
     ("GET", "/properties/{property_id}/rent-terms"): _PROPERTY,
     ("PUT", "/properties/{property_id}/rent-terms"): _ADMIN,
     ("POST", "/dividends"): _ADMIN,
+    ("GET", "/dividends"): SIGNED_IN,
+    ("GET", "/dividends/owed"): SIGNED_IN,
+    ("GET", "/dividends/{dividend_id}"): SIGNED_IN,
+    ("POST", "/dividends/{dividend_id}/cancel"): _ADMIN,
+    ("POST", "/dividends/{dividend_id}/claim"): _INVESTOR,
 }
 
 _MARKET: Final[dict[tuple[str, str], Who]] = {
