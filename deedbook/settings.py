@@ -24,6 +24,8 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "stripe_url": ("STRIPE_URL", ("http", "https")),
     "circle_url": ("CIRCLE_URL", ("http", "https")),
     "smtp_url": ("SMTP_URL", ("smtp", "smtps")),
+    "public_url": ("PUBLIC_URL", ("http", "https")),
+    "circle_webhook_certificate": ("CIRCLE_WEBHOOK_CERTIFICATE", ()),
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")
 WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -41,6 +43,8 @@ class Settings:
     port            the pages; websocket_port and rest_port: the trading API. 0 means any free port.
     chain_is_local  the chain is our own anvil: mock USDC, gas money for nothing, FINAL by confirmations.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
+    public_url      how people reach the pages: in mails, and in what a wallet signs. None: this machine.
+    circle_webhook_certificate  a PEM file that signs Circle's webhooks instead of the certificate that they name.
     """
 
     data_dir: Path = Path("data")
@@ -59,6 +63,8 @@ class Settings:
     stripe_url: str | None = None
     circle_url: str | None = None
     smtp_url: str | None = None
+    public_url: str | None = None
+    circle_webhook_certificate: str | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], arguments: Mapping[str, object] | None = None) -> "Settings":
@@ -102,6 +108,8 @@ def _parsed(field: str, name: str, value: object) -> object:
             if text.lower() not in WORDS:
                 raise SettingsError(f"{name} must be yes or no, not {text!r}.")
             return WORDS[text.lower()]
+        case "circle_webhook_certificate":
+            return text
         case "log_level":
             if text.lower() not in LOG_LEVELS:
                 raise SettingsError(f"{name} must be one of {', '.join(LOG_LEVELS)}, not {text!r}.")
