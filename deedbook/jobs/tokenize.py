@@ -88,8 +88,8 @@ class Tokenizer:
             found = await find(self.pool, UUID(job.key))
         except PropertyMissingError as error:
             raise JobFailed(str(error)) from error
-        if found.state is not PropertyState.APPROVED:
-            return  # it was killed when all was done
+        if found.state is not PropertyState.APPROVED:  # it was killed when all was done
+            return await job.show("tokenized", len(STEPS), len(STEPS))
         assert found.issuer_wallet is not None
         issuer = Web3.to_checksum_address(found.issuer_wallet)
         await self._show(job, 0)
