@@ -16,6 +16,7 @@ from pathlib import Path
 
 CONTRACTS = Path(__file__).resolve().parent
 NODE_MODULES = CONTRACTS.parent / "node_modules"
+MUTANT_S = 240
 
 LOCKER = "src/TokenLocker.sol"
 VAULT = "src/CashVault.sol"
@@ -375,7 +376,13 @@ def is_noticed(mutation: Mutation) -> bool:
             source.write_text(text.replace(mutation.before, mutation.after))
         environment = os.environ | {"FOUNDRY_DENY": "never", "FOUNDRY_FUZZ_RUNS": "32", "FOUNDRY_OPTIMIZER": "false"}
         run = subprocess.run(
-            [str(forge_binary()), "test"], cwd=copy, env=environment, capture_output=True, text=True, check=False
+            [str(forge_binary()), "test"],
+            cwd=copy,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=MUTANT_S,  # one that runs for ever is a mistake of the test that meets it
         )
         assert "Ran " in run.stdout, f"{mutation.name} does not compile:\n{run.stdout}{run.stderr}"
         return "[FAIL" in run.stdout
