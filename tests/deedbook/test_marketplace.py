@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from eth_abi.abi import decode
 
 from api.amounts import usdc_micros
 from compliance.permissions import compile_permissions
-from compliance.registry import set_kyc
+from compliance.registry import create_user, link_wallet, set_kyc
 from compliance.rules import KycStatus
 from deedbook.order_refusals import REFUSALS
 from engine import types as t
@@ -337,6 +339,63 @@ async def test_funds_are_moved_by_what_the_owner_signs(world: MarketWorld) -> No
     assert _call(step, "requestUnlock(address,uint256)", ["address", "uint256"])[1] == 10**16
     for query in ("", "?usdc=0", "?usdc=x", "?usdc=1&qty=1", "?qty=1", "?symbol=OAK2USDC&qty=0.001", "?usdc=1e5"):
         await world.call("alice", "GET", f"/funds/deposit{query}", status=422)
+
+
+async def test_an_answer_is_what_the_tables_say_a_moment_later(world: MarketWorld) -> None:
+    """Orders of every kind, seeded: what the command's events gave is the row that the projector wrote."""
+    random = Random(7)
+    await world.pool.execute("UPDATE instruments SET maker_fee_bps = 7, taker_fee_bps = 13 WHERE instrument = 2")
+    world.market.send(t.SetFees(2, 7, 13))
+    for name in ("alice", "bob"):
+        await world.fund(name, cash_micros=10**11, lots=10**6)
+    kinds: Counter[str] = Counter()
+    for _ in range(150):
+        name, side = random.choice(("alice", "bob")), random.choice(("BUY", "SELL"))
+        members: dict[str, Any] = {
+            "side": side,
+            "price": str(random.randint(8, 12)),
+            "qty": f"{random.random() * 3:.2f}",
+        }
+        match random.choice(("LIMIT", "LIMIT", "LIMIT", "MARKET", "QUOTE", "LIMIT_MAKER", "IOC", "FOK", "GTD")):
+            case "MARKET":
+                members |= {"type": "MARKET", "price": None}
+            case "QUOTE":
+                members |= {"type": "MARKET", "price": None, "qty": None, "quote_qty": f"{random.random() * 30:.6f}"}
+            case "GTD":
+                members |= {"time_in_force": "GTD", "expires_at": "2100-01-01T00:00:00Z"}
+            case "LIMIT_MAKER":
+                members["type"] = "LIMIT_MAKER"
+            case "IOC" | "FOK" as in_force:
+                members["time_in_force"] = in_force
+        body = {"symbol": "OAK2USDC"} | {key: value for key, value in members.items() if value is not None}
+        async with world.http.post("/marketplace/orders", json=body, headers={"X-User": name}) as response:
+            answer = await response.json()
+        if response.status != 201:
+            assert answer["reason"] in ("POST_ONLY_WOULD_TAKE", "QTY_NOT_POSITIVE"), answer
+            continue
+        one = await world.call(name, "GET", f"/marketplace/orders/{answer['order_id']}")
+        assert one == answer
+        kinds[answer["status"]] += 1
+    assert set(kinds) >= {"NEW", "PARTIALLY_FILLED", "FILLED", "EXPIRED"}, kinds
+
+
+async def test_of_several_wallets_one_must_be_named(world: MarketWorld) -> None:
+    await link_wallet(world.pool, world.users["alice"], address_of("second"), actor=ACTOR)
+    assert (await world.order("alice", status=409))["reason"] == "WALLET_NEEDED"
+    second = f"0x{address_of('second').hex()}"
+    assert (await world.order("alice", status=409, wallet=second))["reason"] == "ACCOUNT_OPENING"
+    await world.fund("alice", cash_micros=10**9)
+    first = f"0x{address_of('alice').hex()}".upper().replace("0X", "0x")
+    assert (await world.order("alice", wallet=first))["wallet"] == first.lower()
+    portfolio = await world.call("alice", "GET", "/portfolio")
+    assert [each["is_open"] for each in portfolio] == [True, False]
+
+
+async def test_without_a_wallet_nothing_is_placed(world: MarketWorld) -> None:
+    world.users["carol"] = await create_user(world.pool, "carol@example.com", actor=ACTOR)
+    assert (await world.order("carol", status=409))["reason"] == "WALLET_MISSING"
+    assert await world.call("carol", "GET", "/marketplace/orders") == []
+    assert await world.call("carol", "GET", "/portfolio") == []
 
 
 def test_every_refusal_of_the_engine_that_an_order_can_meet_has_a_sentence() -> None:
