@@ -211,6 +211,11 @@ class Accounts:
             user_id,
             str(Role.INVESTOR),
         )
+        await connection.execute(
+            "WITH given AS (DELETE FROM waiting_roles WHERE user_id = $1 RETURNING user_id, role)"
+            " INSERT INTO user_roles (user_id, role) SELECT user_id, role FROM given ON CONFLICT DO NOTHING",
+            user_id,
+        )
         await throttles.forget(connection, SIGN_IN_BY_ACCOUNT, email.lower())
 
 

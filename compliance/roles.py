@@ -135,9 +135,13 @@ _MARKET: Final[dict[tuple[str, str], Who]] = {
     ("DELETE", "/api-keys/{key_id}"): SIGNED_IN,
 }
 
+_DOCUMENT: Final[dict[tuple[str, str], Who]] = {("GET", "/openapi.json"): OPEN}
+
 _OPERATORS: Final[dict[tuple[str, str], Who]] = {}
 
-ROUTE_ROLES: Final = MappingProxyType({**_ACCOUNTS, **_KYC, **_PROPERTIES, **_MONEY, **_MARKET, **_OPERATORS})
+ROUTE_ROLES: Final = MappingProxyType(
+    {**_ACCOUNTS, **_KYC, **_PROPERTIES, **_MONEY, **_MARKET, **_OPERATORS, **_DOCUMENT}
+)
 
 
 def allowed(method: str, path: str, roles: frozenset[Role] | None) -> bool:
