@@ -20,7 +20,7 @@ from payments.sns import Certificates
 from persistence.database import Pool
 from persistence.jobs import Handler
 from settlement.calls import balance_of_data, words
-from settlement.chain import Chain
+from settlement.chain import Chain, ChainRefused, ChainUnavailable
 from settlement.trades import Wallet
 
 FETCH_BYTES_MAX: Final = 64 * 1024
@@ -63,8 +63,11 @@ def treasury_parts(
     webhook = Webhook(pool, Certificates(fetch, configured), Keys(circle.public_key), fetch, account.url)
     conversion = Conversion(pool, circle, books, treasury, convert.final_transfer(chain, usdc))
 
-    async def on_chain() -> int:
-        return words(await chain.call(usdc, balance_of_data(Wallet(treasury))))[0]
+    async def on_chain() -> int | None:
+        try:
+            return words(await chain.call(usdc, balance_of_data(Wallet(treasury))))[0]
+        except (ChainUnavailable, ChainRefused):
+            return None
 
     routes = circle_routes.routes(pool, webhook, conversion, circle, books, on_chain, audit)
     return TreasuryParts(conversion, convert.handler(conversion), routes)

@@ -20,7 +20,7 @@ from api.amounts import text, usdc
 from api.doors import Notify
 from engine import types as t
 from engine.types import EventKind, Reason, Side
-from engine.wire import COMMAND, COMMAND_SIZE, EVENT_SIZE, decode_events
+from engine.wire import COMMAND, COMMAND_SIZE, EVENT, EVENT_SIZE, decode_events
 from persistence import projections
 from persistence.database import Connection, Pool
 from persistence.fold import NO_SEQ_HASH, JournalGapError
@@ -78,6 +78,14 @@ class _Sum:
         self.trades += 1
         if len(self.trade_ids) < TRADE_IDS_MAX:
             self.trade_ids.append(trade_id)
+
+
+class _Record(NamedTuple):
+    """A trade or settlement, not decoded yet: its two accounts (slots `account` and `peer`) and where it stands."""
+
+    accounts: tuple[int, int]
+    event: bytes
+    frame: DurableFrame
 
 
 class _Instrument(NamedTuple):
@@ -139,10 +147,10 @@ class TradeNotices:
             return
         if new[0].first_seq != self.seq + 1:
             raise JournalGapError(f"frame {new[0].first_seq} does not follow seq {self.seq}")
-        trades, settled = _read(new)
-        await self._find_readers(trades, settled)
-        numbers = {trade.instrument for trade in trades} | {event.instrument for event, _ in settled}
-        await self._find_instruments(numbers)
+        records = _records(new)
+        await self._find_readers(account for record in records for account in record.accounts)
+        trades, settled = _decoded(record for record in records if not self._readers.keys().isdisjoint(record.accounts))
+        await self._find_instruments({each.instrument for each in trades} | {each.instrument for each, _ in settled})
         sums = self._sums(trades, settled)
         last = _last_seq(new[-1])
         async with self._pool.acquire() as connection, connection.transaction():
@@ -205,14 +213,12 @@ class TradeNotices:
         sentence = _sentence(key, f"{qty} {tokens} of {instrument.name[:NAME_CHARS_MAX]}", data["usdc"])
         await self._notify(connection, self._readers[key.account], key.kind, sentence, data)
 
-    async def _find_readers(self, trades: Iterable[t.Trade], settled: Iterable[tuple[t.TradeSettled, bytes]]) -> None:
-        """Who of these accounts is a person that can sign in."""
+    async def _find_readers(self, accounts: Iterable[int]) -> None:
+        """Who of these is a person that can sign in."""
         now_s = self._clock_s()
-        named = {account for trade in trades for account in (trade.account, trade.maker_account)}
-        named |= {account for event, _ in settled for account in (event.buyer_account, event.seller_account)}
         asked = [
             account
-            for account in named
+            for account in set(accounts)
             if account not in self._readers and self._nobody_s.get(account, float("-inf")) <= now_s
         ]
         if not asked:
@@ -234,20 +240,30 @@ class TradeNotices:
             self._instruments |= {row[0]: _Instrument(*row[1:]) for row in map(tuple, rows)}
 
 
-def _read(frames: Iterable[DurableFrame]) -> tuple[list[t.Trade], list[tuple[t.TradeSettled, bytes]]]:
-    """The trades, and the settled ones with their batch's transaction; all other records are passed over."""
-    trades: list[t.Trade] = []
-    settled: list[tuple[t.TradeSettled, bytes]] = []
+def _records(frames: Iterable[DurableFrame]) -> list[_Record]:
+    """The trades and settlements, as they are: most are of programs, and nobody is told of those."""
+    records = []
     for frame in frames:
         events = bytes(frame.events)
-        kinds = events[_KIND_OFFSET::EVENT_SIZE]
-        places = [place * EVENT_SIZE for place, kind in enumerate(kinds) if kind in _WANTED]
-        for seq, event in decode_events(b"".join(events[place : place + EVENT_SIZE] for place in places)):
-            if isinstance(event, t.Trade):
-                trades.append(event)
-            elif isinstance(event, t.TradeSettled):
-                command = COMMAND.unpack_from(frame.commands, (seq - frame.first_seq) * COMMAND_SIZE)
-                settled.append((event, command[19][:32]))
+        for place, kind in enumerate(events[_KIND_OFFSET::EVENT_SIZE]):
+            if kind in _WANTED:
+                event = events[place * EVENT_SIZE : (place + 1) * EVENT_SIZE]
+                row = EVENT.unpack(event)
+                records.append(_Record((row[4], row[13]), event, frame))
+    return records
+
+
+def _decoded(records: Iterable[_Record]) -> tuple[list[t.Trade], list[tuple[t.TradeSettled, bytes]]]:
+    """The trades, and the settled ones with their batch's transaction."""
+    trades: list[t.Trade] = []
+    settled: list[tuple[t.TradeSettled, bytes]] = []
+    for record in records:
+        ((seq, event),) = decode_events(record.event)
+        if isinstance(event, t.Trade):
+            trades.append(event)
+        elif isinstance(event, t.TradeSettled):
+            command = COMMAND.unpack_from(record.frame.commands, (seq - record.frame.first_seq) * COMMAND_SIZE)
+            settled.append((event, command[19][:32]))
     return trades, settled
 
 
