@@ -44,7 +44,10 @@ class WireView(msgspec.Struct):
 
 
 class TreasuryView(msgspec.Struct):
-    """USDC by ledger account, at Circle and on the chain (null while those are away); `differences` where they differ."""
+    """USDC by ledger account, at Circle and on the chain; null while those are away.
+
+    differences  sentences; none where all agree
+    """
 
     ledger: dict[str, str]
     circle_available: str | None

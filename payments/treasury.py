@@ -30,7 +30,10 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Treasury:
-    """USDC micros. `circle` and `chain_usdc_micros` are None while those are away; `differences` are sentences, none where all agree."""
+    """`circle` and `chain_usdc_micros` are None while those are away; `ledger` is USDC micros by account.
+
+    differences  sentences; none where all agree
+    """
 
     ledger: dict[str, int]
     circle: Balance | None
