@@ -36,6 +36,7 @@ class PayoutParts:
 
     treasury     sends with the treasury's key
     frames_from  durable frames of the journal from a seq on
+    first_block  nothing of ours on the chain is older
     """
 
     pool: Pool
@@ -48,6 +49,7 @@ class PayoutParts:
     audit: Audit
     notify: Notify
     enqueue: Enqueue
+    first_block: int = 0
 
 
 class Payouts:
@@ -71,6 +73,7 @@ class Payouts:
             {DIVIDEND: dividend_books, EXIT: exit_books},
             self._people,
             parts.notify,
+            parts.first_block,
         )
 
     @property
@@ -80,7 +83,7 @@ class Payouts:
     def handlers(self, decide: Decide) -> Mapping[str, Handler]:
         """The jobs, by kind."""
         parts = self._parts
-        dates = RecordDates(parts.pool, parts.chain, parts.frames_from)
+        dates = RecordDates(parts.pool, parts.chain, parts.frames_from, parts.first_block)
         paying = DividendJobs(
             parts.pool,
             parts.submit,

@@ -12,6 +12,7 @@ from api.doors import Notify
 from persistence.database import Connection, Pool
 from settlement import payout_rows as rows
 from settlement.chain import Chain
+from settlement.log_ranges import find_in_ranges
 from settlement.payout_doors import Books, People
 from settlement.payout_logs import (
     CLAIMED,
@@ -28,7 +29,6 @@ from settlement.payout_rows import Payout
 from settlement.payouts import key_of
 from settlement.watched import ChainEvent
 
-BLOCKS_AT_ONCE: Final = 10_000
 _UUID_HEX: Final = 32  # digits; of the contract's bytes32 the last ones
 _STATES: Final = {PAID: "PAID", OWED: "OWED", CLAIMED: "CLAIMED"}
 _WORDS: Final = {
@@ -57,8 +57,9 @@ class _Chunk:
 class PayoutEvents:
     """The only writer of lines. Reads each FINAL block of a payout once: its cursor moves with what it wrote.
 
-    contracts  the payout contract's address by kind
-    books      the ledger's functions by kind
+    contracts    the payout contract's address by kind
+    books        the ledger's functions by kind
+    first_block  none of the contracts is older
     """
 
     def __init__(
@@ -69,6 +70,7 @@ class PayoutEvents:
         books: Mapping[str, Books],
         people: People,
         notify: Notify,
+        first_block: int = 0,
     ) -> None:
         self._pool = pool
         self._chain = chain
@@ -76,6 +78,7 @@ class PayoutEvents:
         self._books = books
         self._people = people
         self._notify = notify
+        self._first_block = first_block
 
     async def on_event(self, connection: Connection, event: ChainEvent) -> None:
         """A FINAL event of one of the contracts: read up to it, in a transaction of its own; again is nothing.
@@ -103,7 +106,8 @@ class PayoutEvents:
 
     async def _declared(self, connection: Connection, found: Payout, final_block: int) -> Payout:
         topics = [DECLARED, key_of(found.payout_id)]
-        logs = await self._chain.find_logs(self._contracts[found.kind], topics, 0, final_block)
+        contract = self._contracts[found.kind]
+        logs = await find_in_ranges(self._chain, contract, topics, self._first_block, final_block)
         if not logs:
             return found
         (log,) = logs
@@ -116,12 +120,10 @@ class PayoutEvents:
 
     async def _read(self, connection: Connection, found: Payout, final_block: int) -> None:
         assert found.events_block is not None
-        chunk = _Chunk()
-        for start in range(found.events_block + 1, final_block + 1, BLOCKS_AT_ONCE):
-            end = min(start + BLOCKS_AT_ONCE - 1, final_block)
-            logs = await self._chain.find_logs(self._contracts[found.kind], [], start, end)
-            for event in payout_events(logs, found.payout_id):
-                chunk = await self._apply(connection, found, chunk, event)
+        contract, chunk = self._contracts[found.kind], _Chunk()
+        logs = await find_in_ranges(self._chain, contract, [], found.events_block + 1, final_block)
+        for event in payout_events(logs, found.payout_id):
+            chunk = await self._apply(connection, found, chunk, event)
         assert not chunk.told, "a chunk's events stand in one transaction with its end"
         await connection.execute(
             "UPDATE payouts SET events_block = $2 WHERE payout_id = $1", found.payout_id, final_block
