@@ -27,6 +27,7 @@ from settlement.sale_rows import Sale, SaleState
 from settlement.trades import Wallet
 
 PURCHASE_JOB: Final = "purchase"
+SEEN_JOB: Final = "purchase_seen"  # of one that the contract made and nobody asked us for
 TIME_TO_SIGN: Final = timedelta(minutes=15)
 DEADLINE_MOST: Final = timedelta(hours=1)  # so long a purchase that cannot be made stays open, and its tokens taken
 NONCE_BITS: Final = 128  # of one that we make

@@ -202,6 +202,31 @@ async def put_purchase(
     return _purchase(row)
 
 
+async def put_seen(
+    connection: Connection, bought: Sale, user_id: UUID, seen: sale_contract.Purchase, transaction: bytes, block: int
+) -> Purchase | None:
+    """A purchase that its buyer brought to the contract past us, FINAL; `deadline_s` is its block's time. None if it is
+    known."""
+    at = datetime.fromtimestamp(seen.deadline_s, UTC)
+    row = await connection.fetchrow(
+        "INSERT INTO purchases (sale_id, user_id, wallet, qty_base_units, usdc_micros, nonce, deadline, signature,"  # noqa: S608
+        " state, transaction, block, bought_at) VALUES ($1, $2, $3, $4, $5, $6, $7, '', 'FINAL', $8, $9, $7)"
+        f" ON CONFLICT (wallet, nonce) DO NOTHING RETURNING {_PURCHASE}",
+        *(bought.sale_id, user_id, seen.buyer, seen.qty_base_units, seen.usdc_micros_max, seen.nonce, at),
+        *(transaction, block),
+    )
+    return None if row is None else _purchase(row)
+
+
+async def sale_of_block(connection: Connection | Pool, token: Token, block: int) -> Sale | None:
+    """The token's sale that was open in a FINAL block."""
+    row = await connection.fetchrow(
+        f"SELECT {_SALE} FROM sales WHERE token = $1 AND opened_block <= $2 ORDER BY opened_block DESC LIMIT 1",  # noqa: S608
+        *(token, block),
+    )
+    return None if row is None else _sale(row)
+
+
 async def purchase(connection: Connection | Pool, purchase_id: UUID, *, lock: bool = False) -> Purchase | None:
     row = await connection.fetchrow(
         f"SELECT {_PURCHASE} FROM purchases WHERE purchase_id = $1{' FOR UPDATE' if lock else ''}",  # noqa: S608

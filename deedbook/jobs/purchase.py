@@ -17,12 +17,14 @@ from persistence.jobs import Handler, Job, JobFailed, JobWaits
 from settlement import sale_rows as rows
 from settlement.calls import Revert, decode_revert
 from settlement.chain import Chain, ChainMoved, ChainRefused, ChainUnavailable, Log
-from settlement.purchase import PURCHASE_JOB, as_problem
+from settlement.purchase import PURCHASE_JOB, SEEN_JOB, as_problem
 from settlement.sale import CLOSE_JOB, OPEN_JOB
+from settlement.sale_contract import Purchase as Bought
 from settlement.sale_contract import SaleContract, checksum
 from settlement.sale_doors import Acquired
 from settlement.sale_rows import ENDED, Purchase, PurchaseState, Sale, SaleState
 from settlement.steps import Receipt, Sender, StepFailedError
+from settlement.trades import Token, Wallet
 
 SOON_S: Final = 1.0  # until a block more is FINAL
 REFUSED_S: Final = 5.0  # until what the chain refuses is tried again
@@ -31,7 +33,8 @@ CHAIN_AWAY: Final = (ChainUnavailable, ChainRefused, ChainMoved, aiohttp.ClientE
 
 
 class SaleJobs:
-    """The jobs `sale_open`, `sale_close` and `purchase`, whose keys are a sale's and a purchase's ids.
+    """The jobs `sale_open`, `sale_close` and `purchase`, whose keys are a sale's and a purchase's ids; and
+    `purchase_seen`, see `seen`.
 
     sender    the operator of the sale contract: the platform
     name_of   a property's name, for people
@@ -57,7 +60,7 @@ class SaleJobs:
         self._notify = notify
 
     def handlers(self) -> dict[str, Handler]:
-        return {OPEN_JOB: self.open, CLOSE_JOB: self.close, PURCHASE_JOB: self.purchase}
+        return {OPEN_JOB: self.open, CLOSE_JOB: self.close, PURCHASE_JOB: self.purchase, SEEN_JOB: self.seen}
 
     async def open(self, job: Job) -> None:
         sale = await rows.sale(self._pool, UUID(job.key))
@@ -102,6 +105,31 @@ class SaleJobs:
             await self._purchase(job)
         except CHAIN_AWAY as error:
             raise JobWaits(AWAY_S, f"the chain does not answer: {type(error).__name__}") from error
+
+    async def seen(self, job: Job) -> None:
+        """A signed purchase that its buyer brought to the contract alone: it has a receipt and a lock-up, too.
+
+        Its payload is the FINAL event's: user_id, token, wallet, nonce, qty, usdc_micros, transaction, block.
+        """
+        said = job.payload
+        token, wallet = Token(bytes.fromhex(said["token"])), Wallet(bytes.fromhex(said["wallet"]))
+        sale = await rows.sale_of_block(self._pool, token, said["block"])
+        if sale is None:
+            raise JobWaits(SOON_S, "the sale is not known as open yet")
+        try:
+            time_s = (await self._chain.header(said["block"])).time_s
+        except CHAIN_AWAY as error:
+            raise JobWaits(AWAY_S, f"the chain does not answer: {type(error).__name__}") from error
+        made = Bought(wallet, token, int(said["qty"]), int(said["usdc_micros"]), int(said["nonce"]), time_s)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await rows.sale(connection, sale.sale_id, lock=True)
+            purchase = await rows.put_seen(
+                connection, sale, UUID(said["user_id"]), made, bytes.fromhex(said["transaction"]), said["block"]
+            )
+            if purchase is None:  # we were asked for it after all
+                return
+            await self._acquire(connection, purchase, sale, time_s)
+            await self._tell_both(connection, purchase, sale)
 
     async def _purchase(self, job: Job) -> None:
         purchase = await rows.purchase(self._pool, UUID(job.key))
@@ -170,16 +198,22 @@ class SaleJobs:
             assert standing is not None
             if standing.state in ENDED:
                 return
-            before = await rows.last_bought_at(connection, purchase.user_id, sale.instrument)
-            bought_at = datetime.fromtimestamp(time_s, UTC)
-            await self._acquired(purchase.user_id, sale.instrument, max(bought_at, before or bought_at))
+            await self._acquire(connection, purchase, sale, time_s)
             await rows.set_made(
                 connection, purchase.purchase_id, PurchaseState.FINAL, made.transaction, made.block, time_s
             )
-            words = "You bought {tokens} of {name} for {usdc} USDC."
-            await self._tell(connection, purchase, sale, purchase.user_id, "PURCHASED", words)
-            words = "{tokens} of {name} were sold for {usdc} USDC."
-            await self._tell(connection, purchase, sale, sale.issuer_id, "TOKENS_SOLD", words)
+            await self._tell_both(connection, purchase, sale)
+
+    async def _acquire(self, connection: Connection, purchase: Purchase, sale: Sale, time_s: int) -> None:
+        before = await rows.last_bought_at(connection, purchase.user_id, sale.instrument)
+        bought_at = datetime.fromtimestamp(time_s, UTC)
+        await self._acquired(purchase.user_id, sale.instrument, max(bought_at, before or bought_at))
+
+    async def _tell_both(self, connection: Connection, purchase: Purchase, sale: Sale) -> None:
+        words = "You bought {tokens} of {name} for {usdc} USDC."
+        await self._tell(connection, purchase, sale, purchase.user_id, "PURCHASED", words)
+        words = "{tokens} of {name} were sold for {usdc} USDC."
+        await self._tell(connection, purchase, sale, sale.issuer_id, "TOKENS_SOLD", words)
 
     async def _tell(
         self,

@@ -40,11 +40,11 @@ from properties.terms import TermsWords, terms_of
 from settlement.artifacts import ours, trex
 from settlement.chain import Chain
 from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure, read
-from settlement.purchase import PURCHASE_JOB, PurchaseDoors, Purchases
+from settlement.purchase import PURCHASE_JOB, SEEN_JOB, PurchaseDoors, Purchases
 from settlement.sale import CLOSE_JOB, OPEN_JOB, Sales
 from settlement.sale_contract import SaleContract
 from settlement.sale_routes import routes
-from settlement.steps import FileSteps, PostgresSteps, Sender
+from settlement.steps import FileSteps, PostgresSteps, Receipt, Sender
 from settlement.tokenization import (
     InvestorTerms,
     Platform,
@@ -62,7 +62,7 @@ from tests.properties.office import TERMS
 from tests.settlement.killing import Killed
 from tests.settlement.local_chain import anvil, key, keys, platform_on, rich
 
-KINDS = {OPEN_JOB, CLOSE_JOB, PURCHASE_JOB}
+KINDS = {OPEN_JOB, CLOSE_JOB, PURCHASE_JOB, SEEN_JOB}
 SUPPLY = 1_000
 GERMANY = 276
 LOCK_UP_S = 40 * 24 * 3600
@@ -200,6 +200,14 @@ class SaleWorld:
             await self.web3.provider.make_request("evm_increaseTime", [seconds])
         for _ in range(blocks):
             await self.web3.provider.make_request("evm_mine", [])
+
+    async def bring(self, name: str, order: dict[str, Any]) -> Receipt:
+        """A signed purchase, brought to the contract by somebody's own wallet."""
+        deadline_s = int(datetime.fromisoformat(order["deadline"]).timestamp())
+        cost = int(order["qty"]) * PRICE_USDC_MICROS
+        values = (order["wallet"], self.suite.token, int(order["qty"]), cost, int(order["nonce"]), deadline_s)
+        data = ours("PrimarySale").call_data("buy", [values, bytes.fromhex(order["signature"][2:])])
+        return await self.wallet(name).send(self.infra.sale, data)
 
     async def sold_events(self) -> int:
         topics: Any = [HexBytes(AsyncWeb3.keccak(text="Sold(address,address,uint256,uint256,uint256,uint256)"))]

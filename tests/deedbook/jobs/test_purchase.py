@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,106 +11,96 @@ from eth_utils.address import to_canonical_address
 from api.actor import Role
 from compliance.registry import set_kyc
 from compliance.rules import KycStatus
-from deedbook.jobs import purchase as purchase_jobs
-from persistence.database import Pool
 from persistence.jobs import JobState, enqueue
 from settlement.artifacts import ours
 from settlement.infrastructure import read
 from settlement.sale import CLOSE_JOB, close_sale
-from tests.deedbook.jobs.sale_world import LOCK_UP_S, PRICE_USDC_MICROS, SUPPLY, SaleWorld, sale_world, sign
+from tests.deedbook.jobs.sale_world import LOCK_UP_S, PRICE_USDC_MICROS, SUPPLY, SaleWorld, sign
 from tests.fixtures.killing import Points
 from tests.settlement.local_chain import key
 
 BUY = "/marketplace/buy"
 
 
-@pytest.fixture
-async def world(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SaleWorld]:
-    for wait in ("SOON_S", "REFUSED_S", "AWAY_S"):
-        monkeypatch.setattr(purchase_jobs, wait, 0.02)
-    async with sale_world(pool, tmp_path) as made:
-        yield made
-
-
-async def test_from_the_opening_to_the_receipt(world: SaleWorld) -> None:
-    asked = await world.problem("manager", "POST", world.sale_path, world.terms())
+async def test_from_the_opening_to_the_receipt(selling: SaleWorld) -> None:
+    asked = await selling.problem("manager", "POST", selling.sale_path, selling.terms())
     assert asked["reason"] == "ISSUER_APPROVAL_MISSING"
-    await world.send("manager", asked["transaction"])
-    opening = await world.answer("manager", "POST", world.sale_path, world.terms(), status=202)
+    await selling.send("manager", asked["transaction"])
+    opening = await selling.answer("manager", "POST", selling.sale_path, selling.terms(), status=202)
     assert (opening["state"], opening["price"], opening["lot"]) == ("OPENING", "10.5", "1")
-    await world.work()
-    sale = await world.answer("ann", "GET", world.sale_path)
+    await selling.work()
+    sale = await selling.answer("ann", "GET", selling.sale_path)
     assert (sale["state"], sale["qty_sold"], sale["qty_left"]) == ("OPEN", "0", "500")
 
-    order = world.order("ann", "20")
-    asked = await world.problem("ann", "POST", BUY, order)
+    order = selling.order("ann", "20")
+    asked = await selling.problem("ann", "POST", BUY, order)
     assert (asked["reason"], asked["needed"], asked["balance"]) == ("USDC_MISSING", "210", "0")
-    await world.give_usdc("ann", 300_000_000)
-    asked = await world.problem("ann", "POST", BUY, order)
+    await selling.give_usdc("ann", 300_000_000)
+    asked = await selling.problem("ann", "POST", BUY, order)
     assert asked["reason"] == "USDC_APPROVAL_MISSING"
-    await world.send("ann", asked["transaction"])
-    asked = await world.problem("ann", "POST", BUY, order)
+    await selling.send("ann", asked["transaction"])
+    asked = await selling.problem("ann", "POST", BUY, order)
     assert asked["reason"] == "SIGNATURE_MISSING"
     order |= {"nonce": asked["nonce"], "deadline": asked["deadline"]}
     order |= {"signature": sign(key("ann"), asked["typed_data"])}
-    bought = await world.answer("ann", "POST", BUY, order, status=202)
+    bought = await selling.answer("ann", "POST", BUY, order, status=202)
     assert (bought["state"], bought["usdc"], bought["transaction"]) == ("RELAYED", "210", None)
-    assert await world.answer("ann", "POST", BUY, order, status=202) == bought  # the answer was lost
-    await world.work()
+    assert await selling.answer("ann", "POST", BUY, order, status=202) == bought  # the answer was lost
+    await selling.work()
 
-    receipt = await world.receipt("ann", bought)
+    receipt = await selling.receipt("ann", bought)
     assert (receipt["state"], receipt["qty"], receipt["price"], receipt["usdc"]) == ("FINAL", "20", "10.5", "210")
-    mined = await world.web3.eth.get_transaction_receipt(receipt["transaction"])
+    mined = await selling.web3.eth.get_transaction_receipt(receipt["transaction"])
     assert (mined["status"], mined["blockNumber"]) == (1, receipt["block"])
-    assert [await world.usdc_of(name) for name in ("ann", "manager")] == [90_000_000, 210_000_000]
-    assert [await world.tokens_of(name) for name in ("ann", "manager")] == [20, SUPPLY - 20]
-    block_time = datetime.fromtimestamp((await world.web3.eth.get_block(receipt["block"]))["timestamp"], UTC)
-    assert await world.pool.fetchval("SELECT acquired_at FROM acquisitions") == block_time
+    assert [await selling.usdc_of(name) for name in ("ann", "manager")] == [90_000_000, 210_000_000]
+    assert [await selling.tokens_of(name) for name in ("ann", "manager")] == [20, SUPPLY - 20]
+    block_time = datetime.fromtimestamp((await selling.web3.eth.get_block(receipt["block"]))["timestamp"], UTC)
+    assert await selling.pool.fetchval("SELECT acquired_at FROM acquisitions") == block_time
     lock_up = await read(
-        world.web3,
+        selling.web3,
         ours("LockUpModule"),
-        world.infra.lock_up_module,
+        selling.infra.lock_up_module,
         "sellFrom",
-        world.suite.compliance,
+        selling.suite.compliance,
         key("ann").address,
     )
     assert lock_up == int(block_time.timestamp()) + LOCK_UP_S
-    assert await world.told("ann") == [("PURCHASED", "You bought 20 tokens of 12 Oak Street for 210 USDC.")]
-    assert await world.told("manager") == [
+    assert await selling.told("ann") == [("PURCHASED", "You bought 20 tokens of 12 Oak Street for 210 USDC.")]
+    assert await selling.told("manager") == [
         ("SALE_OPENED", "The first sale of 12 Oak Street is open."),
         ("TOKENS_SOLD", "20 tokens of 12 Oak Street were sold for 210 USDC."),
     ]
-    assert await world.answer("ann", "GET", "/marketplace/purchases") == [receipt]
-    assert await world.answer("bob", "GET", "/marketplace/purchases") == []
-    assert (await world.answer("bob", "GET", world.sale_path))["qty_left"] == "480"
+    assert await selling.answer("ann", "GET", "/marketplace/purchases") == [receipt]
+    assert await selling.answer("bob", "GET", "/marketplace/purchases") == []
+    assert (await selling.answer("bob", "GET", selling.sale_path))["qty_left"] == "480"
     path = f"/marketplace/purchases/{bought['purchase_id']}"
-    assert (await world.problem("bob", "GET", path))["reason"] == "NOT_FOUND"
+    assert (await selling.problem("bob", "GET", path))["reason"] == "NOT_FOUND"
 
 
-async def test_a_permit_stands_for_the_approval(world: SaleWorld) -> None:
-    await world.open_sale()
-    await world.give_usdc("ann", 300_000_000)
-    asked = await world.problem("ann", "POST", BUY, world.order("ann", "2"))
+async def test_a_permit_stands_for_the_approval(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    await selling.give_usdc("ann", 300_000_000)
+    asked = await selling.problem("ann", "POST", BUY, selling.order("ann", "2"))
     assert asked["reason"] == "USDC_APPROVAL_MISSING"
     permit = sign(key("ann"), asked["permit"])
     given = {"nonce": asked["nonce"], "deadline": asked["deadline"], "permit": permit}
-    bought = await world.answer("ann", "POST", BUY, await world.signed("ann", "2", **given), status=202)
-    await world.work()
-    assert (await world.receipt("ann", bought))["state"] == "FINAL"
-    assert await world.tokens_of("ann") == 2
+    bought = await selling.answer("ann", "POST", BUY, await selling.signed("ann", "2", **given), status=202)
+    await selling.work()
+    assert (await selling.receipt("ann", bought))["state"] == "FINAL"
+    assert await selling.tokens_of("ann") == 2
 
 
-async def test_the_first_thing_that_is_missing_is_named(world: SaleWorld) -> None:
-    order = world.order("ann", "20")
-    assert (await world.problem("ann", "POST", BUY, order))["reason"] == "SALE_NOT_OPEN"
+async def test_the_first_thing_that_is_missing_is_named(selling: SaleWorld) -> None:
+    order = selling.order("ann", "20")
+    assert (await selling.problem("ann", "POST", BUY, order))["reason"] == "SALE_NOT_OPEN"
     opens_at = datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1)
-    await world.open_sale(opens_at=opens_at.isoformat())
-    asked = await world.problem("ann", "POST", BUY, order)
+    await selling.open_sale(opens_at=opens_at.isoformat())
+    asked = await selling.problem("ann", "POST", BUY, order)
     assert (asked["reason"], asked["opens_at"]) == ("SALE_NOT_OPEN", opens_at.isoformat())
-    await world.pool.execute("UPDATE sales SET opens_at = now() - interval '1 h'")
+    await selling.pool.execute("UPDATE sales SET opens_at = now() - interval '1 h'")
 
     async def reason(name: str, **changes: Any) -> str:
-        return str((await world.problem(name, "POST", BUY, world.order(name, "20") | changes))["reason"])
+        return str((await selling.problem(name, "POST", BUY, selling.order(name, "20") | changes))["reason"])
 
     assert await reason("manager") == "ROLE_MISSING"
     assert await reason("ann", property_id="00000000-0000-0000-0000-000000000001") == "NOT_FOUND"
@@ -120,17 +108,17 @@ async def test_the_first_thing_that_is_missing_is_named(world: SaleWorld) -> Non
     assert await reason("ann", wallet=key("bob").address) == "WALLET_NOT_LINKED"
     assert await reason("ann", qty="1.5") == "QTY_MALFORMED"
     assert await reason("ann", qty="0") == "QTY_NOT_WHOLE_LOTS"
-    await world.add_person("eve", Role.INVESTOR, has_facts=False)
+    await selling.add_person("eve", Role.INVESTOR, has_facts=False)
     assert await reason("eve") == "KYC_MISSING"
-    await world.pool.execute("DELETE FROM identity_registrations WHERE address = $1", wallet_of("bob"))
+    await selling.pool.execute("DELETE FROM identity_registrations WHERE address = $1", wallet_of("bob"))
     assert await reason("bob") == "IDENTITY_NOT_REGISTERED"
-    await set_kyc(world.pool, world.people["bob"].user_id, KycStatus.REJECTED, actor="test")
+    await set_kyc(selling.pool, selling.people["bob"].user_id, KycStatus.REJECTED, actor="test")
     assert await reason("bob") == "KYC_REJECTED"
-    await world.pool.execute("UPDATE instruments SET ownership_cap_lots = 19")
+    await selling.pool.execute("UPDATE instruments SET ownership_cap_lots = 19")
     assert await reason("ann") == "OWNERSHIP_CAP_REACHED"
-    await world.pool.execute("UPDATE instruments SET ownership_cap_lots = 20")
+    await selling.pool.execute("UPDATE instruments SET ownership_cap_lots = 20")
     assert await reason("ann", qty="501") == "OWNERSHIP_CAP_REACHED"
-    await world.pool.execute("UPDATE instruments SET ownership_cap_lots = 0")
+    await selling.pool.execute("UPDATE instruments SET ownership_cap_lots = 0")
     assert await reason("ann", qty="501") == "SALE_CAP_REACHED"
     assert await reason("ann", qty="101") == "BUYER_CAP_REACHED"
     assert await reason("ann", nonce="-1") == "NONCE_MALFORMED"
@@ -139,17 +127,17 @@ async def test_the_first_thing_that_is_missing_is_named(world: SaleWorld) -> Non
     assert await reason("ann", deadline=past.isoformat()) == "DEADLINE_PASSED"
     assert await reason("ann", deadline=far.isoformat()) == "DEADLINE_TOO_FAR"
     assert await reason("ann") == "USDC_MISSING"
-    await world.pool.execute("UPDATE properties SET state = 'LIQUIDATING'")
+    await selling.pool.execute("UPDATE properties SET state = 'LIQUIDATING'")
     assert await reason("ann") == "SALE_NOT_OPEN"
 
 
-async def test_a_sale_is_opened_with_terms_that_mean_something(world: SaleWorld) -> None:
+async def test_a_sale_is_opened_with_terms_that_mean_something(selling: SaleWorld) -> None:
     async def reason(name: str, **changes: Any) -> str:
-        return str((await world.problem(name, "POST", world.sale_path, world.terms(**changes)))["reason"])
+        return str((await selling.problem(name, "POST", selling.sale_path, selling.terms(**changes)))["reason"])
 
     now = datetime.now(UTC).replace(microsecond=0)
     assert await reason("ann") == "ROLE_MISSING"
-    await world.add_person("other", Role.PROPERTY_MANAGER)
+    await selling.add_person("other", Role.PROPERTY_MANAGER)
     assert await reason("other") == "NOT_FOUND"
     assert await reason("manager", price="0") == "PRICE_NOT_WHOLE_MICROS"
     assert await reason("manager", price="0.0000001") == "PRICE_MALFORMED"
@@ -158,177 +146,169 @@ async def test_a_sale_is_opened_with_terms_that_mean_something(world: SaleWorld)
     assert await reason("manager", closes_at=(now + timedelta(days=999)).isoformat()) == "WINDOW_WRONG"
     assert await reason("manager", opens_at="2030-01-01T00:00:00") == "TIME_MALFORMED"
     assert await reason("manager", qty_max=str(SUPPLY + 1)) == "ISSUER_TOKENS_MISSING"
-    await world.approve_tokens(499)
-    asked = await world.problem("manager", "POST", world.sale_path, world.terms())
+    await selling.approve_tokens(499)
+    asked = await selling.problem("manager", "POST", selling.sale_path, selling.terms())
     assert asked["reason"] == "ISSUER_APPROVAL_MISSING"
     assert "may take 499" in asked["detail"]
-    assert (await world.problem("ann", "GET", world.sale_path))["reason"] == "NOT_FOUND"
+    assert (await selling.problem("ann", "GET", selling.sale_path))["reason"] == "NOT_FOUND"
 
 
-async def test_a_wrong_signature_and_a_used_nonce_are_refused(world: SaleWorld) -> None:
-    await world.open_sale()
-    await world.funded("ann")
-    await world.funded("bob")
-    order = await world.signed("ann", "20")
+async def test_a_wrong_signature_and_a_used_nonce_are_refused(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    await selling.funded("ann")
+    await selling.funded("bob")
+    order = await selling.signed("ann", "20")
     for change in ({"qty": "21"}, {"nonce": "5"}, {"signature": "0x" + "1b" * 65}):
-        assert (await world.problem("ann", "POST", BUY, order | change))["reason"] == "SIGNATURE_WRONG"
-    assert (await world.problem("ann", "POST", BUY, order | {"signature": "0xzz"}))["reason"] == "SIGNATURE_MALFORMED"
-    assert (await world.problem("ann", "POST", BUY, order | {"permit": "0x12"}))["reason"] == "SIGNATURE_MALFORMED"
-    await world.answer("ann", "POST", BUY, order, status=202)
-    again = await world.signed("ann", "7")
-    asked = await world.problem("ann", "POST", BUY, again | {"nonce": order["nonce"]})
+        assert (await selling.problem("ann", "POST", BUY, order | change))["reason"] == "SIGNATURE_WRONG"
+    assert (await selling.problem("ann", "POST", BUY, order | {"signature": "0xzz"}))["reason"] == "SIGNATURE_MALFORMED"
+    assert (await selling.problem("ann", "POST", BUY, order | {"permit": "0x12"}))["reason"] == "SIGNATURE_MALFORMED"
+    await selling.answer("ann", "POST", BUY, order, status=202)
+    again = await selling.signed("ann", "7")
+    asked = await selling.problem("ann", "POST", BUY, again | {"nonce": order["nonce"]})
     assert asked["reason"] == "NONCE_USED"
-    await world.work()
-    assert await world.tokens_of("ann") == 20
+    await selling.work()
+    assert await selling.tokens_of("ann") == 20
 
 
-async def test_what_is_on_its_way_counts_against_both_caps(world: SaleWorld) -> None:
-    await world.open_sale(qty_max="120")
+async def test_what_is_on_its_way_counts_against_both_caps(selling: SaleWorld) -> None:
+    await selling.open_sale(qty_max="120")
     for name in ("ann", "bob"):
-        await world.funded(name)
-    await world.buy("ann", "90")
-    asked = await world.problem("ann", "POST", BUY, world.order("ann", "20"))
+        await selling.funded(name)
+    await selling.buy("ann", "90")
+    asked = await selling.problem("ann", "POST", BUY, selling.order("ann", "20"))
     assert (asked["reason"], asked["left"]) == ("BUYER_CAP_REACHED", "10")
-    asked = await world.problem("bob", "POST", BUY, world.order("bob", "40"))
+    asked = await selling.problem("bob", "POST", BUY, selling.order("bob", "40"))
     assert (asked["reason"], asked["left"]) == ("SALE_CAP_REACHED", "30")
-    assert (await world.answer("bob", "GET", world.sale_path))["qty_left"] == "30"
-    await world.work()
-    await world.buy("bob", "30")
-    await world.work()
-    sale = await world.answer("bob", "GET", world.sale_path)
+    assert (await selling.answer("bob", "GET", selling.sale_path))["qty_left"] == "30"
+    await selling.work()
+    await selling.buy("bob", "30")
+    await selling.work()
+    sale = await selling.answer("bob", "GET", selling.sale_path)
     assert (sale["qty_sold"], sale["qty_left"]) == ("120", "0")
 
 
-async def test_what_the_chain_refuses_is_tried_until_the_deadline(world: SaleWorld) -> None:
-    await world.open_sale()
-    await world.funded("ann", 10 * PRICE_USDC_MICROS)
-    bought = await world.buy("ann", "10")
-    await world.send("ann", {"to": world.infra.usdc, "data": _transfer("bob", 1)})
-    await world.work(until="USDC cannot be taken")
-    waiting = await world.receipt("ann", bought)
+async def test_what_the_chain_refuses_is_tried_until_the_deadline(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    await selling.funded("ann", 10 * PRICE_USDC_MICROS)
+    bought = await selling.buy("ann", "10")
+    await selling.send("ann", {"to": selling.infra.usdc, "data": _transfer("bob", 1)})
+    await selling.work(until="USDC cannot be taken")
+    waiting = await selling.receipt("ann", bought)
     assert (waiting["state"], waiting["reason"]) == (
         "RELAYED",
         "The USDC cannot be taken from this wallet: BalanceTooSmall.",
     )
-    await world.send("bob", {"to": world.infra.usdc, "data": _transfer("ann", 1)})
-    await world.work()
-    assert (await world.receipt("ann", bought))["state"] == "FINAL"
+    await selling.send("bob", {"to": selling.infra.usdc, "data": _transfer("ann", 1)})
+    await selling.work()
+    assert (await selling.receipt("ann", bought))["state"] == "FINAL"
 
 
-async def test_after_its_deadline_a_purchase_has_failed_for_good(world: SaleWorld) -> None:
-    await world.open_sale()
-    await world.funded("ann", 10 * PRICE_USDC_MICROS)
-    bought = await world.buy("ann", "10")
-    await world.send("ann", {"to": world.infra.usdc, "data": _transfer("bob", 1)})
-    await world.work(until="USDC cannot be taken")
-    await world.mine(1, seconds=3_600)
-    await world.work()
-    failed = await world.receipt("ann", bought)
+async def test_after_its_deadline_a_purchase_has_failed_for_good(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    await selling.funded("ann", 10 * PRICE_USDC_MICROS)
+    bought = await selling.buy("ann", "10")
+    await selling.send("ann", {"to": selling.infra.usdc, "data": _transfer("bob", 1)})
+    await selling.work(until="USDC cannot be taken")
+    await selling.mine(1, seconds=3_600)
+    await selling.work()
+    failed = await selling.receipt("ann", bought)
     assert (failed["state"], failed["transaction"]) == ("FAILED", None)
     why = "The USDC cannot be taken from this wallet: BalanceTooSmall."
     assert failed["reason"] == why
     words = f"You did not buy 10 tokens of 12 Oak Street, and paid nothing. {why}"
-    assert await world.told("ann") == [("PURCHASE_FAILED", words)]
-    assert (await world.answer("bob", "GET", world.sale_path))["qty_left"] == "500"
-    assert await world.tokens_of("ann") == 0
+    assert await selling.told("ann") == [("PURCHASE_FAILED", words)]
+    assert (await selling.answer("bob", "GET", selling.sale_path))["qty_left"] == "500"
+    assert await selling.tokens_of("ann") == 0
 
 
-async def test_a_purchase_that_another_brought_is_found(world: SaleWorld) -> None:
-    await world.open_sale()
-    await world.funded("ann")
-    order = await world.signed("ann", "10")
-    bought = await world.answer("ann", "POST", BUY, order, status=202)
-    row = await world.pool.fetchrow("SELECT * FROM purchases")
-    values = (
-        key("ann").address,
-        world.suite.token,
-        *(int(row[column]) for column in ("qty_base_units", "usdc_micros", "nonce")),
-        int(row["deadline"].timestamp()),
-    )
-    data = ours("PrimarySale").call_data("buy", [values, row["signature"]])
-    brought = await world.wallet("bob").send(world.infra.sale, data)
-    await world.work()
-    receipt = await world.receipt("ann", bought)
+async def test_a_purchase_that_another_brought_is_found(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    await selling.funded("ann")
+    order = await selling.signed("ann", "10")
+    bought = await selling.answer("ann", "POST", BUY, order, status=202)
+    brought = await selling.bring("bob", order)
+    await selling.work()
+    receipt = await selling.receipt("ann", bought)
     assert receipt["state"] == "FINAL"
     assert receipt["transaction"] == f"0x{brought.transaction_hash.hex()}"
-    assert await world.sold_events() == 1
+    assert await selling.sold_events() == 1
 
 
-async def test_a_block_that_is_gone_takes_the_purchase_back_and_it_is_made_again(world: SaleWorld) -> None:
-    await world.open_sale()
-    await world.funded("ann")
-    bought = await world.buy("ann", "10")
-    snapshot = (await world.web3.provider.make_request("evm_snapshot", []))["result"]
-    world.chain._confirmations = 1_000  # nothing is final for now
-    await world.work(until="not final yet")
-    assert (await world.receipt("ann", bought))["state"] == "MINED"
-    assert (await world.web3.provider.make_request("evm_revert", [snapshot]))["result"]
-    await world.mine(3)
-    assert await world.sold_events() == 0
-    world.chain._confirmations = 2
-    await world.work()
-    receipt = await world.receipt("ann", bought)
+async def test_a_block_that_is_gone_takes_the_purchase_back_and_it_is_made_again(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    await selling.funded("ann")
+    bought = await selling.buy("ann", "10")
+    snapshot = (await selling.web3.provider.make_request("evm_snapshot", []))["result"]
+    selling.chain._confirmations = 1_000  # nothing is final for now
+    await selling.work(until="not final yet")
+    assert (await selling.receipt("ann", bought))["state"] == "MINED"
+    assert (await selling.web3.provider.make_request("evm_revert", [snapshot]))["result"]
+    await selling.mine(3)
+    assert await selling.sold_events() == 0
+    selling.chain._confirmations = 2
+    await selling.work()
+    receipt = await selling.receipt("ann", bought)
     assert receipt["state"] == "FINAL"
-    assert await world.sold_events() == 1
-    assert await world.tokens_of("ann") == 10
+    assert await selling.sold_events() == 1
+    assert await selling.tokens_of("ann") == 10
 
 
-async def test_a_sale_gives_way_to_the_next_one(world: SaleWorld) -> None:
-    first = await world.open_sale()
-    again = world.terms(qty_max="50")
-    assert (await world.problem("manager", "POST", world.sale_path, again))["reason"] == "SALE_STANDS"
-    closing = await world.answer("manager", "POST", f"{world.sale_path}/close", status=202)
+async def test_a_sale_gives_way_to_the_next_one(selling: SaleWorld) -> None:
+    first = await selling.open_sale()
+    again = selling.terms(qty_max="50")
+    assert (await selling.problem("manager", "POST", selling.sale_path, again))["reason"] == "SALE_STANDS"
+    closing = await selling.answer("manager", "POST", f"{selling.sale_path}/close", status=202)
     assert closing["state"] == "CLOSING"
-    assert (await world.problem("manager", "POST", f"{world.sale_path}/close"))["reason"] == "SALE_NOT_OPEN"
-    second = await world.answer("manager", "POST", world.sale_path, again, status=202)
-    await world.work()
-    assert (await world.answer("ann", "GET", world.sale_path))["state"] == "OPEN"
-    states = await world.pool.fetch("SELECT sale_id::text, state, number FROM sales ORDER BY sale_id")
+    assert (await selling.problem("manager", "POST", f"{selling.sale_path}/close"))["reason"] == "SALE_NOT_OPEN"
+    second = await selling.answer("manager", "POST", selling.sale_path, again, status=202)
+    await selling.work()
+    assert (await selling.answer("ann", "GET", selling.sale_path))["state"] == "OPEN"
+    states = await selling.pool.fetch("SELECT sale_id::text, state, number FROM sales ORDER BY sale_id")
     assert [tuple(row) for row in states] == [(first["sale_id"], "CLOSED", 1), (second["sale_id"], "OPEN", 2)]
     # one whose time is over is closed by the way
-    await world.pool.execute("UPDATE sales SET closes_at = now() - interval '1 min' WHERE state = 'OPEN'")
-    await world.answer("manager", "POST", world.sale_path, again, status=202)
-    await world.work()
-    states = await world.pool.fetch("SELECT state, number FROM sales ORDER BY sale_id")
+    await selling.pool.execute("UPDATE sales SET closes_at = now() - interval '1 min' WHERE state = 'OPEN'")
+    await selling.answer("manager", "POST", selling.sale_path, again, status=202)
+    await selling.work()
+    states = await selling.pool.fetch("SELECT state, number FROM sales ORDER BY sale_id")
     assert [tuple(row) for row in states] == [("CLOSED", 1), ("CLOSED", 2), ("OPEN", 3)]
 
 
-async def test_an_exit_closes_the_sale(world: SaleWorld) -> None:
-    await world.open_sale()
-    async with world.pool.acquire() as connection, connection.transaction():
-        closing = await close_sale(connection, world.property_id, enqueue)
+async def test_an_exit_closes_the_sale(selling: SaleWorld) -> None:
+    await selling.open_sale()
+    async with selling.pool.acquire() as connection, connection.transaction():
+        closing = await close_sale(connection, selling.property_id, enqueue)
         assert closing is not None
-        assert await close_sale(connection, world.property_id, enqueue) is None
-    ended = await world.work()
+        assert await close_sale(connection, selling.property_id, enqueue) is None
+    ended = await selling.work()
     assert (ended[0].kind, ended[0].state) == (CLOSE_JOB, JobState.DONE)
-    assert not (await world.contract.standing(world.contract_token)).is_open
+    assert not (await selling.contract.standing(selling.contract_token)).is_open
 
 
 @pytest.mark.timeout(300)
-async def test_killed_after_every_step_it_sells_and_buys_once(world: SaleWorld) -> None:
-    world.points = Points()
-    await world.open_sale()
-    await world.funded("ann")
-    first = await world.buy("ann", "10")
-    second = await world.buy("ann", "5")
-    await world.work()
-    closing = await world.answer("manager", "POST", f"{world.sale_path}/close", status=202)
-    await world.work()
+async def test_killed_after_every_step_it_sells_and_buys_once(selling: SaleWorld) -> None:
+    selling.points = Points()
+    await selling.open_sale()
+    await selling.funded("ann")
+    first = await selling.buy("ann", "10")
+    second = await selling.buy("ann", "5")
+    await selling.work()
+    closing = await selling.answer("manager", "POST", f"{selling.sale_path}/close", status=202)
+    await selling.work()
     assert closing["sale_id"] == first["sale_id"]
-    died = {name for name, _ in world.points.died}
+    died = {name for name, _ in selling.points.died}
     assert sum(name.startswith("broadcast") for name in died) == 4  # opened, bought twice, closed
     for act in ("COMMIT", "INSERT INTO chain_steps", "INSERT INTO acquisitions", "UPDATE purchases", "UPDATE sales"):
         assert any(act in name for name in died), act
     assert len(died) > 25
-    assert {(await world.receipt("ann", each))["state"] for each in (first, second)} == {"FINAL"}
-    assert await world.sold_events() == 2
-    assert await world.tokens_of("ann") == 15
-    assert await world.usdc_of("manager") == 15 * PRICE_USDC_MICROS
-    assert sorted(kind for kind, _ in await world.told("ann")) == ["PURCHASED", "PURCHASED"]
-    kinds = [kind for kind, _ in await world.told("manager")]
+    assert {(await selling.receipt("ann", each))["state"] for each in (first, second)} == {"FINAL"}
+    assert await selling.sold_events() == 2
+    assert await selling.tokens_of("ann") == 15
+    assert await selling.usdc_of("manager") == 15 * PRICE_USDC_MICROS
+    assert sorted(kind for kind, _ in await selling.told("ann")) == ["PURCHASED", "PURCHASED"]
+    kinds = [kind for kind, _ in await selling.told("manager")]
     assert sorted(kinds) == ["SALE_CLOSED", "SALE_OPENED", "TOKENS_SOLD", "TOKENS_SOLD"]
-    last = max([(await world.receipt("ann", each))["bought_at"] for each in (first, second)])
-    assert (await world.pool.fetchval("SELECT acquired_at FROM acquisitions")).isoformat() == last.replace(
+    last = max([(await selling.receipt("ann", each))["bought_at"] for each in (first, second)])
+    assert (await selling.pool.fetchval("SELECT acquired_at FROM acquisitions")).isoformat() == last.replace(
         "Z", "+00:00"
     )
 
