@@ -224,6 +224,7 @@ async def test_rent_becomes_a_dividend_and_the_sale_an_exit(house: House) -> Non
     path = f"/dividends/{proposed['dividend_id']}"
     prepared = await house.state_of(path, "PREPARED")
     assert sum(usdc_micros(each["usdc"]) for each in prepared["charges"]) == free - 3
+    assert (prepared["unsold_tokens"], prepared["unsold_usdc"]) == (str(TOKENS), usdc((free - 3) // INVESTORS))
     assert (await house.call("investor 0", "GET", path))[0] == 404  # nobody approved it yet
     with pytest.raises(Problem, match="OWN_PROPOSAL"):
         await approve(house, "admin", "DIVIDEND")
