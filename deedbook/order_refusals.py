@@ -58,9 +58,10 @@ def refused(reason: int, **extra: Any) -> Problem:
 
 
 def not_permitted(permission: Permission, side: int) -> Problem:
-    """NOT_PERMITTED with what compliance withholds from this side."""
+    """NOT_PERMITTED with what compliance withholds from this side; what one can do something about comes first."""
     lacks = not (permission.may_buy if side == Side.BUY else permission.may_sell)
     withheld: Sequence[Withheld] = permission.withheld if lacks else ()
+    withheld = sorted(withheld, key=lambda each: each is Withheld.IDENTITY_NOT_REGISTERED)  # it follows by itself
     if not withheld:
         return Problem(403, Reason.NOT_PERMITTED.name, PERMISSION_COMES, reasons=[])
     reasons = [{"reason": each.name, "detail": each.value} for each in withheld]

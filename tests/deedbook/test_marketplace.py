@@ -13,8 +13,8 @@ from eth_abi.abi import decode
 from api.amounts import usdc_micros
 from compliance.permissions import compile_permissions
 from compliance.registry import create_user, link_wallet, set_kyc
-from compliance.rules import KycStatus
-from deedbook.order_refusals import REFUSALS
+from compliance.rules import KycStatus, Permission, Withheld
+from deedbook.order_refusals import PERMISSION_COMES, REFUSALS, not_permitted
 from engine import types as t
 from engine.types import Reason
 from persistence.database import Pool
@@ -396,6 +396,19 @@ async def test_without_a_wallet_nothing_is_placed(world: MarketWorld) -> None:
     assert (await world.order("carol", status=409))["reason"] == "WALLET_MISSING"
     assert await world.call("carol", "GET", "/marketplace/orders") == []
     assert await world.call("carol", "GET", "/portfolio") == []
+
+
+def test_of_what_is_missing_that_comes_first_which_one_can_do_something_about() -> None:
+    withheld = (Withheld.IDENTITY_NOT_REGISTERED, Withheld.KYC_MISSING, Withheld.COUNTRY_MISSING)
+    problem = not_permitted(Permission(False, False, 0, 0, withheld), t.Side.BUY)
+    assert problem.detail == Withheld.KYC_MISSING.value
+    assert [each["reason"] for each in problem.extra["reasons"]] == [
+        "KYC_MISSING",
+        "COUNTRY_MISSING",
+        "IDENTITY_NOT_REGISTERED",
+    ]
+    comes = not_permitted(Permission(True, True, 2**62, 0, ()), t.Side.BUY)
+    assert comes.detail == PERMISSION_COMES
 
 
 def test_every_refusal_of_the_engine_that_an_order_can_meet_has_a_sentence() -> None:
