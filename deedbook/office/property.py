@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from functools import partial
 from typing import Final
 
@@ -18,8 +19,10 @@ from deedbook.jobs.tokenize import Tokenizer
 from deedbook.notify import notify
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
+from persistence.document_store import STORE_AWAY
 from persistence.documents import Documents
 from persistence.jobs import enqueue
+from persistence.projections import DATABASE_AWAY
 from properties import decisions
 from properties.desk import Doors
 from properties.routes import routes
@@ -30,6 +33,7 @@ from settlement.sale_contract import SaleContract
 from settlement.trades import Wallet
 
 TIDY_EVERY_S: Final = 3_600.0
+_log: Final = logging.getLogger(__name__)
 
 
 def property_desk(r: Resources, decide: Decide) -> Desk:
@@ -66,6 +70,10 @@ def sale_desk(r: Resources) -> Desk:
 
 
 async def _tidy(documents: Documents) -> None:
+    """Whoever of the store and the database is away is asked again at the next round."""
     while True:
-        await documents.tidy()
+        try:
+            await documents.tidy()
+        except (*STORE_AWAY, *DATABASE_AWAY) as error:
+            _log.warning("documents are not tidied: %s: %s", type(error).__name__, error)
         await asyncio.sleep(TIDY_EVERY_S)

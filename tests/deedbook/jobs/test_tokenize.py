@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from eth_utils.address import to_canonical_address
 from hexbytes import HexBytes
-from web3 import AsyncWeb3
+from web3 import AsyncHTTPProvider, AsyncWeb3
 
 from compliance.audit import record
 from compliance.instruments import instrument_by_number, list_instrument, set_instrument
@@ -38,7 +38,7 @@ from tests.fixtures.market import Market
 from tests.fixtures.registered import instrument
 from tests.properties.office import TERMS
 from tests.settlement.killing import Killed
-from tests.settlement.local_chain import anvil, key, keys, platform_on
+from tests.settlement.local_chain import anvil, free_port, key, keys, platform_on
 
 TOKEN = "token/Token.sol/Token"
 SUITE_DEPLOYED = "TREXSuiteDeployed(address,address,address,address,address,address,string)"
@@ -306,3 +306,15 @@ async def test_it_waits_for_an_exchange_that_is_away(world: World) -> None:
     assert (await world.work(property_id, until="the exchange is away")).state is not JobState.FAILED
     world.exchange_is_away = False
     assert (await world.tokenized(property_id)).instrument == 1
+
+
+async def test_it_waits_for_a_chain_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tokenize, "AWAY_S", 0.01)
+    chain = world.platform.chain
+    nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
+    property_id = await world.approved()
+    world.platform.sender.chain = world.platform.owner.chain = nobody
+    assert (await world.work(property_id, until="the chain is away")).state is not JobState.FAILED
+    world.platform.sender.chain = world.platform.owner.chain = chain
+    assert (await world.tokenized(property_id)).state is PropertyState.TOKENIZED
+    await nobody.provider.disconnect()
