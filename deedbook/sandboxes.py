@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -41,7 +42,8 @@ def with_sandboxes(settings: Settings, credentials: Credentials) -> tuple[Settin
         settings = replace(settings, circle_url=_url(), circle_webhook_certificate=certificate)
         sandboxes.append(_circle(settings, credentials, f"{pages}/webhooks/circle"))
     if settings.smtp_url is None:
-        settings = replace(settings, smtp_url=f"smtp://127.0.0.1:{free_port()}")
+        login = f"deedbook:{secrets.token_hex(16)}"
+        settings = replace(settings, smtp_url=f"smtp://{login}@127.0.0.1:{free_port()}")
         sandboxes.append(_mail(settings))
     return settings, sandboxes
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from aiohttp import ClientSession, ClientTimeout
 
-TIMEOUT_S: Final = 30.0
+TIMEOUT: Final = ClientTimeout(total=30)
 PATIENCE_S: Final = 120.0
 POLL_S: Final = 0.1
 Value = TypeVar("Value")
@@ -26,19 +26,21 @@ class Refused(Exception):  # noqa: N818 - what the platform said
     def reason(self) -> str:
         return str(self.problem["reason"])
 
+    def expect(self, *reasons: str) -> None:
+        """Goes on where the reason is one of these; anything else is raised again."""
+        if self.reason not in reasons:
+            raise self
+
 
 class Visitor:
-    """Calls as one person; signed in once `token` is set. Use it as an async context."""
+    """Calls as one person; signed in once `token` is set; `close` at the end."""
 
     def __init__(self, base_url: str) -> None:
         self._base_url = base_url.rstrip("/")
-        self._session = ClientSession(timeout=ClientTimeout(total=TIMEOUT_S))
+        self._session = ClientSession(timeout=TIMEOUT)
         self.token: str | None = None
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
+    async def close(self) -> None:
         await self._session.close()
 
     async def get(self, path: str, **query: str) -> Any:
@@ -68,7 +70,7 @@ async def _answer(call: str, response: Any) -> Any:
         if response.content_type == "application/problem+json":
             raise Refused(call, await response.json(content_type=None))
         raise AssertionError(f"{call} answered {response.status} {response.content_type}")
-    return None if response.status == 204 else await response.json()
+    return await response.json() if response.content_length else None
 
 
 async def until(condition: Callable[[], Awaitable[Value | None]], what: str, patience_s: float = PATIENCE_S) -> Value:
