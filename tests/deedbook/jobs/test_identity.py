@@ -147,7 +147,7 @@ async def test_killed_at_every_step_each_effect_is_there_once(moment: str, world
     before = await world.sent()
     await world.set_kyc(KycStatus.APPROVED)
     await world.finish(GRANT_JOB, 1)
-    assert await world.sent() - before == 3  # identity, claim, storage
+    assert await world.sent() - before == 4  # cash account, identity, claim, storage
     assert (await world.state(1), await world.verified(), await world.is_permitted()) == (
         GrantState.GRANTED,
         True,
@@ -165,8 +165,8 @@ async def test_killed_at_every_step_each_effect_is_there_once(moment: str, world
         True,
         True,
     )
-    assert await world.sent() - before == 3 + 1 + 1  # revocation, the new grant's claim
-    assert world.kills == 5
+    assert await world.sent() - before == 4 + 1 + 1  # revocation, the new grant's claim
+    assert world.kills == 6
     assert world.told == ["IDENTITY_REGISTERED"] * 2
     key_1, key_2 = job_key(WALLET, 1), job_key(WALLET, 2)
     assert await enqueued(world.pool) == {(GRANT_JOB, key_1), (REVOKE_JOB, key_1), (GRANT_JOB, key_2)}
