@@ -96,7 +96,7 @@ async def _compare(stage: Stage, told: Told, before: dict[str, int], receipts: d
         told.same(
             f"USDC micros paid by {buyer.name}",
             chain=cost,
-            database=row["usdc_micros"],
+            database=int(row["usdc_micros"]),
             receipt=usdc_micros(receipt["usdc"]),
         )
         held = await stage.tokens_of(buyer.purse.address)

@@ -63,7 +63,7 @@ async def _convert(stage: Stage, told: Told) -> None:
         return await stage.ledger("BANK_IN_TRANSIT", "USD") > 0
 
     await until(known, "Stripe's payout is booked")
-    await stage.outside.bank_wires(usd(payout["amount"]), payout["id"], stage.circle_api_key)
+    await stage.outside.bank_wires(usd(payout["amount"]), payout["trace_id"]["value"], stage.circle_api_key)
 
     async def arrived() -> bool:
         return await stage.ledger("TREASURY_USDC") > 0

@@ -48,7 +48,9 @@ def _holding(tokens: list[dict[str, Any]], symbol: str) -> dict[str, Any]:
 
 
 def _plain(value: object) -> object:
-    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    """For JSON: a number as text, as it may be larger than a reader's."""
+    return value if isinstance(value, str | bool) else str(value)
+
 
 
 @dataclass(slots=True)
