@@ -83,9 +83,12 @@ def _free(found: Balances) -> int:
 
 
 async def distributable_of(connection: Connection, property_id: UUID, period: str) -> int:
-    """What is `available` of one month's income: `period` is such as "2026-11". Raises ValueError for none."""
-    first = date.fromisoformat(f"{period}-01")
-    until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    """What is `available` of one month's income: `period` is such as "2026-11". Raises Problem for none."""
+    try:
+        first = date.fromisoformat(f"{period}-01")
+        until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
+    except ValueError:
+        raise Problem(400, "NOT_A_MONTH", f"{period[:20]!r} is no month such as 2026-11.") from None
     micros = await connection.fetchval(
         "SELECT coalesce((SELECT sum(net_cents * $4::bigint - named_usdc_micros) FROM rent_charges"
         " WHERE property_id = $1 AND is_usdc AND charged_at >= $2::date AND charged_at < $3::date), 0)"
