@@ -26,9 +26,11 @@ WITH_SECOND_FACTOR: Final = frozenset(
 )
 _ADMIN: Final = frozenset({Role.ADMIN})
 _COMPLIANCE: Final = frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER})
+_OFFICER: Final = frozenset({Role.COMPLIANCE_OFFICER})
 _OPERATION: Final = frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR})
 _MANAGER: Final = frozenset({Role.PROPERTY_MANAGER})
 _PROPERTY: Final = frozenset({Role.PROPERTY_MANAGER, Role.ADMIN})
+_RENT: Final = frozenset({Role.PROPERTY_MANAGER, Role.TENANT})
 _INVESTOR: Final = frozenset({Role.INVESTOR})
 _APPROVERS: Final = frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER, Role.SETTLEMENT_OPERATOR})
 
@@ -58,6 +60,11 @@ _KYC: Final[dict[tuple[str, str], Who]] = {
     ("POST", "/kyc/initiate"): SIGNED_IN,
     ("GET", "/kyc/status"): SIGNED_IN,
     ("POST", "/webhooks/sumsub"): OPEN,
+    ("POST", "/accreditation/documents"): SIGNED_IN,
+    ("POST", "/accreditation"): SIGNED_IN,
+    ("GET", "/accreditation/reviews"): _OFFICER,
+    ("POST", "/accreditation/reviews/{review_id}/approve"): _OFFICER,
+    ("POST", "/accreditation/reviews/{review_id}/reject"): _OFFICER,
     ("GET", "/notifications"): SIGNED_IN,
     ("GET", "/notifications/stream"): SIGNED_IN,
     ("POST", "/notifications/{notification_id}/read"): SIGNED_IN,
@@ -77,19 +84,42 @@ _PROPERTIES: Final[dict[tuple[str, str], Who]] = {
     ("POST", "/properties/{property_id}/reject"): _ADMIN,
     ("POST", "/tokens/mint/{property_id}"): _ADMIN,
     ("POST", "/properties/{property_id}/liquidate"): _ADMIN,
+    ("GET", "/properties/{property_id}/liquidation"): SIGNED_IN,
+    ("POST", "/properties/{property_id}/exit"): _ADMIN,
+    ("GET", "/properties/{property_id}/exit"): SIGNED_IN,
+    ("POST", "/properties/{property_id}/exit/claim"): _INVESTOR,
     ("POST", "/tokens/burn/{property_id}"): _ADMIN,
 }
 
 _MONEY: Final[dict[tuple[str, str], Who]] = {
-    ("POST", "/rent/links"): _PROPERTY,
+    ("POST", "/properties/{property_id}/leases"): _MANAGER,
+    ("GET", "/properties/{property_id}/leases"): _PROPERTY,
+    ("GET", "/leases"): SIGNED_IN,
+    ("POST", "/leases/{lease_id}/end"): _MANAGER,
+    ("POST", "/rent/links"): _RENT,
+    ("GET", "/rent/payments"): SIGNED_IN,
     ("POST", "/webhooks/stripe"): OPEN,
     ("POST", "/webhooks/circle"): OPEN,
+    ("POST", "/properties/{property_id}/expenses"): _MANAGER,
+    ("GET", "/properties/{property_id}/expenses"): _PROPERTY,
     ("GET", "/properties/{property_id}/income-statement"): _PROPERTY,
+    ("GET", "/properties/{property_id}/rent-terms"): _PROPERTY,
+    ("PUT", "/properties/{property_id}/rent-terms"): _ADMIN,
     ("POST", "/dividends"): _ADMIN,
+    ("GET", "/dividends"): SIGNED_IN,
+    ("GET", "/dividends/owed"): SIGNED_IN,
+    ("GET", "/dividends/{dividend_id}"): SIGNED_IN,
+    ("POST", "/dividends/{dividend_id}/cancel"): _ADMIN,
+    ("POST", "/dividends/{dividend_id}/claim"): _INVESTOR,
 }
 
 _MARKET: Final[dict[tuple[str, str], Who]] = {
+    ("POST", "/properties/{property_id}/sale"): _MANAGER,
+    ("GET", "/properties/{property_id}/sale"): SIGNED_IN,
+    ("POST", "/properties/{property_id}/sale/close"): _MANAGER,
     ("POST", "/marketplace/buy"): _INVESTOR,
+    ("GET", "/marketplace/purchases"): _INVESTOR,
+    ("GET", "/marketplace/purchases/{purchase_id}"): _INVESTOR,
     ("POST", "/marketplace/orders"): _INVESTOR,
     ("GET", "/marketplace/orders"): _INVESTOR,
     ("DELETE", "/marketplace/orders/{order_id}"): _INVESTOR,

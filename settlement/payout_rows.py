@@ -60,6 +60,7 @@ class Line:
     transaction: bytes | None
 
 
+SEEN_BY_HOLDERS: Final = ("APPROVED", "DECLARED", "PAID")
 _PAYOUT: Final = ", ".join(f"p.{name}" for name in Payout.__dataclass_fields__)
 _LINE: Final = ", ".join(Line.__dataclass_fields__)
 
@@ -79,6 +80,20 @@ async def payouts(reader: Reader, kind: str, property_id: UUID | None, limit: in
         f"SELECT {_PAYOUT} FROM payouts AS p WHERE kind = $1 AND ($2::uuid IS NULL OR property_id = $2)"  # noqa: S608
         " ORDER BY payout_id DESC LIMIT $3",
         *(kind, property_id, limit),
+    )
+    return [payout_of(row) for row in rows]
+
+
+async def payouts_to(
+    reader: Reader, kind: str, wallets: Sequence[bytes], property_id: UUID | None, limit: int
+) -> list[Payout]:
+    """Those that two people approved and that have a line of one of these wallets, the newest first."""
+    rows = await reader.fetch(
+        f"SELECT {_PAYOUT} FROM payouts AS p WHERE kind = $1 AND ($2::uuid IS NULL OR property_id = $2)"  # noqa: S608
+        " AND state IN ('APPROVED', 'DECLARED', 'PAID') AND EXISTS (SELECT FROM payout_lines AS l"
+        "   WHERE l.payout_id = p.payout_id AND (l.wallet = ANY($3::bytea[]) OR l.owed_to = ANY($3::bytea[])))"
+        " ORDER BY payout_id DESC LIMIT $4",
+        *(kind, property_id, list(wallets), limit),
     )
     return [payout_of(row) for row in rows]
 

@@ -18,10 +18,11 @@ from engine import types as t
 from engine.types import CommandKind, EventKind
 from engine.wire import COMMAND_DTYPE, EVENT_DTYPE, decode_commands
 from persistence.database import Connection, Pool
+from persistence.frame import DurableFrame
 from settlement.chain import Chain, Log
 from settlement.chain_events import NOBODY, TRANSFER
 from settlement.intake import CONSUMER as SETTLEMENT
-from settlement.journal_fold import DurableFrame, last_seq
+from settlement.journal_fold import last_seq
 from settlement.trades import Token, Wallet
 
 PROJECTIONS: Final = "projections"
@@ -129,16 +130,20 @@ class RecordDates:
             trades = await _trades_after(
                 connection, instrument, record_seq, record_block, int(listed["lot_base_units"])
             )
-        balances = balances_from(await self._transfers(Token(listed["token"]), record_block))
+        balances = await self.balances_at(Token(listed["token"]), record_block)
         entries = holdings(balances, trades, record_seq, record_block)
         return HoldersOfRecord(instrument, record_seq, record_block, entries, issuer_wallet)
 
-    async def _transfers(self, token: Token, last_block: int) -> list[Log]:
+    async def balances_at(self, token: Token, block: int) -> dict[Wallet, int]:
+        """Balances in base units after a FINAL block, from the token's events: a node forgets the state of old blocks.
+
+        Raises ChainUnavailable, ChainRefused.
+        """
         found: list[Log] = []
-        for start in range(self._first_block, last_block + 1, BLOCKS_AT_ONCE):
-            end = min(start + BLOCKS_AT_ONCE - 1, last_block)
+        for start in range(self._first_block, block + 1, BLOCKS_AT_ONCE):
+            end = min(start + BLOCKS_AT_ONCE - 1, block)
             found += await self._chain.find_logs(token, [TRANSFER], start, end)
-        return found
+        return balances_from(found)
 
 
 async def block_at(frames_from: FramesFrom, seq: int) -> int:

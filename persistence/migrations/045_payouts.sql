@@ -28,7 +28,8 @@ CREATE TABLE payouts (
     CHECK ((state = 'FAILED') = (failure <> '')),
     CHECK (state NOT IN ('PREPARED', 'APPROVED', 'DECLARED', 'PAID')
         OR (head IS NOT NULL AND payload IS NOT NULL AND dust_usdc_micros IS NOT NULL AND chunk_holders IS NOT NULL)),
-    CHECK ((state IN ('APPROVED', 'DECLARED', 'PAID')) = (approval_id IS NOT NULL)),
+    CHECK (state NOT IN ('APPROVED', 'DECLARED', 'PAID') OR approval_id IS NOT NULL),
+    CHECK (state NOT IN ('PREPARING', 'PREPARED', 'CANCELLED') OR approval_id IS NULL),
     CHECK ((state IN ('DECLARED', 'PAID')) = (declared_block IS NOT NULL)),
     CHECK ((declared_block IS NULL) = (events_block IS NULL))
 );
@@ -69,9 +70,10 @@ CREATE TABLE dividends (
 CREATE TABLE exits (
     payout_id uuid PRIMARY KEY REFERENCES payouts,
     sale_price_usdc_micros bigint NOT NULL CHECK (sale_price_usdc_micros > 0),
-    costs_usdc_micros bigint NOT NULL CHECK (costs_usdc_micros BETWEEN 0 AND sale_price_usdc_micros),
+    costs_usdc_micros bigint NOT NULL CHECK (costs_usdc_micros BETWEEN 0 AND sale_price_usdc_micros - 1),
     snapshot_block bigint CHECK (snapshot_block >= 0),
     supply_base_units numeric(78, 0) CHECK (supply_base_units >= 1),
+    is_tidy boolean NOT NULL DEFAULT false, -- the contract is no agent of the token any more, and no lock is left
     CHECK ((snapshot_block IS NULL) = (supply_base_units IS NULL))
 );
 

@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import pytest
 
 from tests.deedbook.jobs.payout_world import PayoutWorld
@@ -11,9 +9,9 @@ __all__ = ["deployed", "empty_database", "pool", "postgres", "world"]
 
 
 @pytest.fixture
-async def payouts(world: World) -> AsyncIterator[PayoutWorld]:
+async def payouts(world: World) -> PayoutWorld:
     """A market whose property can pay out."""
     made = PayoutWorld(world)
     await made.open()
     await made.follow()
-    yield made
+    return made

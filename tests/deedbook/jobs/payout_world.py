@@ -229,10 +229,15 @@ class PayoutWorld:
         await self.world.caught_up()
         await (await Projector.open(self.world.pool)).apply(self.world.feed.frame_list)
 
-    async def perform(self, handler: Handler, kind: str, key_text: UUID | str) -> None:
-        """Call it as the worker would, through its waits. Raises what it raises otherwise."""
+    async def perform(self, handler: Handler, kind: str, key_text: UUID | str, *, hears: bool = False) -> None:
+        """Call it as the worker would, through its waits. Raises what it raises otherwise.
+
+        hears  the engine is told meanwhile what the chain says
+        """
 
         async def is_done() -> bool:
+            if hears:
+                await self.world.listen()
             await self.follow()
             try:
                 await handler(Job(kind, str(key_text), {}, 1, no_show))

@@ -19,6 +19,7 @@ from deedbook.jobs.identity import IdentityJobs
 from persistence.database import Pool
 from persistence.jobs import Job, JobWaits, Worker
 from persistence.projections import Projector
+from settlement.chain import ChainUnavailable
 from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure
 from settlement.steps import FileSteps, Sender, StepStore
 from settlement.tokenization import (
@@ -213,6 +214,20 @@ async def test_a_grant_that_lapses_on_its_way_leaves_no_valid_claim(world: World
     await world.finish(GRANT_JOB, 1)
     await world.finish(REVOKE_JOB, 1)
     assert (await world.state(1), await world.verified(), world.told) == (GrantState.REVOKED, False, [])
+
+
+async def test_a_chain_that_is_away_is_waited_for(world: World) -> None:
+    await world.set_kyc(KycStatus.APPROVED)
+
+    async def final_block() -> int:
+        raise ChainUnavailable("eth_blockNumber: refused")
+
+    away = IdentityJobs(world.pool, world.platform, world.infra, final_block, world.notify)
+    with pytest.raises(JobWaits, match="chain is away"):
+        await away.handlers()[GRANT_JOB](Job(GRANT_JOB, job_key(WALLET, 1), {}, 1, _show))
+    assert not await world.is_permitted()
+    await world.finish(GRANT_JOB, 1)
+    assert await world.verified()
 
 
 async def test_another_country_is_a_new_grant(world: World) -> None:
