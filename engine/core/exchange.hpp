@@ -39,7 +39,7 @@ public:
         return {reinterpret_cast<const char*>(venue_.events.data()), venue_.events.size() * sizeof(Event)};
     }
 
-    std::string snapshot() const { return encode(venue_); }
+    std::string snapshot() const { return Snapshot(venue_).encode(); }
 
     /// Throws BrokenRule where it is no snapshot of this version. Only for a new exchange.
     void restore(std::string_view image) { Restore(image, venue_).run(); }
