@@ -101,7 +101,13 @@ class Accounts:
         await throttles.require(self._pool, SIGN_IN_BY_ACCOUNT, account, now)
         person = await _person(self._pool, email)
         password_hash = person["password_hash"] if person else None
-        if not await self._passwords.matches(password_hash, password):
+        try:
+            is_right = await self._passwords.matches(password_hash, password)
+        except Problem:  # too busy to look: that was no attempt
+            await throttles.give_back(self._pool, SIGN_IN_BY_NETWORK, network)
+            await throttles.give_back(self._pool, SIGN_IN_BY_ACCOUNT, account)
+            raise
+        if not is_right:
             raise _sign_in_refused()
         assert person is not None
         async with self._pool.acquire() as connection, connection.transaction():
@@ -210,6 +216,11 @@ class Accounts:
             "INSERT INTO user_roles (user_id, role) VALUES ($1, $2) ON CONFLICT DO NOTHING",
             user_id,
             str(Role.INVESTOR),
+        )
+        await connection.execute(
+            "WITH given AS (DELETE FROM waiting_roles WHERE user_id = $1 RETURNING user_id, role)"
+            " INSERT INTO user_roles (user_id, role) SELECT user_id, role FROM given ON CONFLICT DO NOTHING",
+            user_id,
         )
         await throttles.forget(connection, SIGN_IN_BY_ACCOUNT, email.lower())
 

@@ -29,8 +29,13 @@ class FactError(Exception):
 async def facts(pool: Pool) -> AsyncIterator[Connection]:
     """A transaction that changes facts; two of them never run at once."""
     async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _FACTS_LOCK)
+        await lock_facts(connection)
         yield connection
+
+
+async def lock_facts(connection: Connection) -> None:
+    """Make a transaction that has begun elsewhere one that changes facts."""
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _FACTS_LOCK)
 
 
 async def queue(
@@ -178,22 +183,32 @@ async def set_wallet_frozen(
 ) -> None:
     """What the token says of a wallet, linked or not. Raises FactError for an unknown instrument."""
     async with facts(pool) as connection:
-        await require_instrument(connection, instrument)
-        if is_frozen:
-            await connection.execute(
-                "INSERT INTO wallet_freezes (address, instrument, block) VALUES ($1, $2, $3)"
-                " ON CONFLICT (address, instrument) DO UPDATE SET block = excluded.block",
-                address,
-                instrument,
-                block,
-            )
-        else:
-            await connection.execute(
-                "DELETE FROM wallet_freezes WHERE address = $1 AND instrument = $2", address, instrument
-            )
-        await queue(connection, address=address, instrument=instrument)
-        details = {"is_true": is_frozen, "block": block}
-        await record(connection, actor, "wallet_freezes set", address=address, instrument=instrument, details=details)
+        await put_wallet_frozen(connection, address, instrument, is_frozen=is_frozen, block=block, actor=actor)
+
+
+async def put_wallet_frozen(
+    connection: Connection, address: bytes, instrument: int, *, is_frozen: bool, block: int, actor: str
+) -> None:
+    """`set_wallet_frozen` inside `facts`.
+
+    block  0 for a freeze that is ordered and not on the chain yet: no older thaw lifts it
+    """
+    await require_instrument(connection, instrument)
+    if is_frozen:
+        await connection.execute(
+            "INSERT INTO wallet_freezes (address, instrument, block) VALUES ($1, $2, $3)"
+            " ON CONFLICT (address, instrument) DO UPDATE SET block = excluded.block",
+            address,
+            instrument,
+            block,
+        )
+    else:
+        await connection.execute(
+            "DELETE FROM wallet_freezes WHERE address = $1 AND instrument = $2 AND block > 0", address, instrument
+        )
+    await queue(connection, address=address, instrument=instrument)
+    details = {"is_true": is_frozen, "block": block}
+    await record(connection, actor, "wallet_freezes set", address=address, instrument=instrument, details=details)
 
 
 async def set_identity_registered(pool: Pool, address: bytes, *, is_registered: bool, block: int, actor: str) -> None:

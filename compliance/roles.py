@@ -100,6 +100,8 @@ _MONEY: Final[dict[tuple[str, str], Who]] = {
     ("GET", "/rent/payments"): SIGNED_IN,
     ("POST", "/webhooks/stripe"): OPEN,
     ("POST", "/webhooks/circle"): OPEN,
+    ("GET", "/treasury"): _OPERATION,
+    ("POST", "/treasury/matches"): _OPERATION,
     ("POST", "/properties/{property_id}/expenses"): _MANAGER,
     ("GET", "/properties/{property_id}/expenses"): _PROPERTY,
     ("GET", "/properties/{property_id}/income-statement"): _PROPERTY,
@@ -122,12 +124,24 @@ _MARKET: Final[dict[tuple[str, str], Who]] = {
     ("GET", "/marketplace/purchases/{purchase_id}"): _INVESTOR,
     ("POST", "/marketplace/orders"): _INVESTOR,
     ("GET", "/marketplace/orders"): _INVESTOR,
+    ("GET", "/marketplace/orders/{order_id}"): _INVESTOR,
     ("DELETE", "/marketplace/orders/{order_id}"): _INVESTOR,
+    ("GET", "/marketplace/trades"): _INVESTOR,
+    ("GET", "/portfolio"): SIGNED_IN,
+    ("GET", "/funds/deposit"): _INVESTOR,
+    ("GET", "/funds/withdraw"): SIGNED_IN,
+    ("POST", "/api-keys"): _INVESTOR,
+    ("GET", "/api-keys"): SIGNED_IN,
+    ("DELETE", "/api-keys/{key_id}"): SIGNED_IN,
 }
+
+_DOCUMENT: Final[dict[tuple[str, str], Who]] = {("GET", "/openapi.json"): OPEN}
 
 _OPERATORS: Final[dict[tuple[str, str], Who]] = {}
 
-ROUTE_ROLES: Final = MappingProxyType({**_ACCOUNTS, **_KYC, **_PROPERTIES, **_MONEY, **_MARKET, **_OPERATORS})
+ROUTE_ROLES: Final = MappingProxyType(
+    {**_ACCOUNTS, **_KYC, **_PROPERTIES, **_MONEY, **_MARKET, **_OPERATORS, **_DOCUMENT}
+)
 
 
 def allowed(method: str, path: str, roles: frozenset[Role] | None) -> bool:

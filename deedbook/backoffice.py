@@ -1,4 +1,4 @@
-"""The back office process: projections of the journal, permissions compiled from facts, and the pages."""
+"""The back office process: the office with its routes and jobs, projections of the journal, permissions, the pages."""
 
 import asyncio
 import logging
@@ -6,22 +6,24 @@ import os
 import signal
 import sys
 import time
+from typing import Any
 
 import uvloop
 from aiohttp import web
 
+from api.server import mount
 from compliance.permissions import compile_permissions
 from deedbook import freezes
-from deedbook.layout import Layout
+from deedbook.credentials import Credentials
+from deedbook.office.office import open_office
 from deedbook.pages import PagesConfig, pages
 from deedbook.process import announce_ready
 from deedbook.settings import Settings
-from persistence.commands import Submit, in_words
-from persistence.database import Pool, connect
-from persistence.feed import CommandsRefused, FeedClient, FeedLost
+from persistence.commands import Submit
+from persistence.database import Pool
+from persistence.feed import CommandsRefused, FeedLost
 from persistence.projections import DATABASE_AWAY, project
 from persistence.streams import Stream
-from persistence.streams import connect as connect_redis
 
 COMPILE_EVERY_S = 0.25
 WAIT_AFTER_FAILURE_S = 1.0
@@ -32,38 +34,41 @@ def main() -> int:
     """Run until SIGTERM or SIGINT."""
     settings = Settings.read(os.environ)
     logging.basicConfig(level=settings.log_level.upper(), format="%(message)s")
-    uvloop.run(_serve(settings))
+    uvloop.run(_serve(settings, Credentials.read(os.environ)))
     return 0
 
 
-async def _serve(settings: Settings) -> None:
-    assert settings.database_url is not None
-    assert settings.redis_url is not None
-    pool = await connect(settings.database_url)
-    client = FeedClient(Layout(settings.data_dir).feed_socket)
-    redis = connect_redis(settings.redis_url)
-    runner = web.AppRunner(pages(PagesConfig(settings.websocket_port, settings.rest_port)), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", settings.port).start()
-    work = asyncio.gather(
-        project(pool, client.frames),
-        _compile(pool, in_words(client.submit)),
-        freezes.take(pool, Stream(redis, freezes.STREAM)),
-    )
+async def _serve(settings: Settings, credentials: Credentials) -> None:
+    async with open_office(settings, credentials) as (office, r):
+        app = pages(PagesConfig(settings.websocket_port, settings.rest_port))
+        mount(app, office.routes, office.door)
+        runner = web.AppRunner(app, access_log=None)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, "127.0.0.1", settings.port).start()
+            work = asyncio.gather(
+                office.run(),
+                project(r.pool, r.feed.frames),
+                _compile(r.pool, r.submit),
+                freezes.take(r.pool, Stream(r.redis, freezes.STREAM)),
+            )
+            announce_ready(f"http://127.0.0.1:{settings.port}")
+            await _until_stopped(work)
+        finally:
+            await runner.cleanup()
+
+
+async def _until_stopped(work: asyncio.Future[Any]) -> None:
+    """Until a signal; raises what ended the work, which never ends well by itself."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    announce_ready(f"http://127.0.0.1:{settings.port}")
     wish = asyncio.ensure_future(stopping.wait())
     await asyncio.wait((work, wish), return_when=asyncio.FIRST_COMPLETED)
     if work.done():
-        work.result()  # it never ends well by itself
+        work.result()
     work.cancel()
     await asyncio.gather(work, return_exceptions=True)
-    await runner.cleanup()
-    await client.close()
-    await redis.aclose()
-    await pool.close()
 
 
 async def _compile(pool: Pool, submit: Submit) -> None:

@@ -66,6 +66,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--seed", type=int, default=1, metavar="N", help="of the traders' choices (default: 1)")
     demo.add_argument("--json", action="store_true", help="print one JSON object, and nothing else on stdout")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the data there, and go on running until Ctrl-C")
+    demo.add_argument("--flows", action="store_true", help="play the other flows instead, from sign-up to exit")
     demo.set_defaults(call=_demo)
 
 
@@ -137,6 +138,10 @@ def _run(parsed: argparse.Namespace) -> int:
 
 
 def _demo(parsed: argparse.Namespace) -> int:
+    if parsed.flows:
+        from deedbook.demo.flows.play import flows
+
+        return asyncio.run(flows(parsed.keep, as_json=parsed.json))
     from deedbook.demo.run import demo
 
     return asyncio.run(demo(parsed.seconds, parsed.seed, parsed.flow, parsed.keep, as_json=parsed.json))

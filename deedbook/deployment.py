@@ -9,11 +9,20 @@ import msgspec
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.types import RPCEndpoint
 
-from deedbook.chain_keys import ROLES, chain_key
+from deedbook.chain_keys import CIRCLE_KEY, LOCAL_ROLES, ROLES, chain_key
 from deedbook.layout import Layout
 from persistence.database import Pool
 from persistence.whole_file import write_whole
-from settlement.infrastructure import ChainLostError, Delays, Infrastructure, Platform, Roles, deploy_infrastructure
+from settlement.artifacts import ours
+from settlement.infrastructure import (
+    ChainLostError,
+    Delays,
+    Infrastructure,
+    Platform,
+    Roles,
+    call_once,
+    deploy_infrastructure,
+)
 from settlement.steps import PostgresSteps, Sender
 
 GAS_MONEY_WEI = 10**24  # on a local chain only
@@ -60,6 +69,11 @@ async def deployed(layout: Layout, pool: Pool, rpc_url: str, is_local: bool, say
         treasury=addresses["treasury"],
     )
     infrastructure = await deploy_infrastructure(platform, roles, Delays())
+    if is_local:
+        minter = chain_key(layout.signer_keys, CIRCLE_KEY).address
+        await call_once(
+            platform.sender, "circle mints", ours("MockUSDC"), infrastructure.usdc, "setMinter", minter, True
+        )
     write_whole(_path(layout), msgspec.json.encode(infrastructure))
     return Deployment(platform, infrastructure)
 
@@ -73,7 +87,7 @@ async def platform_of(layout: Layout, pool: Pool, rpc_url: str, is_local: bool) 
     chain: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(rpc_url))
     layout.chain.mkdir(mode=0o700, parents=True, exist_ok=True)
     steps = PostgresSteps(pool)
-    keys = {role: chain_key(layout.signer_keys, role) for role in ROLES}
+    keys = {role: chain_key(layout.signer_keys, role) for role in (*ROLES, *(LOCAL_ROLES if is_local else ()))}
     if is_local:
         for key in keys.values():
             await give_gas_money(chain, key.address)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from types import MappingProxyType
 from typing import Final
 from uuid import UUID
@@ -9,6 +10,8 @@ from uuid import UUID
 from api.actor import Role
 from compliance.countries import COUNTRY_NUMERIC
 from compliance.rules import UNITED_STATES, Regime
+from engine.types import AccountOpened, OpenAccount, Rejected
+from persistence.commands import Submit
 from persistence.database import Connection
 from properties.issuer import Issuer
 from properties.terms import Countries
@@ -39,3 +42,15 @@ async def admins(connection: Connection) -> list[UUID]:
     """The people with the role ADMIN."""
     rows = await connection.fetch("SELECT user_id FROM user_roles WHERE role = $1 ORDER BY user_id", str(Role.ADMIN))
     return [row["user_id"] for row in rows]
+
+
+def fee_account(submit: Submit, wallet: bytes) -> Callable[[], Awaitable[int]]:
+    """The engine's account of the wallet that gets the fees, opened by whoever asks first."""
+
+    async def ask() -> int:
+        (answer,) = await submit([OpenAccount(owner=0, wallet=wallet)])
+        event = answer.events[0]
+        assert isinstance(event, AccountOpened | Rejected)
+        return event.account
+
+    return ask

@@ -37,6 +37,20 @@ class Layout:
         return self.root / "signers"
 
     @property
+    def documents(self) -> Path:
+        return self.root / "documents"
+
+    @property
+    def credentials(self) -> Path:
+        """Secrets made for the sandboxes; readable by our user only."""
+        return self.root / "credentials.json"
+
+    @property
+    def sandboxes(self) -> Path:
+        """Where a person plays the outside world."""
+        return self.root / "sandboxes.json"
+
+    @property
     def postgres(self) -> Path:
         return self.root / "postgres"
 

@@ -4,12 +4,15 @@ import fcntl
 import os
 import socket
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 
+from deedbook.credentials import ALL as CREDENTIALS
+from deedbook.credentials import VARIABLES as CREDENTIAL_VARIABLES
+from deedbook.credentials import Credentials
 from deedbook.embedded.anvil import Anvil
 from deedbook.embedded.child import BEHIND_THE_MARKET, ServerError, free_port
 from deedbook.embedded.postgres import Postgres
@@ -17,6 +20,7 @@ from deedbook.embedded.valkey import Valkey
 from deedbook.layout import Layout
 from deedbook.preparation import Preparation
 from deedbook.process import Process
+from deedbook.sandboxes import Sandbox, with_sandboxes, write_pages
 from deedbook.settings import VARIABLES, Settings
 from deedbook.supervisor import Service, Supervisor
 from persistence.whole_file import write_whole
@@ -28,9 +32,10 @@ PROCESSES = (  # in the order in which they start: each may rely on those before
     ("operator-signer", "deedbook.signer", ("operator",)),
     ("releaser-signer", "deedbook.signer", ("releaser",)),
     ("settlement", "deedbook.settlement", ()),
-    ("backoffice", "deedbook.backoffice", ()),
 )
-DEMO_PROCESS = ("demo-market", "deedbook.demo.resident", ())
+BACK_OFFICE = ("backoffice", "deedbook.backoffice")
+DEMO = ("demo-market", "deedbook.demo.resident")
+UNSHARED = {"PYTHONOPTIMIZE", *(variable for variable, _ in CREDENTIAL_VARIABLES.values())}
 LOCK_NAME = "machine.lock"
 PORTS = ("port", "websocket_port", "rest_port")
 READY_WITHIN_S = 120.0  # the demo market is set up within it
@@ -65,7 +70,10 @@ class Machine:
             anvil = Anvil(settings.data_dir, block_time_s=settings.block_time_ms / 1_000 or None)
             self._embedded.append(anvil)
             settings = replace(settings, chain_rpc_url=anvil.url, chain_is_local=True)
-        self.settings = _with_ports(settings)
+        credentials = Credentials.read(os.environ).completed(settings, self._layout.credentials)
+        settings, self._sandboxes = with_sandboxes(_with_ports(settings), credentials)
+        self.settings = _with_places(settings)
+        self._credentials = credentials
 
     def close(self) -> None:
         """Let another machine have the directory."""
@@ -83,29 +91,43 @@ class Machine:
 
     async def run(self, when_ready: Callable[[], Awaitable[None]]) -> int:
         """Start all, await `when_ready`, stay until a signal; 0 after a wanted stop, 1 otherwise."""
-        environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONOPTIMIZE",)}
-        environment |= self.settings.to_environment() | {"PYTHONUNBUFFERED": "1"}
-        processes = [
-            Process(
-                name,
-                [sys.executable, "-m", module, *arguments],
-                environment=environment,
-                log_directory=self._layout.logs,
-                say=self._say,
-                ready_within_s=READY_WITHIN_S,
-                niceness=0 if name == MARKET else BEHIND_THE_MARKET,
-            )
-            for name, module, arguments in (*PROCESSES, *([DEMO_PROCESS] if self.settings.demo_market else []))
-        ]
         preparation = Preparation(self.settings, self._say)
         self._supervisor = supervisor = Supervisor(
-            [*self._embedded, preparation, *processes], vital={MARKET}, say=self._say
+            [*self._embedded, preparation, *self._processes()], vital={MARKET}, say=self._say
         )
+        write_pages(self.settings, self._sandboxes)
         write_whole(running_path(self.settings.data_dir), msgspec.json.encode(self.settings.to_environment()))
         try:
             return await supervisor.run(when_ready)
         finally:
             running_path(self.settings.data_dir).unlink(missing_ok=True)
+
+    def _processes(self) -> list[Process]:
+        """In the order of their start. The secrets of providers go to the back office and their sandboxes only."""
+        common = {name: value for name, value in os.environ.items() if name not in UNSHARED}
+        common |= {"PYTHONUNBUFFERED": "1"}
+        ours = common | self.settings.to_environment()
+        secrets = self._credentials.to_environment(*CREDENTIALS)
+        return [
+            *(self._process(name, [module, *arguments], lambda: ours) for name, module, arguments in PROCESSES),
+            *(self._sandbox_process(sandbox, common) for sandbox in self._sandboxes),
+            self._process(BACK_OFFICE[0], [BACK_OFFICE[1]], lambda: ours | secrets),
+            *([self._process(DEMO[0], [DEMO[1]], lambda: ours)] if self.settings.demo_market else []),
+        ]
+
+    def _sandbox_process(self, sandbox: Sandbox, common: dict[str, str]) -> Process:
+        return self._process(sandbox.name, [sandbox.module], lambda: common | sandbox.environment())
+
+    def _process(self, name: str, words: list[str], environment: Callable[[], Mapping[str, str]]) -> Process:
+        return Process(
+            name,
+            [sys.executable, "-m", *words],
+            environment=environment,
+            log_directory=self._layout.logs,
+            say=self._say,
+            ready_within_s=READY_WITHIN_S,
+            niceness=0 if name == MARKET else BEHIND_THE_MARKET,
+        )
 
 
 def _require_free(field: str, port: int) -> None:
@@ -164,4 +186,13 @@ def _with_ports(settings: Settings) -> Settings:
         port=settings.port or free_port(),
         websocket_port=settings.websocket_port or free_port(),
         rest_port=settings.rest_port or free_port(),
+    )
+
+
+def _with_places(settings: Settings) -> Settings:
+    """What is kept on this machine, and how people reach it, where nothing else was said."""
+    return replace(
+        settings,
+        documents_url=settings.documents_url or Layout(settings.data_dir).documents.as_uri(),
+        public_url=settings.public_url or f"http://127.0.0.1:{settings.port}",
     )

@@ -40,11 +40,17 @@ TEMPLATES: Final[Mapping[str, tuple[str, str]]] = {
         "Open this link to choose a new password:\n\n{link}\n\n"
         "If you did not ask for it, ignore this mail: your password stays as it is.\n",
     ),
+    "invitation": (
+        "Your tenancy on Deedbook",
+        "Your property manager entered you as a tenant on Deedbook. Register with this address to see your lease and"
+        " to pay your rent:\n\n{link}\n",
+    ),
     "notice": ("Deedbook: a message for you", "{text}\n\nAll messages to you: {link}\n"),
 }
 PAGES: Final[Mapping[str, str]] = {
     "verify_email": "/verify",
     "reset_password": "/reset-password",
+    "invitation": "/register",
     "notice": "/notifications",
 }
 

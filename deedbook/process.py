@@ -19,7 +19,7 @@ class Process:
     """A command of ours that announces when it is ready (`announce_ready`).
 
     command         its first item an absolute path, like `sys.executable`.
-    environment     the whole environment of the child.
+    environment     the whole environment of the child, asked for at each start.
     ready_within_s  from start to its ready line; stop_within_s: from SIGTERM to SIGKILL.
     niceness        how far it stands behind others for a core.
     detail          what it said when it became ready, like a URL.
@@ -32,7 +32,7 @@ class Process:
         name: str,
         command: Sequence[str],
         *,
-        environment: Mapping[str, str],
+        environment: Callable[[], Mapping[str, str]],
         log_directory: Path,
         say: Callable[[str], None] = print,
         ready_within_s: float = 60,
@@ -42,7 +42,7 @@ class Process:
         self.name = name
         self.detail = ""
         self._command = list(command)
-        self._environment = dict(environment)
+        self._environment = environment
         self._log = LogPipe(name, log_directory, say)
         self._log_path = log_directory / f"{name}.log"
         self._ready_within_s = ready_within_s
@@ -66,7 +66,7 @@ class Process:
                 self._command,
                 output=asyncio.subprocess.PIPE,
                 death_signal=signal.SIGKILL,
-                environment=self._environment | {READY_VARIABLE: str(ready_write)},
+                environment={**self._environment(), READY_VARIABLE: str(ready_write)},
                 pass_fds=(ready_write,),
                 niceness=self._niceness,
             )

@@ -27,6 +27,8 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "stripe_url": ("STRIPE_URL", ("http", "https")),
     "circle_url": ("CIRCLE_URL", ("http", "https")),
     "smtp_url": ("SMTP_URL", ("smtp", "smtps")),
+    "public_url": ("PUBLIC_URL", ("http", "https")),
+    "circle_webhook_certificate": ("CIRCLE_WEBHOOK_CERTIFICATE", ()),
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")
 WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -45,6 +47,8 @@ class Settings:
     chain_is_local  the chain is our own anvil: mock USDC, gas money for nothing, FINAL by confirmations.
     engine          core or python; None: the core where it is built.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
+    public_url      how people reach the pages: in mails, and in what a wallet signs. None: this machine.
+    circle_webhook_certificate  a PEM file that signs Circle's webhooks instead of the certificate that they name.
     """
 
     data_dir: Path = Path("data")
@@ -64,6 +68,8 @@ class Settings:
     stripe_url: str | None = None
     circle_url: str | None = None
     smtp_url: str | None = None
+    public_url: str | None = None
+    circle_webhook_certificate: str | None = None
 
     @classmethod
     def read(cls, environment: Mapping[str, str], arguments: Mapping[str, object] | None = None) -> "Settings":
@@ -110,6 +116,8 @@ def _parsed(field: str, name: str, value: object) -> object:
         case "engine":
             if text not in NAMES:
                 raise SettingsError(f"{name} must be {' or '.join(NAMES)}, not {text!r}.")
+            return text
+        case "circle_webhook_certificate":
             return text
         case "log_level":
             if text.lower() not in LOG_LEVELS:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any
 
@@ -16,7 +15,7 @@ from payments.circle import Circle, CircleAway, CircleRefused
 from payments.circle_webhooks import Webhook
 from payments.conversion import MICROS_PER_CENT, Books, Conversion, MatchError
 from payments.sns import NotSigned
-from payments.treasury import Treasury, treasury
+from payments.treasury import ChainBalance, Treasury, treasury
 from persistence.database import Pool
 
 
@@ -45,12 +44,15 @@ class WireView(msgspec.Struct):
 
 
 class TreasuryView(msgspec.Struct):
-    """USDC by ledger account, at Circle and on the chain; `differences` is empty where they agree."""
+    """USDC by ledger account, at Circle and on the chain; null while those are away.
+
+    differences  sentences; none where all agree
+    """
 
     ledger: dict[str, str]
     circle_available: str | None
     circle_unsettled: str | None
-    chain: str
+    chain: str | None
     conversions: list[ConversionView]
     wires: list[WireView]
     differences: list[str]
@@ -69,10 +71,10 @@ def routes(
     conversion: Conversion,
     circle: Circle,
     books: Books,
-    chain_balance: Callable[[], Awaitable[int]],
+    chain_balance: ChainBalance,
     audit: Audit,
 ) -> list[Route]:
-    """chain_balance: USDC micros at the treasury's address."""
+    """For the mount; the roles are those of compliance.roles."""
 
     async def taken(call: Call[None]) -> None:
         try:
@@ -126,7 +128,7 @@ def _view(found: Treasury) -> TreasuryView:
         ledger={name: usdc(micros) for name, micros in found.ledger.items()},
         circle_available=None if circle is None else usdc(circle.available_cents * MICROS_PER_CENT),
         circle_unsettled=None if circle is None else usdc(circle.unsettled_cents * MICROS_PER_CENT),
-        chain=usdc(found.chain_usdc_micros),
+        chain=None if found.chain_usdc_micros is None else usdc(found.chain_usdc_micros),
         conversions=[
             ConversionView(
                 row.reference,

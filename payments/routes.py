@@ -175,7 +175,7 @@ class _Desk:
             await add_lease(connection, lease)
             await self._audit(connection, actor, "lease added", lease, rent_usd=usd(rent_cents))
             text = f"Unit {lease.unit} is let to you from {lease.starts_on}, for {usd(rent_cents)} USD a month."
-            await self._doors.notify(connection, tenant_id, "lease.added", text, {"lease_id": str(lease.lease_id)})
+            await self._doors.notify(connection, tenant_id, "LEASE_ADDED", text, {"lease_id": str(lease.lease_id)})
         return answers.lease_view(lease)
 
     async def leases(self, call: Call[None]) -> list[answers.LeaseView]:
@@ -198,7 +198,7 @@ class _Desk:
             await self._audit(connection, actor, "lease ended", lease, ends_on=call.body.ends_on.isoformat())
             text = f"Your lease of unit {lease.unit} ends on {call.body.ends_on}."
             await self._doors.notify(
-                connection, lease.tenant_id, "lease.ended", text, {"lease_id": str(lease.lease_id)}
+                connection, lease.tenant_id, "LEASE_ENDED", text, {"lease_id": str(lease.lease_id)}
             )
             return answers.lease_view(await lease_by_id(connection, lease.lease_id))
 

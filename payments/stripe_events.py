@@ -182,7 +182,7 @@ class StripeEvents:
     async def _tell(self, connection: Connection, rent: Rent, charge_id: str, changed: Changed) -> None:
         words = {"period": f"{rent.period:%Y-%m}", "unit": rent.lease.unit, "usd": usd_text(changed.amount_cents)}
         data = {"rent_id": str(rent.rent_id), "property_id": str(rent.lease.property_id), "charge": charge_id}
-        kind = f"rent.{changed.change.value.lower()}"
+        kind = f"RENT_{changed.change.value}"
         await self._doors.audit(connection, "stripe", kind, user_id=rent.lease.tenant_id, details=data)
         await self._doors.notify(connection, rent.lease.tenant_id, kind, _TENANT[changed.change].format(**words), data)
         manager_id = await self._doors.manager_of(connection, rent.lease.property_id)
@@ -202,7 +202,7 @@ class StripeEvents:
         people["manager"] = await self._doors.manager_of(connection, rent.lease.property_id)  # type: ignore[assignment]
         for who, user_id in people.items():
             if user_id is not None:
-                await self._doors.notify(connection, user_id, "rent.failed", _FAILED[who].format(**words), data)
+                await self._doors.notify(connection, user_id, "RENT_FAILED", _FAILED[who].format(**words), data)
 
 
 def _object_id(event: _Event) -> str:

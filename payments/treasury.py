@@ -16,6 +16,10 @@ CIRCLE_BALANCE: Final = "circle_balance"
 TREASURY_USDC: Final = "treasury_usdc"
 
 
+# USDC micros at the treasury's address; None while the chain is away.
+ChainBalance = Callable[[], Awaitable[int | None]]
+
+
 @dataclass(frozen=True, slots=True)
 class Wire:
     """A wire at Circle that pays for no payout; `trouble` says why, '' while it is on its way."""
@@ -26,18 +30,21 @@ class Wire:
 
 @dataclass(frozen=True, slots=True)
 class Treasury:
-    """USDC micros. `circle` is None while Circle is away; `differences` are sentences, none where all agree."""
+    """`circle` and `chain_usdc_micros` are None while those are away; `ledger` is USDC micros by account.
+
+    differences  sentences; none where all agree
+    """
 
     ledger: dict[str, int]
     circle: Balance | None
-    chain_usdc_micros: int
+    chain_usdc_micros: int | None
     conversions: tuple[ConversionRow, ...]
     wires: tuple[Wire, ...]
     differences: tuple[str, ...]
 
 
-async def treasury(pool: Pool, circle: Circle, books: Books, chain_balance: Callable[[], Awaitable[int]]) -> Treasury:
-    """chain_balance: USDC micros at the treasury's address. Raises what it and the database raise."""
+async def treasury(pool: Pool, circle: Circle, books: Books, chain_balance: ChainBalance) -> Treasury:
+    """Raises what the database raises."""
     async with pool.acquire() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
         ledger = dict(await books.totals(connection))
         rows = await tables.conversions(connection)
@@ -55,7 +62,7 @@ async def treasury(pool: Pool, circle: Circle, books: Books, chain_balance: Call
 
 
 def _differences(
-    ledger: dict[str, int], circle: Balance | None, chain_usdc_micros: int, wires: tuple[Wire, ...]
+    ledger: dict[str, int], circle: Balance | None, chain_usdc_micros: int | None, wires: tuple[Wire, ...]
 ) -> list[str]:
     """What is at Circle beyond our books must be wires that pay for nothing; what is on the chain must be booked."""
     found = []
@@ -66,6 +73,6 @@ def _differences(
         expected_micros = ledger.get(CIRCLE_BALANCE, 0) + unbooked_cents * MICROS_PER_CENT
         if circle.available_cents * MICROS_PER_CENT != expected_micros:
             found.append("Circle holds another amount than the ledger and the wires without a payout say.")
-    if chain_usdc_micros != ledger.get(TREASURY_USDC, 0):
+    if chain_usdc_micros not in (None, ledger.get(TREASURY_USDC, 0)):
         found.append("The treasury's address holds another amount of USDC than the ledger says.")
     return found

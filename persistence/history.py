@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -125,6 +126,56 @@ async def trades_of(
         order_id,
     )
     return sorted((PastTrade(*row) for row in rows), key=lambda trade: trade.trade_id)
+
+
+async def latest_orders(
+    pool: Pool,
+    accounts: Sequence[int],
+    *,
+    instrument: int | None = None,
+    is_open: bool | None = None,
+    before_order_id: int | None = None,
+    limit: int = 100,
+) -> list[OrderRow]:
+    """Orders of all these accounts, newest first: of one instrument or of all, open or closed or both."""
+    rows = await pool.fetch(
+        "SELECT found.* FROM unnest($1::bigint[]) AS a (account) CROSS JOIN listings AS l"  # noqa: S608
+        f" CROSS JOIN LATERAL ({_ORDERS} WHERE account = a.account AND instrument = l.instrument AND order_id < $2"
+        " AND ($4::boolean IS NULL OR (open_lots > 0) = $4) ORDER BY order_id DESC LIMIT $3) AS found"
+        " WHERE $5::int IS NULL OR l.instrument = $5 ORDER BY order_id DESC LIMIT $3",
+        list(accounts),
+        2**63 - 1 if before_order_id is None else before_order_id,
+        min(limit, ROWS_MAX),
+        is_open,
+        instrument,
+    )
+    return [OrderRow(*row) for row in rows]
+
+
+async def latest_trades(
+    pool: Pool,
+    accounts: Sequence[int],
+    *,
+    instrument: int | None = None,
+    before_trade_id: int | None = None,
+    limit: int = 100,
+) -> list[PastTrade]:
+    """Trades of all these accounts, newest first, of one instrument or of all; each comes once."""
+    sides = (
+        "(SELECT found.trade_id FROM unnest($1::bigint[]) AS a (account) CROSS JOIN listings AS l"  # noqa: S608
+        f" CROSS JOIN LATERAL (SELECT trade_id FROM trades WHERE {side}_account = a.account"
+        " AND instrument = l.instrument AND trade_id < $2 ORDER BY trade_id DESC LIMIT $3) AS found"
+        " WHERE $4::int IS NULL OR l.instrument = $4 ORDER BY trade_id DESC LIMIT $3)"
+        for side in ("taker", "maker")
+    )
+    rows = await pool.fetch(
+        f"{_TRADES} WHERE trade_id IN ({' UNION '.join(sides)}) ORDER BY trade_id DESC LIMIT $3",
+        list(accounts),
+        2**63 - 1 if before_trade_id is None else before_trade_id,
+        min(limit, ROWS_MAX),
+        instrument,
+    )
+    return [PastTrade(*row) for row in rows]
 
 
 def _direction(from_id: int | None) -> str:

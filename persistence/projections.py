@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 import asyncpg
 
@@ -102,7 +102,13 @@ async def project(pool: Pool, frames_from: Callable[[int], AsyncIterator[Durable
             await asyncio.sleep(RETRY_S)
 
 
-async def follow(projector: Projector, frames: AsyncIterator[DurableFrame]) -> None:
+class Applies(Protocol):
+    """Whoever takes consecutive frames in one transaction."""
+
+    async def apply(self, frames: Sequence[DurableFrame]) -> None: ...
+
+
+async def follow(projector: Applies, frames: AsyncIterator[DurableFrame]) -> None:
     """Write frames as they come; what comes while one transaction runs goes into the next."""
     waiting: asyncio.Queue[DurableFrame | None] = asyncio.Queue(FRAMES_WAITING_MAX)
     reader = asyncio.create_task(_read(frames, waiting))

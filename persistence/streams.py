@@ -55,6 +55,10 @@ class Stream:
         message_id: bytes = await self._client.xadd(self.name, dict(fields), maxlen=self._length_max, approximate=True)
         return message_id.decode()
 
+    async def holds(self, message_id: str) -> bool:
+        """Whether a published message is still there, handled or not."""
+        return bool(await self._client.xrange(self.name, min=message_id, max=message_id))
+
     async def messages(self, count: int = READ_MAX) -> list[Message]:
         """The oldest messages, handled or not; for operators who look at dead letters."""
         return [_message(entry) for entry in await self._client.xrange(self.name, count=count)]

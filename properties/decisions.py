@@ -73,9 +73,14 @@ def executors(audit: Audit, notify: Notify, issuer_of: IssuerOf, countries: Coun
 async def mintable(connection: Connection, property_id: UUID) -> Property:
     """The property, locked, if its mint can be decided. Raises Problem, and as property.lock."""
     found = await lock(connection, property_id, PropertyState.APPROVED)
+    require_undecided(found)
+    return found
+
+
+def require_undecided(found: Property) -> None:
+    """Once the mint is decided, nothing is decided any more."""
     if found.mint_approved_at is not None:
         raise Problem(409, "MINT_UNDER_WAY", "The mint is decided and under way: see its progress.")
-    return found
 
 
 def require_other(found: Property, actor: Actor) -> None:

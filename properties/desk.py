@@ -36,7 +36,16 @@ from properties.answers import (
     property_answer,
 )
 from properties.attachments import DOCUMENTS_MAX, PURPOSE, attach, attached
-from properties.decisions import APPROVE, MINT, TOKENIZE, approve_payload, mint_payload, mintable, require_other
+from properties.decisions import (
+    APPROVE,
+    MINT,
+    TOKENIZE,
+    approve_payload,
+    mint_payload,
+    mintable,
+    require_other,
+    require_undecided,
+)
 from properties.issuer import IssuerOf, require_issuer
 from properties.problems import as_problems
 from properties.property import EDITABLE, PUBLIC, Property, PropertyState, draft, edit, find, lock, move, visible
@@ -177,13 +186,17 @@ class Desk:
         return decision_answer(decision)
 
     async def reject(self, call: Call[RejectBody]) -> PropertyAnswer:
+        """Also what was approved, until its mint is decided: a way back for terms that turn out wrong."""
         actor, reason = call.signed_in, call.body.reason.strip()
         if not 1 <= len(reason) <= REASON_LENGTH_MAX:
             raise Problem(422, "REASON_MISSING", f"Give the manager a reason of 1 to {REASON_LENGTH_MAX} letters.")
         with as_problems():
             async with self._pool.acquire() as connection, connection.transaction():
-                found = await lock(connection, call.uuid("property_id"), PropertyState.PENDING_APPROVAL)
+                found = await lock(
+                    connection, call.uuid("property_id"), PropertyState.PENDING_APPROVAL, PropertyState.APPROVED
+                )
                 require_other(found, actor)
+                require_undecided(found)
                 made = await move(connection, found.property_id, PropertyState.REJECTED, reject_reason=reason)
                 await self._record(connection, actor, "property rejected", made)
                 text, data = f"{made.terms.name} was not approved: {reason}", {"property_id": str(made.property_id)}

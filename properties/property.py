@@ -33,7 +33,7 @@ NEXT: Final[Mapping[PropertyState, frozenset[PropertyState]]] = MappingProxyType
         _S.DRAFT: frozenset({_S.PENDING_APPROVAL}),
         _S.PENDING_APPROVAL: frozenset({_S.APPROVED, _S.REJECTED}),
         _S.REJECTED: frozenset({_S.PENDING_APPROVAL}),
-        _S.APPROVED: frozenset({_S.TOKENIZED}),
+        _S.APPROVED: frozenset({_S.REJECTED, _S.TOKENIZED}),  # back only until its mint is decided
         _S.TOKENIZED: frozenset({_S.LIQUIDATING}),
         _S.LIQUIDATING: frozenset({_S.CLOSED}),
         _S.CLOSED: frozenset(),

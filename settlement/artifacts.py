@@ -82,10 +82,10 @@ def _coder(artifact: Artifact) -> Any:
 
 
 def _signature(entry: dict[str, Any]) -> str:
-    return f"{entry['name']}({','.join(_type(field) for field in entry['inputs'])})"
+    return f"{entry['name']}({','.join(abi_type(field) for field in entry['inputs'])})"
 
 
-def _type(field: dict[str, Any]) -> str:
+def abi_type(field: dict[str, Any]) -> str:
     if not field["type"].startswith("tuple"):
         return str(field["type"])
-    return f"({','.join(_type(part) for part in field['components'])}){field['type'][len('tuple') :]}"
+    return f"({','.join(abi_type(part) for part in field['components'])}){field['type'][len('tuple') :]}"

@@ -197,5 +197,6 @@ def _wallet(address: str) -> Wallet:
 
 @cache
 def _errors() -> dict[bytes, dict[str, Any]]:
-    names = ("SettlementBridge", "CashVault", "TokenLocker", "BridgeSimulator")
+    exchange = ("SettlementBridge", "CashVault", "TokenLocker", "BridgeSimulator")
+    names = (*exchange, "PrimarySale", "DividendDistributor", "ExitRedemption", "MockUSDC")
     return {key: entry for name in names for key, entry in ours(name).error_selectors().items()}

@@ -149,10 +149,10 @@ class Chain:
         of them. Raises ChainMoved if not.
         """
         asked = {"fromBlock": hex(first), "toBlock": hex(last.number), "address": [_hex(each) for each in addresses]}
-        hashes = await self._hashes(first, last)
+        headers = await self.headers(first, last)
         logs = await self._read("eth_getLogs", [asked], _logs)
         for log in logs:
-            if hashes.get(log.block) != log.block_hash:
+            if log.block not in headers or headers[log.block].hash != log.block_hash:
                 raise ChainMoved(f"a log of block {log.block} is of another block than its header")
         return tuple(sorted(logs, key=lambda log: (log.block, log.log_index)))
 
@@ -225,8 +225,8 @@ class Chain:
             raise ChainMoved(f"there is no block {block}")
         return header
 
-    async def _hashes(self, first: int, last: Header) -> dict[int, bytes]:
-        """Block hashes by number of `first` .. `last`, each checked to be its successor's parent."""
+    async def headers(self, first: int, last: Header) -> dict[int, Header]:
+        """By number of `first` .. `last`, each checked to be its successor's parent. Raises ChainMoved if not."""
         headers = {last.number: last}
         numbers = range(first, last.number)
         for start in range(0, len(numbers), HEADERS_AT_ONCE):
@@ -235,7 +235,7 @@ class Chain:
         for number in numbers:
             if headers[number + 1].parent_hash != headers[number].hash:
                 raise ChainMoved(f"block {number} is not the parent of block {number + 1}")
-        return {number: header.hash for number, header in headers.items()}
+        return headers
 
 
 # What geth, anvil, reth, erigon and nethermind say of a transaction that they have or that is mined.

@@ -131,7 +131,8 @@ class DividendDesk:
         charges = await payout_rows.charges(connection, found.payout_id) if sees_charges else []
         terms = await dividends.terms(connection, found.payout_id)
         sums = await payout_rows.sums(connection, found.payout_id)
-        return dividend_view(found, terms, sums, facts.token_decimals, charges, lines)
+        issuer_line = await payout_rows.line_of(connection, found.payout_id, found.issuer_wallet)
+        return dividend_view(found, terms, sums, facts.token_decimals, issuer_line, charges, lines)
 
 
 def routes(pool: Pool, acts: Dividends, properties: Properties, people: People, claim_data: ClaimData) -> list[Route]:

@@ -107,7 +107,8 @@ class ExitDesk:
         assert facts is not None
         sale = await exits.sale(connection, found.payout_id)
         sums = await payout_rows.sums(connection, found.payout_id)
-        return exit_view(found, sale, sums, facts.token_decimals, lines)
+        issuer_line = await payout_rows.line_of(connection, found.payout_id, found.issuer_wallet)
+        return exit_view(found, sale, sums, facts.token_decimals, issuer_line, lines)
 
 
 def routes(

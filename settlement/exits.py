@@ -15,6 +15,7 @@ from persistence.database import Connection, Pool
 from settlement import payout_rows as rows
 from settlement.payout_doors import ExitBooks, Properties
 from settlement.payout_rows import EXIT, Payout, Reader
+from settlement.sale import close_sale
 
 LIQUIDATE: Final = "liquidate"  # jobs
 PREPARE: Final = "exit_prepare"
@@ -70,6 +71,7 @@ class Exits:
             await self._audit(
                 connection, actor.name, "liquidation started", instrument=facts.instrument, details=details
             )
+            await close_sale(connection, property_id, self._enqueue)
             await self._enqueue(connection, LIQUIDATE, str(property_id))
 
     async def state_sale(self, property_id: UUID, sale_price: int, costs: int, actor: Actor) -> UUID:

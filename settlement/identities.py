@@ -11,7 +11,7 @@ from eth_account.messages import encode_defunct
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
-from settlement.artifacts import Artifact, onchainid
+from settlement.artifacts import Artifact, onchainid, ours
 from settlement.infrastructure import ZERO_ADDRESS, Infrastructure, Platform, call_once, identity_storage_artifact, read
 
 TOPIC_KYC = 1
@@ -32,11 +32,12 @@ class InvestorTerms:
 
 
 async def register_investor(platform: Platform, infra: Infrastructure, terms: InvestorTerms) -> ChecksumAddress:
-    """Give a wallet an identity of ours with the claim of this grant, and store it with its country for all properties.
-    Calls for different wallets may run at once.
+    """Give a wallet a cash account and an identity of ours with the claim of this grant, and store it with its country
+    for all properties. Calls for different wallets may run at once.
 
     Returns the identity's address.
     """
+    await _open_cash_account(platform, infra, terms.wallet)
     identity = await identity_of(platform, infra, terms.wallet)
     if identity is None:
         manager = Web3.keccak(encode(["address"], [platform.sender.address]))
@@ -144,6 +145,14 @@ async def _claim_signature(
 async def _is_revoked(platform: Platform, infra: Infrastructure, signature: bytes, block: int | None = None) -> bool:
     issuer = _claim_issuer_artifact()
     return bool(await read(platform.chain, issuer, infra.claim_issuer, "isClaimRevoked", signature, block=block))
+
+
+async def _open_cash_account(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress) -> None:
+    """Who sells before any deposit gets cash: the vault moves it between accounts that it knows only."""
+    vault = ours("CashVault")
+    *_, is_registered = await read(platform.chain, vault, infra.vault, "accountOf", wallet)
+    if not is_registered:
+        await call_once(platform.sender, f"cash account {wallet}", vault, infra.vault, "register", wallet)
 
 
 async def _add_claim(platform: Platform, infra: Infrastructure, identity: ChecksumAddress, grant: int) -> None:

@@ -99,7 +99,7 @@ async def deploy_infrastructure(
     if usdc is None:
         usdc = await _create(platform.sender, ours("MockUSDC"), [platform.sender.address])
     vault, locker, bridge = await _deploy_ours(platform, delays, usdc)
-    await _wire(platform.owner, roles, vault, locker, bridge)
+    await _wire(platform, roles, vault, locker, bridge)
     identity_factory, claim_issuer = await _deploy_identities(platform)
     trex_authority, trex_factory = await _deploy_trex(platform.sender, identity_factory)
     identity_storage = await _deploy_identity_storage(platform.sender, trex_authority, trex_factory)
@@ -170,11 +170,13 @@ async def _deploy_ours(
 
 
 async def _wire(
-    owner: Sender, roles: Roles, vault: ChecksumAddress, locker: ChecksumAddress, bridge: ChecksumAddress
+    platform: Platform, roles: Roles, vault: ChecksumAddress, locker: ChecksumAddress, bridge: ChecksumAddress
 ) -> None:
+    owner = platform.owner
     await _appoint(
         owner,
         ("CashVault", vault, "bridge", bridge),
+        ("CashVault", vault, "registrar", platform.sender.address),
         ("CashVault", vault, "releaser", roles.releaser),
         ("TokenLocker", locker, "bridge", bridge),
         ("TokenLocker", locker, "releaser", roles.releaser),

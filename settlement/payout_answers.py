@@ -63,7 +63,10 @@ class LineView(msgspec.Struct):
 
 
 class DividendView(msgspec.Struct):
-    """A statement. What is null is not known yet; `charges` are for admins, and investors see their own lines only."""
+    """A statement. What is null is not known yet; `charges` are for admins, and investors see their own lines only.
+
+    unsold_tokens, unsold_usdc   the issuer's tokens that are not sold, and what they get
+    """
 
     dividend_id: UUID
     property_id: UUID
@@ -75,6 +78,7 @@ class DividendView(msgspec.Struct):
     record_block: int | None
     includes_unsold: bool
     unsold_tokens: str | None
+    unsold_usdc: str | None
     holders: int | None
     head: str | None
     list_sha256: str | None
@@ -99,6 +103,7 @@ class ExitView(msgspec.Struct):
     usdc_per_token: str | None
     supply_tokens: str | None
     unsold_tokens: str | None
+    unsold_usdc: str | None
     snapshot_block: int | None
     holders: int | None
     head: str | None
@@ -158,6 +163,7 @@ def dividend_view(
     terms: Terms,
     sums: Sums,
     token_decimals: int,
+    issuer_line: Line | None,
     charges: Iterable[tuple[str, int]],
     lines: Iterable[Line],
 ) -> DividendView:
@@ -173,6 +179,7 @@ def dividend_view(
         record_block=terms.record_block,
         includes_unsold=terms.includes_unsold,
         unsold_tokens=None if unsold is None else text(unsold, token_decimals),
+        unsold_usdc=_unsold_usdc(found, issuer_line),
         holders=_holders(found, sums),
         head=None if found.head is None else f"0x{found.head.hex()}",
         list_sha256=None if found.payload is None else found.payload["list_sha256"],
@@ -186,7 +193,9 @@ def dividend_view(
     )
 
 
-def exit_view(found: Payout, sale: Sale, sums: Sums, token_decimals: int, lines: Iterable[Line]) -> ExitView:
+def exit_view(
+    found: Payout, sale: Sale, sums: Sums, token_decimals: int, issuer_line: Line | None, lines: Iterable[Line]
+) -> ExitView:
     supply, payload = sale.supply_base_units, found.payload
     per_token = None if supply is None else found.pool_usdc_micros * 10**token_decimals // supply
     return ExitView(
@@ -199,6 +208,7 @@ def exit_view(found: Payout, sale: Sale, sums: Sums, token_decimals: int, lines:
         usdc_per_token=None if per_token is None else usdc(per_token),
         supply_tokens=None if supply is None else text(supply, token_decimals),
         unsold_tokens=None if payload is None else text(int(payload["unsold_base_units"]), token_decimals),
+        unsold_usdc=_unsold_usdc(found, issuer_line),
         snapshot_block=sale.snapshot_block,
         holders=_holders(found, sums),
         head=None if found.head is None else f"0x{found.head.hex()}",
@@ -242,6 +252,12 @@ def address(wallet: bytes) -> str:
 
 def _holders(found: Payout, sums: Sums) -> int | None:
     return None if found.head is None else sum(count for count, _ in sums.values())
+
+
+def _unsold_usdc(found: Payout, issuer_line: Line | None) -> str | None:
+    if found.head is None:
+        return None
+    return usdc(0 if issuer_line is None else issuer_line.usdc_micros)
 
 
 def _sum(sums: Sums, state: str) -> str:

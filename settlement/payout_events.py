@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from uuid import UUID
@@ -11,7 +11,8 @@ from api.amounts import usdc
 from api.doors import Notify
 from persistence.database import Connection, Pool
 from settlement import payout_rows as rows
-from settlement.chain import Chain, Log
+from settlement.chain import Chain
+from settlement.log_ranges import find_in_ranges
 from settlement.payout_doors import Books, People
 from settlement.payout_logs import (
     CLAIMED,
@@ -23,13 +24,13 @@ from settlement.payout_logs import (
     PayoutEvent,
     Redirected,
     payout_events,
-    payout_id_of,
 )
 from settlement.payout_rows import Payout
 from settlement.payouts import key_of
+from settlement.watched import ChainEvent
 
-BLOCKS_AT_ONCE: Final = 10_000
-_STATES: Final = {PAID: ("DUE", "PAID"), OWED: ("DUE", "OWED"), CLAIMED: ("OWED", "CLAIMED")}
+_UUID_HEX: Final = 32  # digits; of the contract's bytes32 the last ones
+_STATES: Final = {PAID: "PAID", OWED: "OWED", CLAIMED: "CLAIMED"}
 _WORDS: Final = {
     ("DIVIDEND", PAID): "Your dividend of {amount} USDC was paid.",
     ("DIVIDEND", OWED): "Your dividend of {amount} USDC could not be sent to your wallet. It is kept for you to claim.",
@@ -41,23 +42,24 @@ _WORDS: Final = {
     ): "Your share of the sale, {amount} USDC, could not be sent to your wallet. It is kept for you to claim.",
     ("EXIT", CLAIMED): "You claimed your share of the sale, {amount} USDC.",
 }
-_NOTICES: Final = {PAID: "PAID", OWED: "OWED", CLAIMED: "CLAIMED"}
 
 
 @dataclass(slots=True)
 class _Chunk:
-    """What the events of the chunk that is being read came to."""
+    """The events of the chunk that is being read."""
 
-    paid: int = 0
-    owed: int = 0
     told: list[HolderEvent] = field(default_factory=list)
+
+    def micros(self, topic: bytes) -> int:
+        return sum(each.usdc_micros for each in self.told if each.topic == topic)
 
 
 class PayoutEvents:
     """The only writer of lines. Reads each FINAL block of a payout once: its cursor moves with what it wrote.
 
-    contracts  the payout contract's address by kind
-    books      the ledger's functions by kind
+    contracts    the payout contract's address by kind
+    books        the ledger's functions by kind
+    first_block  none of the contracts is older
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class PayoutEvents:
         books: Mapping[str, Books],
         people: People,
         notify: Notify,
+        first_block: int = 0,
     ) -> None:
         self._pool = pool
         self._chain = chain
@@ -75,19 +78,24 @@ class PayoutEvents:
         self._books = books
         self._people = people
         self._notify = notify
+        self._first_block = first_block
 
-    async def on_log(self, log: Log) -> None:
-        """A log of one of the contracts was seen: read on. Harmless for logs of others, and again."""
-        payout_id = payout_id_of(log) if log.address in self._contracts.values() else None
-        if payout_id is not None and await rows.payout(self._pool, payout_id) is not None:
-            await self.collect(payout_id)
+    async def on_event(self, connection: Connection, event: ChainEvent) -> None:
+        """A FINAL event of one of the contracts: read up to it, in a transaction of its own; again is nothing.
 
-    async def collect(self, payout_id: UUID) -> Payout:
-        """Read up to the last FINAL block; returns the payout as it is then. Raises ChainUnavailable, ChainRefused."""
-        final_block = await self._chain.final_block()
+        Only for what happens after a payout's job is done; the job itself needs no call.
+        """
+        await self.collect(UUID(event.data["id"][-_UUID_HEX:]), event.block)
+
+    async def collect(self, payout_id: UUID, final_block: int | None = None) -> Payout:
+        """Read up to a FINAL block (None: the last one); returns the payout as it is then.
+
+        Raises ChainUnavailable, ChainRefused.
+        """
+        final_block = await self._chain.final_block() if final_block is None else final_block
         async with self._pool.acquire() as connection, connection.transaction():
             found = await rows.payout(connection, payout_id, lock=True)
-            assert found is not None
+            assert found is not None, f"the contract has a payout {payout_id} that is not ours"
             if found.state == "APPROVED":
                 found = await self._declared(connection, found, final_block)
             if found.state in ("DECLARED", "PAID") and final_block > (found.events_block or 0):
@@ -98,7 +106,8 @@ class PayoutEvents:
 
     async def _declared(self, connection: Connection, found: Payout, final_block: int) -> Payout:
         topics = [DECLARED, key_of(found.payout_id)]
-        logs = await self._chain.find_logs(self._contracts[found.kind], topics, 0, final_block)
+        contract = self._contracts[found.kind]
+        logs = await find_in_ranges(self._chain, contract, topics, self._first_block, final_block)
         if not logs:
             return found
         (log,) = logs
@@ -111,12 +120,10 @@ class PayoutEvents:
 
     async def _read(self, connection: Connection, found: Payout, final_block: int) -> None:
         assert found.events_block is not None
-        chunk = _Chunk()
-        for start in range(found.events_block + 1, final_block + 1, BLOCKS_AT_ONCE):
-            end = min(start + BLOCKS_AT_ONCE - 1, final_block)
-            logs = await self._chain.find_logs(self._contracts[found.kind], [], start, end)
-            for event in payout_events(logs, found.payout_id):
-                chunk = await self._apply(connection, found, chunk, event)
+        contract, chunk = self._contracts[found.kind], _Chunk()
+        logs = await find_in_ranges(self._chain, contract, [], found.events_block + 1, final_block)
+        for event in payout_events(logs, found.payout_id):
+            chunk = await self._apply(connection, found, chunk, event)
         assert not chunk.told, "a chunk's events stand in one transaction with its end"
         await connection.execute(
             "UPDATE payouts SET events_block = $2 WHERE payout_id = $1", found.payout_id, final_block
@@ -130,9 +137,6 @@ class PayoutEvents:
             case HolderEvent() if event.topic == CLAIMED:
                 await self._claimed(connection, found, event)
             case HolderEvent():
-                await self._write(connection, found, event)
-                chunk.paid += event.usdc_micros if event.topic == PAID else 0
-                chunk.owed += event.usdc_micros if event.topic == OWED else 0
                 chunk.told.append(event)
             case ChunkPaid():
                 await self._chunk_paid(connection, found, chunk, event)
@@ -145,15 +149,20 @@ class PayoutEvents:
                 )
         return chunk
 
-    async def _write(self, connection: Connection, found: Payout, event: HolderEvent) -> None:
-        before, after = _STATES[event.topic]
-        owed_to = event.holder if event.topic == OWED else None
-        micros = await connection.fetchval(
-            "UPDATE payout_lines SET state = $4, owed_to = $5, transaction = $6, changed_at = now()"
-            " WHERE payout_id = $1 AND wallet = $2 AND state = $3 RETURNING usdc_micros",
-            *(found.payout_id, event.holder, before, after, owed_to, event.transaction),
+    async def _write(self, connection: Connection, found: Payout, told: Sequence[HolderEvent]) -> None:
+        written = await connection.fetch(
+            "UPDATE payout_lines AS l SET state = e.state, transaction = e.transaction, changed_at = now(),"
+            " owed_to = CASE e.state WHEN 'OWED' THEN l.wallet END"
+            " FROM unnest($2::bytea[], $3::bigint[], $4::text[], $5::bytea[]) AS e (wallet, micros, state, transaction)"
+            " WHERE l.payout_id = $1 AND l.wallet = e.wallet AND l.usdc_micros = e.micros AND l.state = 'DUE'"
+            " RETURNING l.line",
+            found.payout_id,
+            [each.holder for each in told],
+            [each.usdc_micros for each in told],
+            [_STATES[each.topic] for each in told],
+            [each.transaction for each in told],
         )
-        assert micros == event.usdc_micros, f"payout {found.payout_id} paid what its list does not say"
+        assert len(written) == len(told), f"payout {found.payout_id} paid what its list does not say"
 
     async def _chunk_paid(self, connection: Connection, found: Payout, chunk: _Chunk, event: ChunkPaid) -> None:
         """The lines of a chunk stand together; those of nothing have no event and are done with it."""
@@ -162,6 +171,7 @@ class PayoutEvents:
             "UPDATE payouts SET chunks_paid = chunks_paid + 1 WHERE payout_id = $1 RETURNING chunks_paid - 1",
             found.payout_id,
         )
+        await self._write(connection, found, chunk.told)
         first = number * found.chunk_holders
         await connection.execute(
             "UPDATE payout_lines SET state = 'PAID', transaction = $4, changed_at = now()"
@@ -169,7 +179,7 @@ class PayoutEvents:
             *(found.payout_id, first, first + found.chunk_holders, event.transaction),
         )
         books = self._books[found.kind]
-        await books.paid(connection, found.payout_id, number, chunk.paid, chunk.owed, event.transaction)
+        await books.paid(connection, found.payout_id, number, chunk.micros(PAID), chunk.micros(OWED), event.transaction)
         users = await self._people.users_of_wallets(connection, [each.holder for each in chunk.told])
         for each in chunk.told:
             await self._tell(connection, found, users, each)
@@ -201,4 +211,4 @@ class PayoutEvents:
             "transaction": f"0x{event.transaction.hex()}",
         }
         text = _WORDS[found.kind, event.topic].format(amount=amount)
-        await self._notify(connection, users[event.holder], f"{found.kind}_{_NOTICES[event.topic]}", text, data)
+        await self._notify(connection, users[event.holder], f"{found.kind}_{_STATES[event.topic]}", text, data)

@@ -19,7 +19,6 @@ CHUNK_PAID: Final = topic("ChunkPaid(bytes32,bytes32,uint256,uint256)")
 CLAIMED: Final = topic("Claimed(bytes32,address,uint256)")
 REDIRECTED: Final = topic("Redirected(bytes32,address,address,uint256)")
 _WORD_BYTES: Final = 32
-_PAYOUT: Final = (DECLARED, PAID, OWED, CHUNK_PAID, CLAIMED, REDIRECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +49,6 @@ class Redirected:
 
 
 PayoutEvent = HolderEvent | ChunkPaid | Redirected
-
-
-def payout_id_of(log: Log) -> UUID | None:
-    """Which payout a log of the contract is about; None for one that is about none."""
-    if not log.topics or log.topics[0] not in _PAYOUT:
-        return None
-    return UUID(bytes=log.topics[1][16:])
 
 
 def payout_events(logs: Iterable[Log], payout_id: UUID) -> Iterator[PayoutEvent]:

@@ -168,6 +168,15 @@ async def lines_of(reader: Reader, payout_id: UUID, wallets: Sequence[bytes]) ->
     return [_line_of(row) for row in rows]
 
 
+async def line_of(reader: Reader, payout_id: UUID, wallet: bytes) -> Line | None:
+    """The line of a wallet itself."""
+    row = await reader.fetchrow(
+        f"SELECT {_LINE} FROM payout_lines WHERE payout_id = $1 AND wallet = $2",  # noqa: S608
+        *(payout_id, wallet),
+    )
+    return None if row is None else _line_of(row)
+
+
 async def owed_to(reader: Reader, wallets: Sequence[bytes]) -> list[tuple[Payout, Line]]:
     """What payouts owe to some wallets now."""
     rows = await reader.fetch(

@@ -23,12 +23,12 @@ from settlement.chain import Chain, Log
 from settlement.chain_events import NOBODY, TRANSFER
 from settlement.intake import CONSUMER as SETTLEMENT
 from settlement.journal_fold import last_seq
+from settlement.log_ranges import find_in_ranges
 from settlement.trades import Token, Wallet
 
 PROJECTIONS: Final = "projections"
 COMMANDS_FIRST: Final = 1_024  # how far back the last chain command is looked for at first
 COMMANDS_GROWTH: Final = 4
-BLOCKS_AT_ONCE: Final = 10_000
 _WORD_BYTES: Final = 32
 _CHAIN_KINDS: Final = np.array(
     [CommandKind.LEVEL_CHANGED, CommandKind.POSITION_CHANGED, CommandKind.ADJUST, CommandKind.BATCH_FINAL]
@@ -139,10 +139,7 @@ class RecordDates:
 
         Raises ChainUnavailable, ChainRefused.
         """
-        found: list[Log] = []
-        for start in range(self._first_block, block + 1, BLOCKS_AT_ONCE):
-            end = min(start + BLOCKS_AT_ONCE - 1, block)
-            found += await self._chain.find_logs(token, [TRANSFER], start, end)
+        found = await find_in_ranges(self._chain, token, [TRANSFER], self._first_block, block)
         return balances_from(found)
 
 

@@ -14,9 +14,13 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 
 from settlement.artifacts import Artifact, ours, trex
-from settlement.infrastructure import Infrastructure, Platform, read
+from settlement.calls import balance_of_data, lock_of_data, selector, words
+from settlement.chain import Chain
+from settlement.infrastructure import Platform, read
+from settlement.trades import Token, Wallet
 
 AT_ONCE: Final = 16
+TOTAL_SUPPLY: Final = selector("totalSupply()")
 
 
 def _token_artifact() -> Artifact:
@@ -45,36 +49,35 @@ async def set_agent(
     await platform.sender.once(step, token, _token_artifact().call_data(function, [contract]))
 
 
-async def difference(platform: Platform, token: ChecksumAddress, lines: Sequence[tuple[bytes, int]]) -> str | None:
-    """How the balances of now differ from a list of all holders; None: they do not."""
-    supply = await read(platform.chain, _token_artifact(), token, "totalSupply")
+async def difference(chain: Chain, token: Token, lines: Sequence[tuple[bytes, int]]) -> str | None:
+    """How the balances of now differ from a list of all holders; None: they do not.
+
+    Raises ChainUnavailable, ChainRefused.
+    """
+    (supply,) = words(await chain.call(token, TOTAL_SUPPLY))
     listed = sum(units for _, units in lines)
     if supply != listed:
         return f"the supply is {supply}, the list has {listed}"
     for start in range(0, len(lines), AT_ONCE):
         some = lines[start : start + AT_ONCE]
-        wallets = [Web3.to_checksum_address(wallet) for wallet, _ in some]
-        found = await asyncio.gather(
-            *(read(platform.chain, _token_artifact(), token, "balanceOf", wallet) for wallet in wallets)
-        )
-        for wallet, (_, units), balance in zip(wallets, some, found, strict=True):
-            if balance != units:
-                return f"{wallet} holds {balance}, the list has {units}"
+        answers = await asyncio.gather(*(chain.call(token, balance_of_data(Wallet(wallet))) for wallet, _ in some))
+        for (wallet, units), answer in zip(some, answers, strict=True):
+            if (balance := words(answer)[0]) != units:
+                return f"0x{wallet.hex()} holds {balance}, the list has {units}"
     return None
 
 
 async def clear_locks(
-    platform: Platform, infra: Infrastructure, token: ChecksumAddress, wallets: Sequence[bytes], payout_id: UUID
+    platform: Platform, chain: Chain, locker: ChecksumAddress, token: Token, wallets: Sequence[bytes], payout_id: UUID
 ) -> None:
     """Lower to nothing what the locker keeps for holders whose tokens are burned, so that the engine hears of it."""
 
     async def clear(wallet: bytes) -> None:
-        holder = Web3.to_checksum_address(wallet)
-        locked, frozen, *_ = await read(platform.chain, ours("TokenLocker"), infra.locker, "lockOf", token, holder)
+        locked, frozen, *_ = words(await chain.call(bytes.fromhex(locker[2:]), lock_of_data(token, Wallet(wallet))))
         if locked or frozen:
-            step = f"payout {payout_id} sync {holder}"
-            data = ours("TokenLocker").call_data("sync", [token, holder])
-            await platform.owner.once(step, infra.locker, data)
+            holder = Web3.to_checksum_address(wallet)
+            data = ours("TokenLocker").call_data("sync", [Web3.to_checksum_address(token), holder])
+            await platform.owner.once(f"payout {payout_id} sync {holder}", locker, data)
 
     for start in range(0, len(wallets), AT_ONCE):
         await asyncio.gather(*map(clear, wallets[start : start + AT_ONCE]))

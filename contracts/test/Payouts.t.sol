@@ -143,14 +143,20 @@ contract PayoutsTest is Test {
     }
 
     function testAnAmountOfZeroIsSkipped() public {
+        MoodyCash cash = new MoodyCash();
+        DividendDistributor moody = _payouts(address(cash));
+        cash.mint(PAYER, 7);
+        cash.setMood(ALICE, MoodyCash.Mood.CallsBack); // and so remembers that it was called
         delete chunks;
         chunks.push(Chunks.two(Chunks.word(ALICE, 0), Chunks.word(BOB, 7)));
         heads = Chunks.chain(chunks);
-        usdc.setBlacklisted(ALICE, true);
-        _declare(7);
-        _pay(0);
-        assertEq(payouts.owed(ID, ALICE), 0, "nothing owed");
-        assertEq(usdc.balanceOf(BOB), 7, "bob");
+        vm.startPrank(PAYER);
+        moody.declare(ID, address(this), 7, heads[0]);
+        moody.pay(ID, chunks[0], 0);
+        vm.stopPrank();
+        assertTrue(!cash.refused(), "never called");
+        assertEq(moody.owed(ID, ALICE), 0, "nothing owed");
+        assertEq(cash.balanceOf(BOB), 7, "bob");
     }
 
     function testABlacklistedHolderStopsNobodyAndClaimsLater() public {
@@ -241,6 +247,20 @@ contract PayoutsTest is Test {
             assertEq(payouts.payoutOf(ID).paidUsdcMicros, 0, "nothing paid");
         }
         assertEq(payouts.payoutOf(ID).owedUsdcMicros, 0, "nothing owed");
+    }
+
+    /// @dev A receiver that burns what it is given takes no more than one transfer's part of the chunk's gas.
+    function testAReceiverGetsNoMoreGasThanATransferNeeds() public {
+        MoodyCash cash = new MoodyCash();
+        DividendDistributor moody = _payouts(address(cash));
+        cash.mint(PAYER, 123);
+        cash.setMood(ALICE, MoodyCash.Mood.EatsGas);
+        vm.startPrank(PAYER);
+        moody.declare(ID, address(this), 123, heads[0]);
+        moody.pay{gas: 600_000}(ID, chunks[0], heads[1]);
+        vm.stopPrank();
+        assertEq(moody.owed(ID, ALICE), 100, "alice");
+        assertEq(cash.balanceOf(BOB), 20, "bob");
     }
 
     function testWantOfGasIsNamed() public {

@@ -120,6 +120,23 @@ contract PrimarySaleTest is World {
         sale.buy(purchase, signature);
     }
 
+    function testFuzzTheDigestIsTheStandards(Purchase memory purchase) public view {
+        bytes32 typehash = keccak256(
+            "Purchase(address buyer,address token,uint256 qty,uint256 usdcMax,uint256 nonce,uint256 deadline)"
+        );
+        bytes32 domain = keccak256(
+            abi.encode(
+                keccak256("EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"),
+                keccak256("Deedbook Primary Sale"),
+                keccak256("1"),
+                block.chainid,
+                sale
+            )
+        );
+        bytes32 hash = keccak256(abi.encode(typehash, purchase)); // its fields are all of one word
+        assertTrue(sale.digestOf(purchase) == keccak256(abi.encodePacked(hex"1901", domain, hash)), "digest");
+    }
+
     function testAnotherKeyAMirroredSignatureAndNobodySignNothing() public {
         Purchase memory purchase = _purchase(10, 1);
         bytes memory refusal = abi.encodeWithSelector(PrimarySale.PurchaseNotSigned.selector, buyer);

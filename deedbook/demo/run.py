@@ -1,12 +1,7 @@
 """`deedbook demo`: everything started, a market set up, traded, settled and checked; one JSON object at the end."""
 
 import asyncio
-import json
-import shutil
-import sys
-import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,63 +13,41 @@ from deedbook.demo.flow_synthetic import synthetic_flow
 from deedbook.demo.market import TICK_VALUE_USDC_MICROS
 from deedbook.demo.report import check_figures, client_figures, journal_figures, settlement_figures
 from deedbook.demo.scenario import Scenario
+from deedbook.demo.temporary import on_a_machine, say
 from deedbook.deployment import recorded
-from deedbook.machine import Machine
-from deedbook.running import Running, running
-from deedbook.settings import Settings
+from deedbook.running import Running
 from settlement.chain import Chain
 
 RECORDED = Path("../shared/data")
 FLOW_ROWS_PER_S = 400
 FLOW_FEE_BPS = 10
-BLOCK_TIME_MS = 500
 
 
 async def demo(seconds: int, seed: int, flow: Path | None, keep: Path | None, *, as_json: bool) -> int:
-    """0 when every check is kept, 1 otherwise; progress goes to stderr, the JSON object to stdout.
+    """0 when every check is kept, 1 otherwise; `keep` as in `on_a_machine`.
 
     flow  recorded order flow; without it the first file of ../shared/data, or else made-up rows.
-    keep  the data directory is kept there, and everything goes on until SIGINT or SIGTERM.
     """
     rows, source = _rows(flow, seconds * FLOW_ROWS_PER_S, seed)
-    _say(f"One instrument replays {len(rows)} rows of {source}.")
-    directory = keep if keep is not None else Path(tempfile.mkdtemp(prefix="deedbook-demo-"))
-    settings = Settings.read(
-        {}, {"data_dir": directory, "port": 0, "websocket_port": 0, "rest_port": 0, "demo_market": "no"}
-    )
-    machine = Machine(replace(settings, block_time_ms=BLOCK_TIME_MS), _say)
-    result: dict[str, Any] = {}
+    say(f"One instrument replays {len(rows)} rows of {source}.")
 
-    async def when_ready() -> None:
-        async with running(directory) as market:
-            result.update(await _played(market, rows, seconds, seed))
-        result["flow"] = {"source": source, "rows": len(rows)}
-        print(json.dumps(result, indent=None if as_json else 2), flush=True)
-        if keep is None:
-            machine.stop()
-        else:
-            _say(f"Kept in {directory}; the chain answers at {machine.settings.chain_rpc_url}. Ctrl-C stops it.")
+    async def play(market: Running) -> dict[str, Any]:
+        return await _played(market, rows, seconds, seed) | {"flow": {"source": source, "rows": len(rows)}}
 
-    try:
-        status = await machine.run(when_ready)
-    finally:
-        if keep is None:
-            machine.remove()
-            shutil.rmtree(directory, ignore_errors=True)
-    return status or (0 if result and all(result["checks"].values()) else 1)
+    return await on_a_machine(play, lambda result: all(result["checks"].values()), keep, as_json=as_json)
 
 
 async def _played(market: Running, rows: list[FlowOrder], seconds: int, seed: int) -> dict[str, Any]:
     begun_s = time.monotonic()
     cast = roles(needs(rows, FLOW_CAST, TICK_VALUE_USDC_MICROS, FLOW_FEE_BPS))
-    scenario = Scenario(market, cast, rows, seed, _say)
+    scenario = Scenario(market, cast, rows, seed, say)
     await scenario.set_up()
     setup_s = time.monotonic() - begun_s
-    _say(f"Trading for {seconds} s.")
+    say(f"Trading for {seconds} s.")
     traded_s = await scenario.trade(seconds)
-    _say("Waiting until everything is settled.")
+    say("Waiting until everything is settled.")
     await scenario.settle()
-    _say("Checking journal, database and chain.")
+    say("Checking journal, database and chain.")
     directory = market.settings.data_dir
     checks, facts = await asyncio.to_thread(check_journal, directory)
     if facts is not None:
@@ -100,7 +73,3 @@ def _rows(flow: Path | None, rows_max: int, seed: int) -> tuple[list[FlowOrder],
     if flow is None:
         return synthetic_flow(seed, rows_max), f"made-up order flow, seed {seed}"
     return read_flow(flow, rows_max), flow.name
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -187,7 +187,7 @@ class ExitJobs:
         standing = await self._contract.standing(found.payout_id)
         if standing is None:
             lines = [(line.wallet, line.base_units) for line in await payout_rows.lines(self._pool, found.payout_id)]
-            differs = await token_end.difference(self._platform, plan.token, lines)
+            differs = await token_end.difference(self._chain, Token(found.token), lines)
             if differs is not None:
                 await self._fail(found, f"The statement is out of date: {differs}. State the sale again.")
                 return False
@@ -209,7 +209,9 @@ class ExitJobs:
         token = Web3.to_checksum_address(found.token)
         await token_end.set_agent(self._platform, token, self._contract.address, found.payout_id, is_agent=False)
         wallets = [line.wallet for line in await payout_rows.lines(self._pool, found.payout_id)]
-        await token_end.clear_locks(self._platform, self._infra, token, wallets, found.payout_id)
+        await token_end.clear_locks(
+            self._platform, self._chain, self._infra.locker, Token(found.token), wallets, found.payout_id
+        )
         await exits.tidied(self._pool, found.payout_id)
 
     async def _close(self, found: Payout) -> None:

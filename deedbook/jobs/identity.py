@@ -16,7 +16,6 @@ from compliance.registry import facts, put_identity_registered
 from persistence import jobs
 from persistence.database import Pool
 from persistence.jobs import Handler, Job, JobFailed, JobState, JobWaits
-from persistence.projections import DATABASE_AWAY
 from persistence.unsettled import is_settled
 from settlement.chain import ChainUnavailable
 from settlement.identities import (
@@ -118,9 +117,7 @@ def _until_the_chain_is_back(handler: Handler) -> Handler:
     async def handle(job: Job) -> None:
         try:
             await handler(job)
-        except DATABASE_AWAY:
-            raise  # the worker's to wait out
-        except CHAIN_AWAY as error:
+        except CHAIN_AWAY as error:  # if it was the database, the worker cannot write this down, and waits itself
             raise JobWaits(AWAY_S, "the chain is away") from error
 
     return handle

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-import aiohttp
 from web3 import Web3
 from web3.exceptions import ContractLogicError
 
@@ -22,6 +21,7 @@ from compliance.countries import COUNTRY_NUMERIC
 from compliance.registry import FactError, facts, set_acquisition
 from compliance.rules import Regime
 from deedbook.issuance import COUNTRIES
+from deedbook.jobs.identity import CHAIN_AWAY
 from engine.types import Reason
 from persistence.commands import Submit
 from persistence.database import Connection, Pool
@@ -80,7 +80,7 @@ class Tokenizer:
             raise JobFailed(f"the chain refuses it: {error}") from error
         except (FeedLost, CommandsRefused) as error:
             raise JobWaits(POLL_S, "the exchange is away") from error
-        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+        except CHAIN_AWAY as error:
             raise JobWaits(AWAY_S, "the chain is away") from error
 
     async def _tokenize(self, job: Job) -> None:
@@ -88,8 +88,8 @@ class Tokenizer:
             found = await find(self.pool, UUID(job.key))
         except PropertyMissingError as error:
             raise JobFailed(str(error)) from error
-        if found.state is not PropertyState.APPROVED:
-            return  # it was killed when all was done
+        if found.state is not PropertyState.APPROVED:  # it was killed when all was done
+            return await job.show("tokenized", len(STEPS), len(STEPS))
         assert found.issuer_wallet is not None
         issuer = Web3.to_checksum_address(found.issuer_wallet)
         await self._show(job, 0)

@@ -60,6 +60,7 @@ INSERT INTO property_transitions VALUES
     ('PENDING_APPROVAL', 'APPROVED'),
     ('PENDING_APPROVAL', 'REJECTED'),
     ('REJECTED', 'PENDING_APPROVAL'),
+    ('APPROVED', 'REJECTED'), -- until its mint is decided: the table's CHECK
     ('APPROVED', 'TOKENIZED'),
     ('TOKENIZED', 'LIQUIDATING'),
     ('LIQUIDATING', 'CLOSED');

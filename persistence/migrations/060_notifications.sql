@@ -17,7 +17,8 @@ CREATE SEQUENCE notification_positions;
 
 CREATE FUNCTION notification_visible() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    PERFORM pg_advisory_xact_lock(7957698052155042153); -- held until the commit is done
+    -- Held until the commit is done. The lock that orders the audit log's links, too: two locks in two orders would block.
+    PERFORM pg_advisory_xact_lock(7234299858246788212);
     UPDATE notifications SET position = nextval('notification_positions') WHERE notification_id = NEW.notification_id;
     PERFORM pg_notify('notifications', NEW.user_id::text);
     RETURN NULL;

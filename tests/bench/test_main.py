@@ -22,6 +22,7 @@ SMALL = {
         *("--resting", "50"),
         "--user-data",
     ],
+    "dividends": ["--holders", "3", "7", "--chunk", "3"],
 }
 
 

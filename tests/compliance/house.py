@@ -146,7 +146,9 @@ class House:
 
 
 @asynccontextmanager
-async def open_house(pool: Pool, executors: Mapping[str, Executor] | None = None) -> AsyncIterator[House]:
+async def open_house(
+    pool: Pool, executors: Mapping[str, Executor] | None = None, passwords: Passwords | None = None
+) -> AsyncIterator[House]:
     """`executors`: the house writes down what is carried out unless others are given."""
     house: House
 
@@ -170,7 +172,7 @@ async def open_house(pool: Pool, executors: Mapping[str, Executor] | None = None
         public_url=PUBLIC_URL,
         chain_id=CHAIN_ID,
         totp_key=TOTP_KEY,
-        passwords=Passwords(WEAK),
+        passwords=passwords or Passwords(WEAK),
         clock=clock,
     )
     mount(

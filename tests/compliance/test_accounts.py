@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from compliance.accounts import SIGN_IN_BY_ACCOUNT, SIGN_IN_BY_NETWORK
+from compliance.passwords import Passwords
+from compliance.registry import create_user
 from persistence.database import Pool
-from tests.compliance.house import PASSWORD, House, open_house
+from tests.compliance.house import PASSWORD, WEAK, House, open_house
 
 OTHER_PASSWORD = "a stapled battery horse"
 
@@ -109,8 +111,6 @@ async def test_a_reset_password_ends_all_sessions(house: House) -> None:
 
 
 async def test_who_was_made_by_an_operator_sets_a_password_by_mail(house: House) -> None:
-    from compliance.registry import create_user
-
     await create_user(house.pool, "ann@example.com", actor="operator")
     await house.post("/auth/password/forgot", {"email": "ann@example.com"})
     body = {"token": house.mails[-1].data["token"], "password": PASSWORD}
@@ -188,3 +188,9 @@ async def test_fields_too_many_are_refused(house: House) -> None:
     await house.register("ann")
     body = {"email": "ann@example.com", "password": PASSWORD, "has_second_factor": True}
     assert (await house.post("/auth/login", body)).reason == "BODY_MALFORMED"
+
+
+async def test_who_is_turned_away_from_a_crowd_has_not_tried(pool: Pool) -> None:
+    async with open_house(pool, passwords=Passwords(WEAK, at_once=0, waiting_max=0)) as house:
+        answers = [await house.login("ann") for _ in range(SIGN_IN_BY_ACCOUNT.attempts_max + 1)]
+        assert {(answer.status, answer.reason) for answer in answers} == {(503, "BUSY")}

@@ -6,14 +6,16 @@ from typing import Any
 import pytest
 
 from compliance.instruments import (
+    add_instrument,
     cap_lots,
     instrument_by_number,
     instruments,
     list_instrument,
     set_instrument,
     terms,
+    withdraw_instrument,
 )
-from compliance.registry import FactError
+from compliance.registry import FactError, facts
 from compliance.rules import Regime
 from persistence.database import Pool
 from tests.fixtures.answers import Door
@@ -88,3 +90,35 @@ async def test_the_reason_of_the_engine_is_told(pool: Pool, door: Door) -> None:
 async def test_an_unknown_number_is_refused(pool: Pool) -> None:
     with pytest.raises(FactError, match="there is no instrument 9"):
         await instrument_by_number(pool, 9)
+
+
+async def test_a_new_instrument_gets_the_next_number_that_nobody_has(pool: Pool) -> None:
+    await set_instrument(pool, instrument(3), actor=ACTOR)
+    async with facts(pool) as connection:
+        number = await add_instrument(connection, replace(instrument(9), instrument=0), actor=ACTOR)
+        later = await add_instrument(connection, replace(instrument(8), instrument=0), actor=ACTOR, above=6)
+    assert (number, later) == (4, 7)
+    assert (await instrument_by_number(pool, 4)).symbol == "OAK9USDC"
+    async with facts(pool) as connection:
+        with pytest.raises(FactError, match="has the symbol OAK3USDC"):
+            await add_instrument(connection, instrument(3), actor=ACTOR)
+
+
+async def test_only_an_instrument_that_the_engine_does_not_know_is_withdrawn(pool: Pool, door: Door) -> None:
+    await set_instrument(pool, instrument(3), actor=ACTOR)
+    async with facts(pool) as connection:
+        await withdraw_instrument(connection, 3, actor=ACTOR)
+        with pytest.raises(FactError, match="there is no instrument 3"):
+            await instrument_by_number(connection, 3)
+        for number in (1, 3):
+            with pytest.raises(FactError, match=f"instrument {number} is listed, or is none"):
+                await withdraw_instrument(connection, number, actor=ACTOR)
+
+
+async def test_a_number_with_a_token_is_no_other_tokens(pool: Pool) -> None:
+    await set_instrument(pool, instrument(1), actor=ACTOR)
+    await set_instrument(pool, replace(instrument(1), qty_lots_max=5), actor=ACTOR)
+    changes: list[dict[str, Any]] = [{"token": bytes(20)}, {"symbol": "ELM7USDC"}]
+    for change in changes:
+        with pytest.raises(FactError, match="of a deployed token cannot change"):
+            await set_instrument(pool, replace(instrument(1), **change), actor=ACTOR)

@@ -30,7 +30,7 @@ async def test_what_was_taken_is_answered_before_the_sockets_close(tmp_path: Pat
     process = Process(
         "exchange",
         [sys.executable, "-m", "deedbook.exchange"],
-        environment=dict(os.environ) | settings.to_environment(),
+        environment=lambda: dict(os.environ) | settings.to_environment(),
         log_directory=tmp_path / "logs",
     )
     await process.start()

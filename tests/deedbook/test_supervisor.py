@@ -35,7 +35,7 @@ class Scene:
         return Process(
             name,
             [sys.executable, "-c", program, str(self.directory)],
-            environment=os.environ | {"PYTHONPATH": str(ROOT)},
+            environment=lambda: os.environ | {"PYTHONPATH": str(ROOT)},
             log_directory=self.directory / "logs",
             say=self.said.append,
             ready_within_s=ready_within_s,
@@ -214,7 +214,7 @@ async def test_children_end_when_the_supervisor_is_killed(tmp_path: Path) -> Non
         from pathlib import Path
         from deedbook.process import Process
         from deedbook.supervisor import Supervisor
-        child = Process("deaf", [sys.executable, "-c", {DEAF!r}], environment=dict(os.environ),
+        child = Process("deaf", [sys.executable, "-c", {DEAF!r}], environment=lambda: dict(os.environ),
                         log_directory=Path(sys.argv[1]))
         async def ready():
             print(child.pid, flush=True)

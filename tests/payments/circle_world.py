@@ -7,9 +7,11 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import sha256
 from pathlib import Path
-from uuid import UUID, uuid4
+from tempfile import TemporaryDirectory
+from uuid import uuid4
 
 import aiohttp
 from aiohttp import web
@@ -132,6 +134,7 @@ class CircleWorld:
 @asynccontextmanager
 async def circle_world(pool: Pool, data_dir: Path) -> AsyncIterator[CircleWorld]:
     url, target_port = f"http://127.0.0.1:{free_port()}", free_port()
+    _put_keys(data_dir)
     mint, books, signer = PaperMint(), PaperBooks(), Signer.open(data_dir)
     account = Account(data_dir / "sandbox" / "circle.json")
     target = f"http://127.0.0.1:{target_port}/webhooks/circle"
@@ -148,6 +151,20 @@ async def circle_world(pool: Pool, data_dir: Path) -> AsyncIterator[CircleWorld]
             finally:
                 work.cancel()
                 await asyncio.gather(work, return_exceptions=True)
+
+
+@cache
+def _keys() -> dict[str, bytes]:
+    """Made once for all worlds: an RSA key takes a second."""
+    with TemporaryDirectory() as name:
+        Signer.open(Path(name))
+        return {str(path.relative_to(name)): path.read_bytes() for path in Path(name).rglob("*") if path.is_file()}
+
+
+def _put_keys(data_dir: Path) -> None:
+    for name, content in _keys().items():
+        (data_dir / name).parent.mkdir(parents=True, exist_ok=True)
+        (data_dir / name).write_bytes(content)
 
 
 def _door(world: CircleWorld) -> web.Application:
@@ -201,7 +218,3 @@ async def until(condition: Callable[[], bool]) -> None:
 
 async def shown(_step: str, _done: int, _of: int) -> None:
     """A `show` that nobody watches."""
-
-
-def is_uuid4(text: str) -> bool:
-    return UUID(text).version == 4

@@ -56,8 +56,8 @@ async def test_a_paid_rent_is_income_less_the_fee_that_stripe_says(world: World)
     assert await in_usd(world) == PAID
     assert card_fee_cents(100_000) == 2_930
     assert {(user_id, kind) for user_id, kind, _ in world.told} == {
-        (lease.tenant_id, "rent.paid"),
-        (MANAGER, "rent.paid"),
+        (lease.tenant_id, "RENT_PAID"),
+        (MANAGER, "RENT_PAID"),
     }
     assert "1000.00 USD" in world.told[0][2]
 
@@ -83,7 +83,7 @@ async def test_what_is_refunded_in_parts_is_taken_out_of_the_income(world: World
         "RENT_REFUNDS": 100_000,
         "STRIPE_FEES": 2_930,
     }
-    assert [kind for _, kind, _ in world.told[2:]] == ["rent.refunded"] * 4
+    assert [kind for _, kind, _ in world.told[2:]] == ["RENT_REFUNDED"] * 4
 
 
 async def test_a_refund_that_failed_comes_back_to_where_it_was_taken(world: World) -> None:
@@ -112,7 +112,7 @@ async def test_a_disputed_rent_is_nobodys_until_it_is_decided(world: World) -> N
     assert found["MANAGEMENT_FEE"] == 8_000
     assert found["STRIPE_CLEARING"] == world.account.balance_cents()
     kinds = [kind for user_id, kind, _ in world.told if user_id == MANAGER]
-    assert kinds == ["rent.paid"] * 2 + ["rent.disputed"] * 2 + ["rent.dispute_lost", "rent.reinstated"]
+    assert kinds == ["RENT_PAID"] * 2 + ["RENT_DISPUTED"] * 2 + ["RENT_DISPUTE_LOST", "RENT_REINSTATED"]
 
 
 async def test_a_second_payment_of_a_month_is_the_tenants_money(world: World) -> None:
@@ -129,7 +129,7 @@ async def test_a_second_payment_of_a_month_is_the_tenants_money(world: World) ->
     assert found["RENT_INCOME"] == -100_000
     assert found["TENANT_RECEIVABLE"] == -100_000
     assert found["MANAGEMENT_FEE"] == 8_000
-    assert "rent.paid_twice" in {kind for _, kind, _ in world.told}
+    assert "RENT_PAID_TWICE" in {kind for _, kind, _ in world.told}
     world.account.refund(charge["id"])
     await world.deliver()
     assert "TENANT_RECEIVABLE" not in await in_usd(world)

@@ -84,6 +84,11 @@ def transfer(transfer_id: str, status: str, **members: str) -> str:
     return json.dumps({"clientId": "c", "notificationType": "transfers", "version": 1, "transfer": body})
 
 
+async def deliver(webhook: Webhook, signed: tuple[bytes, dict[str, str]]) -> None:
+    raw, headers = signed
+    await webhook.take(headers, raw)
+
+
 async def statuses(pool: Pool) -> dict[str, str]:
     return {row["deposit_id"]: row["status"] for row in await pool.fetch("SELECT * FROM circle_deposits")}
 
@@ -104,14 +109,14 @@ async def test_a_deposit_is_taken_once_in_either_generation(
 async def test_a_late_earlier_state_changes_nothing(pool: Pool, webhook: Webhook, signer: Signer) -> None:
     deposit_id = str(uuid4())
     for status in ("complete", "pending", "failed"):
-        await webhook.take(*reversed(signer.notification(str(uuid4()), deposit(deposit_id, status), "1")))
+        await deliver(webhook, signer.notification(str(uuid4()), deposit(deposit_id, status), "1"))
     assert await statuses(pool) == {deposit_id: "complete"}
 
 
 async def test_another_amount_of_the_same_deposit_changes_nothing(pool: Pool, webhook: Webhook, signer: Signer) -> None:
     deposit_id = str(uuid4())
     for status, amount in (("pending", "50.00"), ("complete", "5000.00")):
-        await webhook.take(*reversed(signer.notification(str(uuid4()), deposit(deposit_id, status, amount), "1")))
+        await deliver(webhook, signer.notification(str(uuid4()), deposit(deposit_id, status, amount), "1"))
     row = await pool.fetchrow("SELECT status, amount_cents FROM circle_deposits")
     assert tuple(row) == ("pending", 5_000)
 
@@ -138,7 +143,7 @@ async def test_another_amount_of_the_same_deposit_changes_nothing(pool: Pool, we
 async def test_what_is_signed_and_cannot_be_followed_is_kept_by_its_hash_and_changes_nothing(
     pool: Pool, webhook: Webhook, signer: Signer, message: str
 ) -> None:
-    await webhook.take(*reversed(signer.notification(str(uuid4()), message, "1")))
+    await deliver(webhook, signer.notification(str(uuid4()), message, "1"))
     assert await statuses(pool) == {}
     (row,) = await pool.fetch("SELECT * FROM circle_events")
     assert row["resource_id"] == ""
@@ -146,7 +151,7 @@ async def test_what_is_signed_and_cannot_be_followed_is_kept_by_its_hash_and_cha
 
 
 async def test_a_transfer_that_we_do_not_know_changes_nothing(pool: Pool, webhook: Webhook, signer: Signer) -> None:
-    await webhook.take(*reversed(signer.notification(str(uuid4()), transfer(str(uuid4()), "complete"), "1")))
+    await deliver(webhook, signer.notification(str(uuid4()), transfer(str(uuid4()), "complete"), "1"))
     assert await pool.fetchval("SELECT count(*) FROM circle_transfers") == 0
     assert await pool.fetchval("SELECT count(*) FROM circle_events") == 1
 
@@ -156,7 +161,7 @@ async def test_a_subscription_is_confirmed_at_sns_and_at_circle_and_nowhere_else
 ) -> None:
     good = ["https://sns.us-east-1.amazonaws.com/?Action=ConfirmSubscription", "http://127.0.0.1:9/sandbox/confirm"]
     for url in good:
-        await webhook.take(*reversed(signer.subscription(url, "token")))
+        await deliver(webhook, signer.subscription(url, "token"))
     assert fetched.urls == good
     for url in (
         "http://sns.us-east-1.amazonaws.com/",
@@ -169,7 +174,7 @@ async def test_a_subscription_is_confirmed_at_sns_and_at_circle_and_nowhere_else
         "",
     ):
         with pytest.raises(NotSigned):
-            await webhook.take(*reversed(signer.subscription(url, "token")))
+            await deliver(webhook, signer.subscription(url, "token"))
     assert fetched.urls == good
 
 

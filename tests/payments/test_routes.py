@@ -185,7 +185,7 @@ async def test_a_link_is_replaced_only_when_it_expired_and_never_once_it_is_paid
     third = (await office.link(lease_id))["url"].rpartition("/")[2]
     office.world.account.decline(third)
     await office.world.deliver()
-    assert [kind for _, kind, _ in office.world.told].count("rent.failed") == 4
+    assert [kind for _, kind, _ in office.world.told].count("RENT_FAILED") == 4
     office.world.account.pay(third)
     assert await office.refusal("tenant", "POST", "/rent/links", body) == "RENT_PAID"  # before any webhook came
     await office.world.deliver()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -48,13 +48,16 @@ TERMS: Mapping[str, Any] = {
 
 @dataclass
 class Office:
-    """`issuers`: what is known of wallets; `told`: the notices, as (user, kind)."""
+    """`issuers`: what is known of wallets; `told`: the notices, as (user, kind); `ended`: called after each call."""
 
     pool: Pool
     client: TestClient[Any, Any]
     people: dict[str, Actor]
     issuers: dict[tuple[UUID, bytes], Issuer]
-    told: list[tuple[UUID, str]] = field(default_factory=list)
+    told: list[tuple[UUID, str]]
+    approvals: Approvals
+    folder: Path
+    ended: Callable[[], None] = lambda: None
 
     def user_id(self, name: str) -> UUID:
         return self.people[name].user_id
@@ -142,10 +145,20 @@ async def office(pool: Pool, tmp_path: Path) -> AsyncIterator[Office]:
     async def admins(connection: Connection) -> list[UUID]:
         return [people["admin"].user_id, people["other admin"].user_id]
 
-    documents = Documents(pool, document_store((tmp_path / "documents").as_uri()), bytes(32), time.time)
+    folder = tmp_path / "documents"
+    documents = Documents(pool, document_store(folder.as_uri()), bytes(32), time.time)
     approvals = Approvals(pool, executors(record, notify, issuer_of, COUNTRIES), record)
     doors = Doors(pool, documents, record, notify, approvals.decide, issuer_of, admins, COUNTRIES)
-    app = web.Application()
+    opened: list[Office] = []
+
+    @web.middleware
+    async def telling(request: web.Request, handler: Any) -> Any:
+        try:
+            return await handler(request)
+        finally:
+            opened[0].ended()
+
+    app = web.Application(middlewares=[telling])
 
     async def authenticate(request: web.Request) -> Actor | None:
         return people.get(request.headers.get("Person", ""))
@@ -156,4 +169,5 @@ async def office(pool: Pool, tmp_path: Path) -> AsyncIterator[Office]:
     limits = Limits(time.monotonic, calls_a_second=10_000, calls_at_once=10_000)
     mount(app, [*routes(doors), *document_routes(documents)], Door(authenticate, refusal, limits))
     async with TestClient(TestServer(app)) as client:
-        yield Office(pool, client, people, issuers, told)
+        opened.append(Office(pool, client, people, issuers, told, approvals, folder))
+        yield opened[0]

@@ -1,5 +1,6 @@
 """The routes of a property, by HTTP, on the real four eyes."""
 
+import asyncio
 import hashlib
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +10,7 @@ import msgspec
 import pytest
 
 from api.openapi import document
+from api.problem import Problem
 from persistence.jobs import JobState, job
 from properties.issuer import Issuer
 from properties.routes import routes
@@ -126,6 +128,66 @@ async def test_a_rejected_property_goes_back_and_comes_again(office: Office) -> 
     # What was proposed for the first version is not approved for the second one.
     assert await office.refusal("other admin", "POST", f"{path}/approve") == "OTHER_PROPOSAL"
     assert await office.state(property_id) == "PENDING_APPROVAL"
+
+
+async def test_what_was_approved_goes_back_until_its_mint_is_decided(office: Office) -> None:
+    property_id = await office.approved()
+    reject = ("POST", f"/properties/{property_id}/reject", {"reason": "The issuer's wallet is lost."})
+    assert (await office.call("admin", *reject))["state"] == "REJECTED"
+    await office.call("manager", "POST", f"/properties/{property_id}/submit")
+    for name in ("admin", "other admin"):
+        await office.call(name, "POST", f"/properties/{property_id}/approve")
+    await office.call("admin", "POST", f"/tokens/mint/{property_id}")
+    await office.call("other admin", "POST", f"/tokens/mint/{property_id}")
+    assert await office.refusal("admin", *reject) == "MINT_UNDER_WAY"
+    assert await office.state(property_id) == "APPROVED"
+
+
+async def test_a_mint_that_was_proposed_for_other_terms_is_not_decided(office: Office) -> None:
+    property_id = await office.approved()
+    await office.call("admin", "POST", f"/tokens/mint/{property_id}")
+    await office.call("admin", "POST", f"/properties/{property_id}/reject", {"reason": "Too much."})
+    await office.call("manager", "PATCH", f"/properties/{property_id}", {"terms": {"supply_tokens": "20000"}})
+    await office.call("manager", "POST", f"/properties/{property_id}/submit")
+    for name in ("admin", "other admin"):
+        await office.call(name, "POST", f"/properties/{property_id}/approve")
+    assert await office.refusal("other admin", "POST", f"/tokens/mint/{property_id}") == "OTHER_PROPOSAL"
+    approval_id, payload_hash = await office.pool.fetchrow(
+        "SELECT approval_id, encode(payload_hash, 'hex') FROM approvals WHERE kind = 'MINT'"
+    )
+    with pytest.raises(Problem) as refused:  # by its id, as the page of approvals does it
+        await office.approvals.approve(approval_id, payload_hash, office.people["other admin"])
+    assert refused.value.reason == "CHANGED_SINCE_PROPOSED"
+    assert await job(office.pool, "tokenize", property_id) is None
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(office: Office, caplog: pytest.LogCaptureFixture) -> None:
+    property_id = await office.draft()
+    head = (
+        f"POST /properties/{property_id}/documents?name=a.pdf HTTP/1.1\r\nHost: 127.0.0.1\r\nPerson: manager\r\n"
+        f"Content-Type: application/pdf\r\nContent-Length: {2 * len(PDF)}\r\n\r\n"
+    )
+    ended = asyncio.Event()
+    office.ended = ended.set
+    _, writer = await asyncio.open_connection("127.0.0.1", office.client.port)
+    writer.write(head.encode() + PDF)
+    await writer.drain()
+    writer.close()
+    await asyncio.wait_for(ended.wait(), 10)
+    assert await office.pool.fetchval("SELECT count(*) FROM documents") == 0
+    assert [each for each in caplog.records if each.levelname == "ERROR"] == []
+    await office.call("manager", "POST", f"/properties/{property_id}/documents?name=a.pdf", data=PDF, status=201)
+    assert await office.pool.fetchval("SELECT count(*) FROM documents") == 1
+
+
+async def test_a_document_that_was_changed_is_never_handed_out_whole(office: Office) -> None:
+    property_id = await office.submitted()
+    (shown,) = await office.call("admin", "GET", f"/properties/{property_id}/documents")
+    (path,) = [each for each in office.folder.rglob("*") if each.is_file()]
+    path.write_bytes(PDF[:-1] + b"!")
+    assert await office.refusal("admin", "GET", shown["link"]) == "DOCUMENT_AWAY"
+    path.unlink()
+    assert await office.refusal("admin", "GET", shown["link"]) == "DOCUMENT_AWAY"
 
 
 async def test_nothing_changes_while_others_decide(office: Office) -> None:

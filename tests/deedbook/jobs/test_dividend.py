@@ -23,6 +23,7 @@ from tests.deedbook.jobs.payout_world import (
     admin,
     no_show,
     user_of,
+    wallet_of,
 )
 from tests.settlement.killing import Killed, KillingSender, KillingSteps
 from tests.settlement.local_chain import file_steps, keys
@@ -204,6 +205,52 @@ async def test_a_treasury_that_is_short_is_waited_for(payouts: PayoutWorld, tmp_
         await jobs.pay(Job(dividends.PAY, str(payout_id), {}, 1, no_show))
     await payouts.fill_treasury(POOL)
     await payouts.perform(jobs.pay, dividends.PAY, payout_id)
+
+
+async def test_what_a_lost_wallet_is_owed_goes_where_its_holder_was_recovered(
+    payouts: PayoutWorld, tmp_path: Path
+) -> None:
+    await payouts.fill_treasury(POOL)
+    await payouts.blacklist(2, True)
+    payout_id = await prepared(payouts, tmp_path, asked())
+    await paid(payouts, tmp_path, payout_id)
+    contract, owner = payouts.infra.dividends, payouts.world.platform.owner
+    artifact, fresh = ours("DividendDistributor"), investor(3).address
+    queue = artifact.call_data("queueRedirect", [key_of(payout_id), investor(2).address, fresh])
+    await owner.send(contract, queue)
+    await payouts.world.rpc("evm_increaseTime", 13 * 3600)
+    await payouts.world.mine()
+    await owner.send(contract, artifact.call_data("executeRedirect", [key_of(payout_id), investor(2).address]))
+    await payouts.events().collect(payout_id)
+    assert await payout_rows.owed_to(payouts.world.pool, [wallet_of(2)]) == []
+    ((_, line),) = await payout_rows.owed_to(payouts.world.pool, [wallet_of(3)])
+    assert (line.wallet, line.usdc_micros) == (wallet_of(2), POOL // INVESTORS)
+    claim = artifact.call_data("claim", [key_of(payout_id), fresh])
+    await owner.send(contract, claim)
+    await payouts.events().collect(payout_id)
+    assert await payout_rows.owed_to(payouts.world.pool, [wallet_of(3)]) == []
+    assert await payouts.bookings("claimed") == [(None, POOL // INVESTORS, 0)]
+    assert (user_of(3), "DIVIDEND_CLAIMED") in await payouts.told()
+
+
+async def test_what_a_reorg_takes_back_is_paid_again_once(payouts: PayoutWorld, tmp_path: Path) -> None:
+    await payouts.fill_treasury(POOL)
+    before = await payouts.balances()
+    payout_id = await prepared(payouts, tmp_path, asked())
+    await payouts.approve(payout_id, acts_of(payouts).approved)
+    found = await payout_rows.payout(payouts.world.pool, payout_id)
+    assert found is not None
+    plan = await plan_of(payouts.world.pool, found)
+    contract = payouts.contract(payouts.treasury(file_steps(tmp_path)), "DividendDistributor")
+    await contract.declare(plan)
+    await contract.pay_next(plan)
+    await payouts.world.rpc("anvil_reorg", 3, [])  # the chunk, the declaration and the approval of USDC
+    assert await contract.standing(payout_id) is None
+    assert await payouts.balances() == before
+    await payouts.perform(jobs_of(payouts, payouts.treasury(file_steps(tmp_path))).pay, dividends.PAY, payout_id)
+    gains = [after - was for was, after in zip(before, await payouts.balances(), strict=True)]
+    assert gains == [POOL // INVESTORS] * INVESTORS
+    assert await payouts.usdc_of(payouts.infra.dividends) == 0
 
 
 @pytest.mark.parametrize("moment", ["before the step is stored", "before it is sent", "after it is sent"])

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from eth_utils.address import to_canonical_address
-from web3 import AsyncWeb3
+from web3 import AsyncHTTPProvider, AsyncWeb3
 
 from compliance.identities import GRANT_JOB, REVOKE_JOB, GrantState, grant, job_key
 from compliance.permissions import compile_permissions
@@ -33,7 +33,7 @@ from tests.fixtures.answers import Door
 from tests.fixtures.market import START_NS, Market
 from tests.fixtures.registered import ACTOR, open_market
 from tests.settlement.killing import Killed, KillingSender, KillingSteps
-from tests.settlement.local_chain import anvil, key, keys, platform_on
+from tests.settlement.local_chain import anvil, free_port, key, keys, platform_on
 
 ANN = key("ann")
 WALLET = to_canonical_address(ANN.address)
@@ -147,7 +147,7 @@ async def test_killed_at_every_step_each_effect_is_there_once(moment: str, world
     before = await world.sent()
     await world.set_kyc(KycStatus.APPROVED)
     await world.finish(GRANT_JOB, 1)
-    assert await world.sent() - before == 3  # identity, claim, storage
+    assert await world.sent() - before == 4  # cash account, identity, claim, storage
     assert (await world.state(1), await world.verified(), await world.is_permitted()) == (
         GrantState.GRANTED,
         True,
@@ -165,8 +165,8 @@ async def test_killed_at_every_step_each_effect_is_there_once(moment: str, world
         True,
         True,
     )
-    assert await world.sent() - before == 3 + 1 + 1  # revocation, the new grant's claim
-    assert world.kills == 5
+    assert await world.sent() - before == 4 + 1 + 1  # revocation, the new grant's claim
+    assert world.kills == 6
     assert world.told == ["IDENTITY_REGISTERED"] * 2
     key_1, key_2 = job_key(WALLET, 1), job_key(WALLET, 2)
     assert await enqueued(world.pool) == {(GRANT_JOB, key_1), (REVOKE_JOB, key_1), (GRANT_JOB, key_2)}
@@ -214,6 +214,20 @@ async def test_a_grant_that_lapses_on_its_way_leaves_no_valid_claim(world: World
     await world.finish(GRANT_JOB, 1)
     await world.finish(REVOKE_JOB, 1)
     assert (await world.state(1), await world.verified(), world.told) == (GrantState.REVOKED, False, [])
+
+
+async def test_a_chain_that_refuses_the_connection_is_waited_for(world: World) -> None:
+    """That error is an OSError, as many of the database's are."""
+    nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
+    platform = await platform_on(world.chain, world.steps)
+    sender = Sender(nobody, platform.sender.account, world.steps)
+    away = IdentityJobs(
+        world.pool, Platform(sender, sender, platform.claim_signer), world.infra, world.final_block, world.notify
+    )
+    await world.set_kyc(KycStatus.APPROVED)
+    with pytest.raises(JobWaits, match="chain is away"):
+        await away.handlers()[GRANT_JOB](Job(GRANT_JOB, job_key(WALLET, 1), {}, 1, _show))
+    await nobody.provider.disconnect()
 
 
 async def test_a_chain_that_is_away_is_waited_for(world: World) -> None:

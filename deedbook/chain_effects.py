@@ -1,0 +1,212 @@
+"""What follows from what the chain says: facts, halts, and messages to those whom it concerns.
+
+Each effect looks at the newest event of its kind, not at its own alone: after one that failed they may come late.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID
+
+from api.actor import Role
+from api.amounts import text as units_text
+from api.amounts import usdc
+from api.doors import Notify
+from compliance.registry import lock_facts, put_identity_registered, put_wallet_frozen
+from deedbook.chain_processor import Effects
+from engine import types as t
+from persistence.commands import Submit
+from persistence.database import Connection
+from settlement.watched import ChainEvent
+
+ACTOR: Final = "chain"
+NOBODY: Final = "0x" + "00" * 20
+# Transfers in one transaction with these are told of by those who made them.
+TOLD_ELSEWHERE: Final = (
+    *("Bridge.BatchSettled", "Sale.Sold", "Token.RecoverySuccess", "Locker.LockChanged"),
+    *("Dividends.ChunkPaid", "Exit.ChunkPaid"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Token:
+    instrument: int
+    symbol: str
+    decimals: int
+    is_listed: bool
+
+
+class ChainEffects:
+    def __init__(self, submit: Submit, notify: Notify) -> None:
+        self._submit = submit
+        self._notify = notify
+
+    def register(self, effects: Effects) -> None:
+        for name, effect in (
+            ("Token.AddressFrozen", self._address_frozen),
+            ("Token.Paused", self._paused),
+            ("Token.Unpaused", self._unpaused),
+            ("Token.Transfer", self._transferred),
+            ("Identities.IdentityUnstored", self._identity_removed),
+            ("Vault.CashChanged", self._cash_changed),
+            ("Locker.LockChanged", self._lock_changed),
+        ):
+            effects.on_event(name, effect)
+
+    async def _address_frozen(self, connection: Connection, event: ChainEvent) -> None:
+        token = await _token(connection, event.contract)
+        if token is None or not await _is_newest(connection, event, (event.name,), "wallet"):
+            return
+        wallet, is_frozen = _bytes(event.data["wallet"]), event.data["is_frozen"]
+        await lock_facts(connection)
+        await put_wallet_frozen(
+            connection, wallet, token.instrument, is_frozen=is_frozen, block=event.block, actor=ACTOR
+        )
+        if (user_id := await _user_of(connection, wallet)) is not None:
+            text = (
+                f"Your wallet was frozen for {token.symbol}: it cannot trade, and your orders in it are gone."
+                if is_frozen
+                else f"Your wallet is no longer frozen for {token.symbol}."
+            )
+            data = {"wallet": event.data["wallet"], "instrument": token.instrument}
+            await self._notify(connection, user_id, "WALLET_FROZEN" if is_frozen else "WALLET_UNFROZEN", text, data)
+
+    async def _paused(self, connection: Connection, event: ChainEvent) -> None:
+        token = await _token(connection, event.contract)
+        if token is None or not token.is_listed or not await is_paused(connection, event.contract):
+            return
+        (answer,) = await self._submit([t.SetPhase(token.instrument, t.Phase.HALT)])
+        if (rejected := answer.rejection()) is not None:
+            raise RuntimeError(f"the exchange did not halt {token.symbol}: {t.Reason(rejected.reason).name}")
+        text = f"Trading of {token.symbol} is halted: its token was paused on chain. Your open orders wait."
+        await tell_order_holders(connection, self._notify, token.instrument, "TRADING_HALTED", text)
+
+    async def _unpaused(self, connection: Connection, event: ChainEvent) -> None:
+        """Nobody's trading begins by itself: two operators lift the halt."""
+        token = await _token(connection, event.contract)
+        if token is None or not token.is_listed or await is_paused(connection, event.contract):
+            return
+        text = f"The token of {token.symbol} is no longer paused: trading stays halted until two people lift the halt."
+        for user_id in await people_with(connection, Role.SETTLEMENT_OPERATOR, Role.ADMIN):
+            await self._notify(connection, user_id, "TOKEN_UNPAUSED", text, {"instrument": token.instrument})
+
+    async def _identity_removed(self, connection: Connection, event: ChainEvent) -> None:
+        names = ("Identities.IdentityStored", "Identities.IdentityUnstored")
+        if not await _is_newest(connection, event, names, "wallet"):
+            return
+        wallet = _bytes(event.data["wallet"])
+        await lock_facts(connection)
+        if not await connection.fetchval("SELECT 1 FROM identity_registrations WHERE address = $1", wallet):
+            return  # we took it off ourselves, facts first
+        await put_identity_registered(connection, wallet, is_registered=False, block=event.block, actor=ACTOR)
+        if (user_id := await _user_of(connection, wallet)) is not None:
+            text = "Your wallet's identity was removed on chain: you cannot trade with it until it is registered again."
+            await self._notify(connection, user_id, "IDENTITY_REMOVED", text, {"wallet": event.data["wallet"]})
+
+    async def _cash_changed(self, connection: Connection, event: ChainEvent) -> None:
+        micros = int(event.data["deltaUsdcMicros"])
+        user_id = await _user_of(connection, _bytes(event.data["account"]))
+        if micros == 0 or user_id is None:
+            return
+        kind, text = (
+            ("DEPOSITED", f"Your deposit of {usdc(micros)} USDC is final: you can trade with it.")
+            if micros > 0
+            else ("WITHDRAWN", f"{usdc(-micros)} USDC were paid out to your wallet.")
+        )
+        data = {"usdc": usdc(abs(micros)), "transaction": "0x" + event.transaction.hex()}
+        await self._notify(connection, user_id, kind, text, data)
+
+    async def _lock_changed(self, connection: Connection, event: ChainEvent) -> None:
+        delta = int(event.data["delta"])
+        token = await _token(connection, _bytes(event.data["token"]))
+        user_id = await _user_of(connection, _bytes(event.data["holder"]))
+        if delta == 0 or token is None or user_id is None:
+            return
+        amount = units_text(abs(delta), token.decimals)
+        kind, text = (
+            ("LOCKED", f"{amount} of {token.symbol} are locked for trading: you can sell them.")
+            if delta > 0
+            else ("UNLOCKED", f"{amount} of {token.symbol} are no longer locked for trading.")
+        )
+        await self._notify(connection, user_id, kind, text, _moved(event, token, amount))
+
+    async def _transferred(self, connection: Connection, event: ChainEvent) -> None:
+        """Between wallets, outside of what the platform itself does."""
+        token = await _token(connection, event.contract)
+        sender, receiver = event.data["from"], event.data["to"]
+        if token is None or NOBODY in (sender, receiver) or await _is_told_elsewhere(connection, event):
+            return
+        amount = units_text(int(event.data["value"]), token.decimals)
+        for wallet, kind, verb in ((receiver, "TOKENS_RECEIVED", "came to"), (sender, "TOKENS_SENT", "left")):
+            if (user_id := await _user_of(connection, _bytes(wallet))) is not None:
+                text = f"{amount} of {token.symbol} {verb} your wallet."
+                await self._notify(connection, user_id, kind, text, _moved(event, token, amount))
+
+
+async def is_paused(connection: Connection, token: bytes) -> bool:
+    """Whether the last FINAL word of a token is that it is paused."""
+    name = await connection.fetchval(
+        "SELECT name FROM chain_events WHERE contract = $1 AND name IN ('Token.Paused', 'Token.Unpaused')"
+        " AND state = 'FINAL' ORDER BY block DESC, log_index DESC LIMIT 1",
+        token,
+    )
+    return bool(name == "Token.Paused")
+
+
+async def tell_order_holders(connection: Connection, notify: Notify, instrument: int, kind: str, text: str) -> None:
+    """Everybody with an open order in an instrument, once each."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT user_id FROM orders JOIN wallets USING (account) WHERE instrument = $1 AND open_lots > 0",
+        instrument,
+    )
+    for row in rows:
+        await notify(connection, row["user_id"], kind, text, {"instrument": instrument})
+
+
+async def people_with(connection: Connection, *roles: Role) -> list[UUID]:
+    """Who has one of these roles."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT user_id FROM user_roles WHERE role = ANY($1::text[])", [str(role) for role in roles]
+    )
+    return [row["user_id"] for row in rows]
+
+
+async def _token(connection: Connection, address: bytes) -> _Token | None:
+    row = await connection.fetchrow(
+        "SELECT instrument, symbol, token_decimals, listed_seq IS NOT NULL FROM instruments WHERE token = $1", address
+    )
+    return None if row is None else _Token(*row)
+
+
+async def _user_of(connection: Connection, wallet: bytes) -> UUID | None:
+    user_id: UUID | None = await connection.fetchval("SELECT user_id FROM wallets WHERE address = $1", wallet)
+    return user_id
+
+
+async def _is_newest(connection: Connection, event: ChainEvent, names: Sequence[str], field: str) -> bool:
+    """Whether no FINAL event of these names and the same value of a field is beyond this one."""
+    later = await connection.fetchval(
+        "SELECT 1 FROM chain_events WHERE contract = $1 AND name = ANY($2::text[]) AND state = 'FINAL'"
+        " AND (block, log_index) > ($3, $4) AND data ->> $5 = $6 LIMIT 1",
+        *(event.contract, list(names), event.block, event.log_index, field, event.data[field]),
+    )
+    return later is None
+
+
+async def _is_told_elsewhere(connection: Connection, event: ChainEvent) -> bool:
+    found = await connection.fetchval(
+        "SELECT 1 FROM chain_events WHERE transaction = $1 AND state = 'FINAL' AND name = ANY($2::text[]) LIMIT 1",
+        *(event.transaction, list(TOLD_ELSEWHERE)),
+    )
+    return found is not None
+
+
+def _moved(event: ChainEvent, token: _Token, amount: str) -> dict[str, Any]:
+    transaction = "0x" + event.transaction.hex()
+    return {"instrument": token.instrument, "tokens": amount, "transaction": transaction}
+
+
+def _bytes(address: str) -> bytes:
+    return bytes.fromhex(address.removeprefix("0x"))

@@ -1,0 +1,79 @@
+"""A property's way: drafted, approved, a token, sold first, and its documents."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Final
+
+from eth_utils.address import to_canonical_address
+
+from api.doors import Decide
+from compliance.audit import record
+from deedbook.documents import document_routes
+from deedbook.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
+from deedbook.issuance import COUNTRIES, admins, fee_account, issuer_of
+from deedbook.jobs.purchase import SaleJobs
+from deedbook.jobs.tokenize import Tokenizer
+from deedbook.notify import notify
+from deedbook.office.desk import Desk
+from deedbook.office.resources import Resources
+from persistence.document_store import STORE_AWAY
+from persistence.documents import Documents
+from persistence.jobs import enqueue
+from persistence.projections import DATABASE_AWAY
+from properties import decisions
+from properties.desk import Doors
+from properties.routes import routes
+from settlement import sale_routes
+from settlement.purchase import PurchaseDoors, Purchases
+from settlement.sale import Sales
+from settlement.sale_contract import SaleContract
+from settlement.trades import Wallet
+
+TIDY_EVERY_S: Final = 3_600.0
+_log: Final = logging.getLogger(__name__)
+
+
+def property_desk(r: Resources, decide: Decide) -> Desk:
+    doors = Doors(r.pool, r.documents, record, notify, decide, issuer_of, admins, COUNTRIES)
+    tokenizer = Tokenizer(
+        r.pool,
+        r.deployment.platform,
+        r.deployment.infrastructure,
+        r.submit,
+        fee_account(r.submit, r.address_of("fees")),
+        r.chain.final_block,
+        record,
+        notify,
+    )
+    return Desk(
+        routes=[*routes(doors), *document_routes(r.documents)],
+        jobs={decisions.TOKENIZE: tokenizer},
+        executors=decisions.executors(record, notify, issuer_of, COUNTRIES),
+        loops=[partial(_tidy, r.documents)],
+    )
+
+
+def sale_desk(r: Resources) -> Desk:
+    """The first sale."""
+    infrastructure = r.deployment.infrastructure
+    sale, usdc = (Wallet(to_canonical_address(each)) for each in (infrastructure.sale, infrastructure.usdc))
+    contract = SaleContract(r.chain, sale, usdc)
+    rules = BuyersRules(r.pool, contract)
+    doors = PurchaseDoors(r.pool, sale_property, owns_wallet, rules.require, record, enqueue)
+    sales = Sales(r.pool, contract, sale_property, record, enqueue)
+    acquired = Acquisitions(r.pool).set
+    jobs = SaleJobs(r.pool, r.chain, r.deployment.platform.sender, contract, name_of, acquired, notify)
+    return Desk(routes=sale_routes.routes(sales, Purchases(doors, contract)), jobs=jobs.handlers())
+
+
+async def _tidy(documents: Documents) -> None:
+    """Whoever of the store and the database is away is asked again at the next round."""
+    while True:
+        try:
+            await documents.tidy()
+        except (*STORE_AWAY, *DATABASE_AWAY) as error:
+            _log.warning("documents are not tidied: %s: %s", type(error).__name__, error)
+        await asyncio.sleep(TIDY_EVERY_S)
