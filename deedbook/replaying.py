@@ -48,7 +48,7 @@ def journal_of(directory: Path) -> Path:
 
 
 def replayed(directory: Path, engine: str | None = None) -> Replayed:
-    """Raises JournalDamaged, JournalUnsupported, ReplayDiffers, EngineMissing, FileNotFoundError; their texts name the seq."""
+    """Raises EngineMissing, FileNotFoundError; JournalDamaged, JournalUnsupported, ReplayDiffers name the seq."""
     exchange = engine_class(engine)()
     commands: Counter[str] = Counter()
     events: Counter[str] = Counter()

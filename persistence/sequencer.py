@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
-from engine.engines import Engine
 from engine.types import Clock, CommandKind
 from engine.wire import COMMAND_SIZE, encode_command, stamped
 from persistence.journal import JournalWriter
@@ -42,6 +41,16 @@ class Durable(NamedTuple):
     events: bytes
     origins: Sequence[object | None]
     hash: bytes
+
+
+class Engine(Protocol):
+    @property
+    def seq(self) -> int: ...
+    @property
+    def time_ns(self) -> int: ...
+    @property
+    def next_due_ns(self) -> int: ...
+    def apply(self, commands: bytes | bytearray | memoryview, /) -> bytes: ...
 
 
 class _Applied(NamedTuple):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from random import Random
+from typing import Any
 
 from engine.exchange import Exchange
 from engine.types import USDC, CommandKind, Phase, Reason
@@ -168,15 +169,22 @@ class QuickGenerator:
         return self._account(self._random.randint(0, 5), self._random.choice(WALLETS))
 
     def _permit(self, account: int, number: int, buy: int, sell: int, until_ns: int, sell_from_ns: int) -> bytes:
-        slots = {"account": account, "instrument": number, "side": buy, "flags": sell, "a": until_ns, "b": sell_from_ns}
+        slots: dict[str, Any] = {
+            "account": account,
+            "instrument": number,
+            "side": buy,
+            "flags": sell,
+            "a": until_ns,
+            "b": sell_from_ns,
+        }
         return self._pack(CommandKind.SET_PERMISSION, **slots, c=7, text=bytes(range(32)))
 
     def _permission(self) -> bytes:
         random = self._random
         until = random.choice((2**63 - 1, 2**63 - 1, self._time_ns + random.randint(-1, 40), self._number(0, 1)))
         sell_from = random.choice((0, 0, 0, self._time_ns + random.randint(0, 20), self._number(0, 1)))
-        may = random.choices((0, 1, 2), (15, 84, 1), k=2)
-        return self._permit(self._who(), self._where(), *may, max(until, -1), max(sell_from, -1))
+        buy, sell = random.choices((0, 1, 2), (15, 84, 1), k=2)
+        return self._permit(self._who(), self._where(), buy, sell, max(until, -1), max(sell_from, -1))
 
     def _terms(self, number: int) -> bytes:
         random = self._random
@@ -202,7 +210,7 @@ class QuickGenerator:
         return self._terms(self._random.choices((1, 2, 3, 0, 9), (45, 45, 2, 4, 4))[0])
 
     def _fees(self) -> bytes:
-        rates = {"a": self._number(0, 100), "b": self._number(0, 1_000)}
+        rates: dict[str, Any] = {"a": self._number(0, 100), "b": self._number(0, 1_000)}
         return self._pack(CommandKind.SET_FEES, instrument=self._where(), **rates)
 
     def _phase(self) -> bytes:
@@ -214,7 +222,7 @@ class QuickGenerator:
 
     # -- the chain
 
-    def _next_position(self) -> dict[str, int]:
+    def _next_position(self) -> dict[str, Any]:
         self._level_log += 1
         if self._random.random() < 0.01:
             return {"d": 0, "e": 0}
@@ -238,7 +246,7 @@ class QuickGenerator:
         target = random.randint(min(owed_out, most), max(owed_out, most))
         asked = random.choice((0, 0, random.randint(0, max(0, target - owed_out))))
         lie = random.choices((0, 1), (998, 2))[0]
-        slots = {"instrument": asset, "a": target - level + lie, "b": target, "c": asked}
+        slots: dict[str, Any] = {"instrument": asset, "a": target - level + lie, "b": target, "c": asked}
         return self._pack(CommandKind.LEVEL_CHANGED, **slots, **self._next_position(), text=wallet)
 
     def _position(self) -> bytes:
@@ -246,7 +254,7 @@ class QuickGenerator:
         wallet, number = random.choice(WALLETS), random.choice((1, 2))
         position = self._slot(wallet, number)[2]
         target = max(position, random.randint(0, 60))
-        slots = {"instrument": number, "a": target - position, "b": target}
+        slots: dict[str, Any] = {"instrument": number, "a": target - position, "b": target}
         return self._pack(CommandKind.POSITION_CHANGED, **slots, **self._next_position(), text=wallet)
 
     def _adjust(self) -> bytes:
@@ -254,8 +262,14 @@ class QuickGenerator:
         asset = self._random.choice((USDC, 1, 2))
         balance = self._venue.accounts[account].balances.get(asset)
         level, position = (0, 0) if balance is None else (max(0, balance.level), balance.position_lots)
-        where = {"d": max(self._venue.chain_block, 0), "e": max(self._venue.chain_log_index, 0)}
-        slots = {"account": account, "instrument": asset, "a": position if asset else 0, "b": level, "c": 0}
+        where: dict[str, Any] = {"d": max(self._venue.chain_block, 0), "e": max(self._venue.chain_log_index, 0)}
+        slots: dict[str, Any] = {
+            "account": account,
+            "instrument": asset,
+            "a": position if asset else 0,
+            "b": level,
+            "c": 0,
+        }
         return self._pack(CommandKind.ADJUST, **slots, **where)
 
     # -- batches
@@ -286,7 +300,7 @@ class QuickGenerator:
         if ejecting[2] and random.random() < 0.8:
             batch_id, attempt = ejecting[:2]
         count = len(ejecting[2]) if ejecting[:2] == (batch_id, attempt) else 0
-        slots = {
+        slots: dict[str, Any] = {
             "a": batch_id,
             "b": attempt,
             "c": self._number(after, after),
@@ -300,8 +314,8 @@ class QuickGenerator:
         batch_id = venue.last_final_batch_id + 1
         composition = venue.compositions.get(batch_id)
         hashes = list(composition.ejected_by_hash) if composition is not None else [bytes(32)]
-        slots = {"a": self._number(batch_id, batch_id), "text": self._random.choice(hashes)}
-        return self._pack(CommandKind.BATCH_FINAL, **slots, **self._next_position())  # type: ignore[arg-type]
+        slots: dict[str, Any] = {"a": self._number(batch_id, batch_id), "text": self._random.choice(hashes)}
+        return self._pack(CommandKind.BATCH_FINAL, **slots, **self._next_position())
 
     def _clock(self) -> bytes:
         return self._pack(CommandKind.CLOCK)
