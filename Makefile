@@ -8,6 +8,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes
 PYTEST := $(BIN)/pytest
 FAST := not slow and not torture
+CORE := $(wildcard engine/core/*)
 SOURCES := engine api gateway settlement compliance persistence properties payments deedbook bench tests
 DEMO_SECONDS ?= 10
 
@@ -28,10 +29,10 @@ setup-clients: .venv/.installed-clients node_modules/.installed
 .venv/bin/python: | requirements/venv.sh
 	@requirements/venv.sh
 
-.venv/.installed: requirements/build.txt requirements/runtime.txt pyproject.toml | .venv/bin/python
-	@echo "Installing Deedbook and what it needs (the first time takes a minute)."
+.venv/.installed: requirements/build.txt requirements/runtime.txt pyproject.toml $(CORE) | .venv/bin/python requirements/install.sh
+	@echo "Installing Deedbook and what it needs, and building its core (the first time takes two minutes)."
 	@$(PIP) -r requirements/build.txt -r requirements/runtime.txt
-	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --no-deps --no-build-isolation -e .
+	@requirements/install.sh
 	@touch $@
 
 .venv/.installed-dev: requirements/dev.txt .venv/.installed

@@ -14,7 +14,7 @@ from bench.flow import Flow
 from bench.report import machine, percentiles_us
 from deedbook import collector
 from engine import types as t
-from engine.exchange import Exchange
+from engine.engines import NAMES, Engine, engine_class
 from engine.wire import COMMAND_SIZE, EVENT
 
 LEAVES_OUT = "sockets, JSON, signatures, the journal and its fsync, other processes; the flow is made beforehand"
@@ -24,7 +24,7 @@ SINGLE_COMMANDS_MAX = 200_000
 class Run(NamedTuple):
     latencies_ns: array[int]
     events: list[bytes]
-    engine: Exchange
+    engine: Engine
 
     def digest(self) -> str:
         return hashlib.sha256(b"".join(self.events)).hexdigest()
@@ -35,17 +35,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--resting", type=int, default=5_000, help="orders in the book")
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--engine", choices=NAMES, help="default: the core where it is built")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Print the figures; 1 if a check fails. The collector is set as in the exchange process."""
     collector.quiet()
+    kind = engine_class(arguments.engine)
     flow = Flow(arguments.seed, arguments.resting)
     setup = flow.setup()
     batches = list(flow.batches(arguments.commands, arguments.batch))
-    in_batches = timed(setup, batches)
+    in_batches = timed(setup, batches, kind)
     singles = split(batches, SINGLE_COMMANDS_MAX)
-    one_by_one = timed(setup, singles)
+    one_by_one = timed(setup, singles, kind)
     kinds: Counter[int] = Counter()
     for events in in_batches.events:
         kinds.update(row[1] for row in EVENT.iter_unpack(events))
@@ -55,7 +57,9 @@ def run(arguments: argparse.Namespace) -> int:
         "book_not_crossed": book_not_crossed(in_batches.engine),
     }
     rate = arguments.commands * 1e9 / sum(in_batches.latencies_ns)
-    print(f"engine: {arguments.commands:,} commands, batches of {arguments.batch}, seed {arguments.seed}")
+    print(
+        f"engine: {kind.__name__}, {arguments.commands:,} commands, batches of {arguments.batch}, seed {arguments.seed}"
+    )
     print(f"  machine      {machine()}")
     print(f"  flow         {dict(flow.kinds)}, {len(in_batches.engine.state().orders):,} resting at the end")
     print(f"  rate         {rate:,.0f} commands/s")
@@ -69,8 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(checks.values()) else 1
 
 
-def timed(setup: bytes, batches: Sequence[bytes]) -> Run:
-    engine, latencies_ns, answers = Exchange(), array("q"), []
+def timed(setup: bytes, batches: Sequence[bytes], kind: type[Engine]) -> Run:
+    engine, latencies_ns, answers = kind(), array("q"), []
     engine.apply(setup)
     for batch in batches:
         start_ns = perf_counter_ns()
@@ -85,7 +89,7 @@ def split(batches: Sequence[bytes], commands_max: int) -> list[bytes]:
     return [record for record, _ in zip(records, range(commands_max), strict=False)]
 
 
-def balances_add_up(engine: Exchange) -> bool:
+def balances_add_up(engine: Engine) -> bool:
     """The identity for each balance, and what is owed sums to nothing."""
     balances = engine.state().balances
     each = all(b.level + b.advanced == b.free + b.held + b.requested + b.owed_out for b in balances)
@@ -95,7 +99,7 @@ def balances_add_up(engine: Exchange) -> bool:
     return each and not any(owed.values())
 
 
-def book_not_crossed(engine: Exchange) -> bool:
+def book_not_crossed(engine: Engine) -> bool:
     orders = engine.state().orders
     bids = [order.price_ticks for order in orders if order.side == t.Side.BUY]
     asks = [order.price_ticks for order in orders if order.side == t.Side.SELL]

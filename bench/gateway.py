@@ -102,7 +102,7 @@ async def _measure(arguments: argparse.Namespace, made: Requests, layout: Layout
     exchange = Process(
         "exchange",
         [sys.executable, "-m", "deedbook.exchange"],
-        environment=environment | settings.to_environment(),
+        environment=lambda: environment | settings.to_environment(),
         log_directory=layout.logs,
         say=lambda line: print(line, file=sys.stderr),
         ready_within_s=READY_WITHIN_S,

@@ -12,7 +12,7 @@ from time import perf_counter_ns
 from bench.flow import Flow
 from bench.report import disk, machine, percentiles_us
 from deedbook import collector
-from engine.exchange import Exchange
+from engine.engines import Engine, engine_class
 from persistence.journal import JournalWriter
 from persistence.recovery import recovered
 
@@ -55,9 +55,9 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(checks.values()) else 1
 
 
-def _applied(journal: Path, batches: list[bytes]) -> tuple[array[int], Exchange]:
+def _applied(journal: Path, batches: list[bytes]) -> tuple[array[int], Engine]:
     """Apply the batches, timed, and journal them, untimed."""
-    engine, latencies_ns = Exchange(), array("q")
+    engine, latencies_ns = engine_class()(), array("q")
     writer = JournalWriter.open(journal)
     for batch in batches:
         start_ns = perf_counter_ns()

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deedbook.settings import Settings, SettingsError
+from engine.engines import NAMES, engine_class
 
 if TYPE_CHECKING:
     from deedbook.running import Running
@@ -39,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands.add_parser("demo", help="a market of real clients on a real local chain, start to settled"))
     replay = commands.add_parser("replay", help="replay a journal; print its seq, state hash and counts")
     replay.add_argument("directory", type=Path, metavar="DIR", help="a data directory, or its journal")
+    replay.add_argument("--engine", choices=NAMES, help="which engine replays it (default: core where it is built)")
     replay.set_defaults(call=_replay)
     verify = commands.add_parser("verify", help="check a data directory's journal and database, and the chain")
     verify.add_argument("directory", type=Path, metavar="DIR", help="a data directory")
@@ -53,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--data", dest="data_dir", metavar="DIR", help="where everything is kept (default: data)")
     run.add_argument("--port", metavar="P", help="of the pages (default: 8080)")
+    run.add_argument("--engine", metavar="NAME", help="core (C++) or python (default: core where it is built)")
     run.add_argument("--no-demo", dest="demo_market", action="store_const", const="no", help="no demo market")
     run.set_defaults(call=_run)
 
@@ -128,8 +131,10 @@ def _add_ops(ops: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     from deedbook.run import run
 
-    given = {name: getattr(parsed, name) for name in ("data_dir", "port", "demo_market")}
-    return asyncio.run(run(Settings.read(os.environ, given)))
+    given = {name: getattr(parsed, name) for name in ("data_dir", "port", "engine", "demo_market")}
+    settings = Settings.read(os.environ, given)
+    engine_class(settings.engine)  # say before anything starts that one is missing
+    return asyncio.run(run(settings))
 
 
 def _demo(parsed: argparse.Namespace) -> int:
@@ -145,7 +150,7 @@ def _demo(parsed: argparse.Namespace) -> int:
 def _replay(parsed: argparse.Namespace) -> int:
     from deedbook.replaying import replayed
 
-    print(replayed(parsed.directory).text())
+    print(replayed(parsed.directory, parsed.engine).text())
     return 0
 
 

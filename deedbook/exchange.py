@@ -16,6 +16,8 @@ from deedbook.layout import Layout
 from deedbook.past import Past
 from deedbook.process import announce_ready
 from deedbook.settings import Settings
+from engine.engines import Engine, engine_class
+from engine.exchange import Exchange
 from engine.types import Phase, SetPhase
 from engine.wire import decode_commands, encode_command
 from gateway.api import Gateway
@@ -46,7 +48,9 @@ async def _serve(settings: Settings) -> int:
     layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
     writer = JournalWriter.open(layout.journal)
     try:
-        exchange = recovered(layout.journal, layout.snapshots)
+        kind = engine_class(settings.engine)
+        _say_engine(kind)
+        exchange = recovered(layout.journal, layout.snapshots, kind)
         state = exchange.state()
         sequencer = Sequencer(exchange, writer, time.time_ns, _die, layout.poison)
         feed = FeedServer(layout.feed_socket, sequencer, layout.journal)
@@ -86,6 +90,11 @@ async def _batch_progress(settings: Settings, gateway: Gateway) -> AsyncIterator
         telling.cancel()
         await asyncio.gather(telling, return_exceptions=True)
         await redis.aclose()
+
+
+def _say_engine(kind: type[Engine]) -> None:
+    if kind is Exchange:
+        print("notice: The Python engine runs: the same rules as the C++ core, some thirty times slower.", flush=True)
 
 
 def _die(error: BaseException) -> None:

@@ -10,7 +10,7 @@ import uvloop
 from deedbook.layout import Layout
 from deedbook.process import announce_ready
 from deedbook.settings import Settings
-from engine.exchange import Exchange
+from engine.engines import Engine, engine_class
 from persistence import snapshots
 from persistence.feed import FeedClient
 from persistence.recovery import ReplayDiffers, replay, restored
@@ -32,7 +32,7 @@ def main() -> int:
 
 async def _follow(settings: Settings) -> None:
     layout = Layout(settings.data_dir)
-    exchange = await asyncio.to_thread(restored, layout.journal, layout.snapshots)
+    exchange = await asyncio.to_thread(restored, layout.journal, layout.snapshots, engine_class(settings.engine))
     kept_seq, kept_s = exchange.seq, time.monotonic()
     client = FeedClient(layout.feed_socket)
     announce_ready()
@@ -48,7 +48,7 @@ async def _follow(settings: Settings) -> None:
             kept_seq, kept_s = exchange.seq, now_s
 
 
-def _keep(exchange: Exchange, layout: Layout, frame_hash: bytes) -> None:
+def _keep(exchange: Engine, layout: Layout, frame_hash: bytes) -> None:
     snapshots.write(layout.snapshots, Snapshot(exchange.seq, frame_hash, exchange.snapshot()))
 
 

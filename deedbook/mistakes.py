@@ -6,6 +6,7 @@ from deedbook.embedded.child import ServerError
 from deedbook.ops import OpsError
 from deedbook.running import NotRunning
 from deedbook.settings import SettingsError
+from engine.engines import EngineMissing
 from gateway.keys import KeyFileError
 from persistence.feed import CommandsRefused, FeedLost
 from persistence.frame import JournalError
@@ -16,6 +17,7 @@ MISTAKES: tuple[type[Exception], ...] = (
     ChainRefused,
     ChainUnavailable,
     CommandsRefused,
+    EngineMissing,
     ConnectionError,
     FactError,
     FeedLost,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from engine.exchange import Exchange
+from engine.engines import engine_class
 from engine.types import CommandKind, EventKind
 from engine.wire import COMMAND_DTYPE, EVENT_DTYPE
 from persistence.journal_reader import JournalReader
@@ -47,9 +47,9 @@ def journal_of(directory: Path) -> Path:
     raise FileNotFoundError(f"there is no journal in {directory}")
 
 
-def replayed(directory: Path) -> Replayed:
-    """Raises JournalDamaged, JournalUnsupported, ReplayDiffers, FileNotFoundError; their texts name the seq."""
-    exchange = Exchange()
+def replayed(directory: Path, engine: str | None = None) -> Replayed:
+    """Raises EngineMissing, FileNotFoundError; JournalDamaged, JournalUnsupported, ReplayDiffers name the seq."""
+    exchange = engine_class(engine)()
     commands: Counter[str] = Counter()
     events: Counter[str] = Counter()
     frames = 0

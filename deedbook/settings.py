@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from engine.engines import NAMES
+
 # Field, environment variable, and the schemes a URL may have (none: not a URL).
 VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "data_dir": ("DEEDBOOK_DATA", ()),
@@ -15,6 +17,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "demo_market": ("DEEDBOOK_DEMO", ()),
     "chain_is_local": ("DEEDBOOK_CHAIN_IS_LOCAL", ()),
     "log_level": ("DEEDBOOK_LOG_LEVEL", ()),
+    "engine": ("DEEDBOOK_ENGINE", ()),
     "block_time_ms": ("DEEDBOOK_BLOCK_TIME_MS", ()),
     "database_url": ("DATABASE_URL", ("postgresql", "postgres")),
     "redis_url": ("REDIS_URL", ("redis", "rediss", "unix")),
@@ -42,6 +45,7 @@ class Settings:
 
     port            the pages; websocket_port and rest_port: the trading API. 0 means any free port.
     chain_is_local  the chain is our own anvil: mock USDC, gas money for nothing, FINAL by confirmations.
+    engine          core or python; None: the core where it is built.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
     public_url      how people reach the pages: in mails, and in what a wallet signs. None: this machine.
     circle_webhook_certificate  a PEM file that signs Circle's webhooks instead of the certificate that they name.
@@ -54,6 +58,7 @@ class Settings:
     demo_market: bool = True
     chain_is_local: bool = False
     log_level: str = "info"
+    engine: str | None = None
     block_time_ms: int = 1_000
     database_url: str | None = None
     redis_url: str | None = None
@@ -108,6 +113,10 @@ def _parsed(field: str, name: str, value: object) -> object:
             if text.lower() not in WORDS:
                 raise SettingsError(f"{name} must be yes or no, not {text!r}.")
             return WORDS[text.lower()]
+        case "engine":
+            if text not in NAMES:
+                raise SettingsError(f"{name} must be {' or '.join(NAMES)}, not {text!r}.")
+            return text
         case "circle_webhook_certificate":
             return text
         case "log_level":

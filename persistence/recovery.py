@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from engine.exchange import Exchange
+from engine.engines import Engine, engine_class
 from engine.wire import EVENT
 from persistence import snapshots
 from persistence.frame import DurableFrame
@@ -19,16 +19,16 @@ class ReplayDiffers(Exception):  # noqa: N818 - a finding about the journal or t
         self.seq = seq
 
 
-def recovered(journal_directory: Path, snapshot_directory: Path) -> Exchange:
+def recovered(journal_directory: Path, snapshot_directory: Path, kind: type[Engine] | None = None) -> Engine:
     """The engine as of the journal's last frame. Raises ReplayDiffers, JournalDamaged, JournalUnsupported."""
-    exchange = restored(journal_directory, snapshot_directory)
+    exchange = restored(journal_directory, snapshot_directory, kind)
     with JournalReader(journal_directory, exchange.seq + 1) as reader:
         for frame in reader.read():
             replay(exchange, frame)
     return exchange
 
 
-def replay(exchange: Exchange, frame: DurableFrame) -> None:
+def replay(exchange: Engine, frame: DurableFrame) -> None:
     """Apply a frame's commands and compare the events. Raises ReplayDiffers with the first seq that differs."""
     events = exchange.apply(frame.commands)
     if events != frame.events:
@@ -42,15 +42,16 @@ def _first_difference(ours: bytes, theirs: bytes | memoryview, first_seq: int) -
     return first_seq
 
 
-def restored(journal_directory: Path, snapshot_directory: Path) -> Exchange:
+def restored(journal_directory: Path, snapshot_directory: Path, kind: type[Engine] | None = None) -> Engine:
     """The engine as of the newest snapshot that the journal agrees with, or a new one."""
+    kind = kind or engine_class()
     for snapshot in snapshots.newest_first(snapshot_directory):
         if _stands_in(journal_directory, snapshot):
             try:
-                return Exchange.restore(snapshot.image)
+                return kind.restore(snapshot.image)
             except ValueError:
                 continue  # of an older version: the journal has it all
-    return Exchange()
+    return kind()
 
 
 def _stands_in(journal_directory: Path, snapshot: snapshots.Snapshot) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import aiohttp
 
-from engine.exchange import Exchange
+from engine.engines import Engine
 from engine.wire import encode_command
 from gateway.api import Gateway
 from gateway.keys import KeyStore
@@ -23,7 +23,7 @@ SEGMENT_BYTES = 1024 * 1024
 
 
 @asynccontextmanager
-async def running(directory: Path) -> AsyncIterator[tuple[Gateway, Sequencer, Exchange, KeyStore]]:
+async def running(directory: Path) -> AsyncIterator[tuple[Gateway, Sequencer, Engine, KeyStore]]:
     writer = JournalWriter.open(directory / "journal", SEGMENT_BYTES)
     exchange = recovered(directory / "journal", directory / "snapshots")
     fatal: list[BaseException] = []

@@ -52,7 +52,6 @@ def _plain(value: object) -> object:
     return value if isinstance(value, str | bool) else str(value)
 
 
-
 @dataclass(slots=True)
 class Stage:
     """`people` by name; `property_id`, `token` and `symbol` once there are."""

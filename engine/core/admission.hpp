@@ -1,0 +1,110 @@
+// May this order enter? Each check answers with the first reason that applies, in the order of Reason.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "venue.hpp"
+
+namespace deedbook {
+
+/// Whether side, type, time in force and self-trade prevention have a meaning together.
+inline bool is_form(const Command& command) noexcept {
+    if (command.side > SELL || command.self_trade > EXPIRE_BOTH) return false;
+    const std::uint8_t tif = command.time_in_force;
+    switch (command.order_type) {
+        case LIMIT: return tif >= GTC && tif <= GTD;
+        case LIMIT_MAKER: return tif == GTC || tif == GTD;
+        case MARKET: return tif == IOC;
+        default: return false;
+    }
+}
+
+inline bool rests(std::uint8_t time_in_force) noexcept { return time_in_force == GTC || time_in_force == GTD; }
+
+inline bool halted(const Venue& venue, const Instrument& instrument) noexcept {
+    return instrument.phase == HALT || venue.phase == HALT;
+}
+
+/// Client id, phase, permission and lock-up: what does not depend on the price.
+inline Reason standing_refusal(Venue& venue, const Seat& seat, std::uint8_t side, const Text& client_order_id) {
+    if (client_order_id != NO_ID && venue.order_id_of(*seat.account, client_order_id) != 0)
+        return Reason::CLIENT_ORDER_ID_IN_USE;
+    if (seat.instrument->phase != CONTINUOUS || venue.phase != CONTINUOUS)
+        return halted(venue, *seat.instrument) ? Reason::INSTRUMENT_HALTED : Reason::CANCEL_ONLY;
+    const Permission& permission = seat.permission;
+    if (!permission.is_set || !(side == BUY ? permission.may_buy : permission.may_sell) ||
+        permission.valid_until_ns <= venue.time_ns)
+        return Reason::NOT_PERMITTED;
+    if (side != BUY && permission.sell_from_ns > venue.time_ns) return Reason::LOCKED_UP;
+    return Reason::NONE;
+}
+
+/// Caps by owner, then funds.
+inline Reason cover_refusal(const Seat& seat, std::uint8_t side, std::int64_t qty_lots, Wide hold) noexcept {
+    if (side != BUY) return seat.tokens->free >= hold ? Reason::NONE : Reason::INSUFFICIENT_TOKENS;
+    const Terms& terms = seat.instrument->terms;
+    if (terms.ownership_cap_lots != 0 && seat.exposure->lots + qty_lots > terms.ownership_cap_lots)
+        return Reason::OWNERSHIP_CAP;
+    if (terms.holder_cap != 0 && seat.exposure->lots == 0 && seat.instrument->holders >= terms.holder_cap)
+        return Reason::HOLDER_CAP;
+    return seat.cash->free >= hold ? Reason::NONE : Reason::INSUFFICIENT_CASH;
+}
+
+/// What a limit order must have free: micros with the fee rounded up, or lots. For a quantity and price within limits.
+inline std::int64_t hold_of(const Instrument& instrument, std::uint8_t side, std::int64_t price_ticks,
+                            std::int64_t qty_lots) noexcept {
+    if (side != BUY) return qty_lots;
+    const std::int64_t notional = price_ticks * instrument.terms.tick_value_usdc_micros * qty_lots;
+    return notional + fee_ceil(notional, std::max(instrument.maker_fee_bps, instrument.taker_fee_bps));
+}
+
+/// Why a well-formed limit or post-only order is refused.
+inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& command) {
+    Instrument& instrument = *seat.instrument;
+    const Terms& terms = instrument.terms;
+    const std::int64_t price_ticks = command.a, qty_lots = command.b, expire_time_ns = command.d;
+    if (qty_lots <= 0) return Reason::QTY_NOT_POSITIVE;
+    if (qty_lots > terms.qty_lots_max) return Reason::QTY_TOO_LARGE;
+    if (price_ticks <= 0) return Reason::PRICE_NOT_POSITIVE;
+    if (price_ticks > terms.price_ticks_max) return Reason::PRICE_TOO_HIGH;
+    if (command.time_in_force == GTD && expire_time_ns <= venue.time_ns) return Reason::EXPIRE_TIME_PASSED;
+    if (price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min)
+        return Reason::NOTIONAL_TOO_SMALL;
+    if (const Reason reason = standing_refusal(venue, seat, command.side, command.text); reason != Reason::NONE)
+        return reason;
+    if (command.order_type == LIMIT_MAKER && instrument.opposite(command.side).reaches(price_ticks))
+        return Reason::POST_ONLY_WOULD_TAKE;
+    if (rests(command.time_in_force) && seat.open_orders >= terms.open_orders_max) return Reason::TOO_MANY_ORDERS;
+    return cover_refusal(seat, command.side, qty_lots, hold_of(instrument, command.side, price_ticks, qty_lots));
+}
+
+/// What a market order comes to against the book as it stands: its collar, most lots, and what it must have free.
+struct MarketTerms {
+    std::int64_t limit_ticks = 0, lots_max;
+    Wide hold = 0;
+
+    /// For a quantity or a quote within limits, and a book with orders on the other side.
+    MarketTerms(Instrument& instrument, std::uint8_t side, std::int64_t qty_lots, std::int64_t quote_usdc_micros) noexcept
+        : lots_max(qty_lots) {
+        const Terms& terms = instrument.terms;
+        const std::int64_t best = instrument.opposite(side).best();
+        if (side == BUY) {
+            const Wide collar = Wide{best} * (BASIS_POINTS + terms.market_collar_bps) / BASIS_POINTS;
+            limit_ticks = static_cast<std::int64_t>(std::min(Wide{terms.price_ticks_max}, collar));
+        } else {
+            const Wide floor = (Wide{best} * (BASIS_POINTS - terms.market_collar_bps) + BASIS_POINTS - 1) / BASIS_POINTS;
+            limit_ticks = static_cast<std::int64_t>(std::max(Wide{1}, floor));
+        }
+        Wide notional = Wide{qty_lots} * limit_ticks * terms.tick_value_usdc_micros;
+        if (quote_usdc_micros != 0) {
+            const Wide dearest_lot = Wide{side == BUY ? best : limit_ticks} * terms.tick_value_usdc_micros;
+            lots_max = static_cast<std::int64_t>(std::min(Wide{terms.qty_lots_max}, quote_usdc_micros / dearest_lot));
+            notional = quote_usdc_micros;
+        }
+        const std::int64_t fee_bps = std::max(instrument.maker_fee_bps, instrument.taker_fee_bps);
+        hold = side == BUY ? notional + (notional * fee_bps + BASIS_POINTS - 1) / BASIS_POINTS : Wide{lots_max};
+    }
+};
+
+}  // namespace deedbook

@@ -1,0 +1,167 @@
+// One instrument's order book: price levels, first come first served within each.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "accounts.hpp"
+#include "levels.hpp"
+#include "pool.hpp"
+#include "wire.hpp"
+
+namespace deedbook {
+
+/// The fee in micros on a notional, floored; with the sign turned twice it is ceiled.
+inline std::int64_t fee_floor(std::int64_t notional, std::int64_t bps) noexcept {
+    return static_cast<std::int64_t>(Wide{notional} * bps / BASIS_POINTS);
+}
+
+inline std::int64_t fee_ceil(std::int64_t notional, std::int64_t bps) noexcept {
+    return static_cast<std::int64_t>((Wide{notional} * bps + BASIS_POINTS - 1) / BASIS_POINTS);
+}
+
+/// An open order; it keeps the fee rates it was accepted with.
+struct Order {
+    std::int64_t price_ticks, qty_lots, open_lots, executed_usdc_micros;
+    std::uint64_t order_id;
+    Seat* seat;
+    std::uint32_t level_before, level_after;      // at the same price
+    std::uint32_t account_before, account_after;  // of the same account, by age
+    std::int64_t usdc_micros_per_lot;
+    std::int64_t expire_time_ns, time_ns;
+    std::uint16_t maker_fee_bps, hold_fee_bps;  // the higher of the two rates
+    std::uint8_t side, order_type, time_in_force, self_trade;
+    Text client_order_id;
+
+    /// What `lots` of it must have held: USDC micros with the fee rounded up (buy), or lots (sell).
+    std::int64_t hold_for(std::int64_t lots) const noexcept {
+        if (side != BUY) return lots;
+        const std::int64_t notional = lots * usdc_micros_per_lot;
+        return notional + fee_ceil(notional, hold_fee_bps);
+    }
+};
+
+using Orders = Pool<Order>;
+
+/// The bids or the asks.
+class BookSide {
+public:
+    explicit BookSide(std::uint8_t side) noexcept : sign_(side == BUY ? -1 : 1) {}
+
+    /// The best price in ticks, 0 when empty.
+    std::int64_t best() const noexcept {
+        const std::int64_t key = levels_.first_key();
+        return key == Levels::NO_KEY ? 0 : key * sign_;
+    }
+
+    /// Whether an incoming order with this limit would trade with the best of this side.
+    bool reaches(std::int64_t limit_ticks) const noexcept {
+        const std::int64_t key = levels_.first_key();
+        return key != Levels::NO_KEY && key <= limit_ticks * sign_;
+    }
+
+    std::uint32_t first_at(std::int64_t price_ticks) noexcept { return levels_.at(price_ticks * sign_).first; }
+
+    void add(Orders& orders, std::uint32_t number) {
+        Order& order = orders[number];
+        Level& level = levels_.open(order.price_ticks * sign_);
+        order.level_before = level.last;
+        order.level_after = NIL;
+        if (level.last == NIL) {
+            level.first = number;
+        } else {
+            orders[level.last].level_after = number;
+        }
+        level.last = number;
+    }
+
+    void remove(Orders& orders, std::uint32_t number) noexcept {
+        const Order& order = orders[number];
+        Level& level = levels_.at(order.price_ticks * sign_);
+        if (order.level_before == NIL) {
+            level.first = order.level_after;
+        } else {
+            orders[order.level_before].level_after = order.level_after;
+        }
+        if (order.level_after == NIL) {
+            level.last = order.level_before;
+        } else {
+            orders[order.level_after].level_before = order.level_before;
+        }
+        if (level.is_empty()) levels_.close(order.price_ticks * sign_);
+    }
+
+    /// How many lots an order of `owner` could take up to its limit; counts no further than enough.
+    std::int64_t fillable_lots(const Orders& orders, std::int64_t limit_ticks, std::uint32_t owner,
+                               std::uint8_t self_trade, std::int64_t enough_lots) noexcept {
+        std::int64_t lots = 0;
+        for (std::int64_t key = levels_.first_key(); key != Levels::NO_KEY && key <= limit_ticks * sign_;
+             key = levels_.next_key(key)) {
+            for (std::uint32_t at = levels_.at(key).first; at != NIL; at = orders[at].level_after) {
+                if (lots >= enough_lots) return lots;
+                const Order& maker = orders[at];
+                if (self_trade != NO_PREVENTION && maker.seat->account->owner == owner) {
+                    if (self_trade != EXPIRE_MAKER) return lots;
+                    continue;
+                }
+                lots += maker.open_lots;
+            }
+        }
+        return lots;
+    }
+
+private:
+    std::int64_t sign_;
+    Levels levels_;
+};
+
+/// From an order's id to its place in the pool. Ids are dense, so pages of them; a page without open orders is given back.
+class OrderIndex {
+public:
+    std::uint32_t find(std::uint64_t order_id) const noexcept {
+        const std::uint64_t page = order_id / PAGE;
+        return page < pages_.size() && pages_[page] ? pages_[page]->places[order_id % PAGE] : NIL;
+    }
+
+    void insert(std::uint64_t order_id, std::uint32_t place) {
+        const std::uint64_t page = order_id / PAGE;
+        if (page >= pages_.size()) pages_.resize(page + 1);
+        if (!pages_[page]) pages_[page] = std::make_unique<Page>();
+        pages_[page]->places[order_id % PAGE] = place;
+        ++pages_[page]->count;
+        ++count_;
+    }
+
+    void erase(std::uint64_t order_id) noexcept {
+        std::unique_ptr<Page>& page = pages_[order_id / PAGE];
+        page->places[order_id % PAGE] = NIL;
+        --count_;
+        if (--page->count == 0 && order_id / PAGE + 1 < pages_.size()) page.reset();
+    }
+
+    std::size_t count() const noexcept { return count_; }
+
+    /// Calls `visit(place)` for every open order, oldest first.
+    template <typename Visit>
+    void each(Visit visit) const {
+        for (const auto& page : pages_)
+            if (page)
+                for (const std::uint32_t place : page->places)
+                    if (place != NIL) visit(place);
+    }
+
+private:
+    static constexpr std::uint64_t PAGE = 4096;
+
+    struct Page {
+        Page() noexcept { places.fill(NIL); }
+        std::array<std::uint32_t, PAGE> places;
+        std::uint32_t count = 0;
+    };
+
+    std::vector<std::unique_ptr<Page>> pages_;
+    std::size_t count_ = 0;
+};
+
+}  // namespace deedbook

@@ -1,0 +1,95 @@
+// The exchange as a function: the same commands in, the same events out as engine/exchange.py, byte for byte.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+
+#include "broken_rule.hpp"
+#include "clearing.hpp"
+#include "listing.hpp"
+#include "restore.hpp"
+#include "snapshot.hpp"
+#include "trading.hpp"
+#include "venue.hpp"
+
+namespace deedbook {
+
+/// One thread owns it; it takes no lock. The event buffer is its own and stands until the next call.
+class Exchange {
+public:
+    Exchange() = default;
+    Exchange(const Exchange&) = delete;
+    Exchange& operator=(const Exchange&) = delete;
+
+    std::uint64_t seq() const noexcept { return venue_.seq; }
+    std::int64_t time_ns() const noexcept { return venue_.time_ns; }
+    std::int64_t next_due_ns() const noexcept { return venue_.due.empty() ? 0 : venue_.due.front().when_ns; }
+
+    /// Applies stamped commands, whole records. Throws BrokenRule for a mistake of ours; the exchange is unusable then.
+    std::string_view apply(std::string_view commands) {
+        require(commands.size() % sizeof(Command) == 0, "no whole number of commands");
+        venue_.events.clear();
+        for (std::size_t at = 0; at < commands.size(); at += sizeof(Command)) {
+            Command command;
+            std::memcpy(&command, commands.data() + at, sizeof command);
+            apply_one(command);
+        }
+        return {reinterpret_cast<const char*>(venue_.events.data()), venue_.events.size() * sizeof(Event)};
+    }
+
+    std::string snapshot() const { return Snapshot(venue_).encode(); }
+
+    /// Throws BrokenRule where it is no snapshot of this version. Only for a new exchange.
+    void restore(std::string_view image) { Restore(image, venue_).run(); }
+
+private:
+    void apply_one(const Command& command) {
+        require(command.seq == venue_.seq + 1, "a gap between the seqs");
+        require(command.time_ns >= venue_.time_ns, "time runs back");
+        venue_.seq = command.seq;
+        venue_.time_ns = command.time_ns;
+        while (!venue_.due.empty() && venue_.due.front().when_ns <= venue_.time_ns) expire();
+        dispatch(command);
+        venue_.tell_balances();
+    }
+
+    /// Orders and permissions whose time has come, by due time, orders first, then by number.
+    void expire() {
+        const Due due = venue_.pop_due();
+        if (due.is_permission) return listing_.end_permission(due);
+        const std::uint32_t place = venue_.index.find(due.number);
+        if (place != NIL) venue_.close(place, Reason::EXPIRED);
+    }
+
+    void dispatch(const Command& command) {
+        switch (command.kind) {
+            case PLACE: return trading_.place(command);
+            case CANCEL: return trading_.cancel(command);
+            case AMEND: return trading_.amend(command);
+            case REPLACE: return trading_.replace(command);
+            case CANCEL_ALL: return trading_.cancel_all(command);
+            case OPEN_ACCOUNT: return listing_.open_account(command);
+            case SET_PERMISSION: return listing_.set_permission(command);
+            case SET_INSTRUMENT: return listing_.set_instrument(command);
+            case SET_FEES: return listing_.set_fees(command);
+            case SET_PHASE: return listing_.set_phase(command);
+            case LEVEL_CHANGED: return clearing_.level_changed(command);
+            case POSITION_CHANGED: return clearing_.position_changed(command);
+            case ADJUST: return clearing_.adjust(command);
+            case EJECT_TRADE: return clearing_.eject_trade(command);
+            case COMPOSE_BATCH: return clearing_.compose_batch(command);
+            case BATCH_FINAL: return clearing_.batch_final(command);
+            case CLOCK: return;  // its time has been taken already
+            default: throw BrokenRule{"a command of an unknown kind"};
+        }
+    }
+
+    Venue venue_;
+    Trading trading_{venue_};
+    Clearing clearing_{venue_};
+    Listing listing_{venue_, clearing_};
+};
+
+}  // namespace deedbook

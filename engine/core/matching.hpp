@@ -1,0 +1,98 @@
+// The match: an incoming order against the other side of the book, and what one trade does to both accounts.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "venue.hpp"
+
+namespace deedbook {
+
+/// What a side gives is owed out at once; the hold it frees comes back first.
+inline void give(Balance& balance, std::int64_t from_held, std::int64_t amount) {
+    balance.held -= from_held;
+    add(balance.free, from_held - amount);
+    add(balance.owed_out, amount);
+}
+
+/// What a side gets is owed in; with resale it can be used at once.
+inline void get(Balance& balance, std::int64_t amount, bool resale) {
+    add(balance.owed_in, amount);
+    if (!resale) return;
+    add(balance.free, amount);
+    add(balance.advanced, amount);
+}
+
+/// One trade at the maker's price; fees are floored. The maker leaves the book when it is filled.
+inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots, std::int64_t notional) {
+    Order& maker = venue.orders[maker_place];
+    Instrument& instrument = *taker.seat->instrument;
+    const std::int64_t trade_id = ++venue.last_trade_id;
+    const std::int64_t maker_fee = fee_floor(notional, maker.maker_fee_bps);
+    const std::int64_t taker_fee = fee_floor(notional, instrument.taker_fee_bps);
+    const bool resale = instrument.terms.resale != 0;
+    const bool taker_buys = taker.side == BUY;
+    Seat& buyer = taker_buys ? *taker.seat : *maker.seat;
+    Seat& seller = taker_buys ? *maker.seat : *taker.seat;
+    const std::int64_t buyer_fee = taker_buys ? taker_fee : maker_fee;
+    const std::int64_t seller_fee = taker_buys ? maker_fee : taker_fee;
+    const std::int64_t freed = maker.hold_for(maker.open_lots) - maker.hold_for(maker.open_lots - lots);
+    give(*buyer.cash, taker_buys ? 0 : freed, notional + buyer_fee);
+    give(*seller.tokens, taker_buys ? lots : 0, lots);
+    get(*buyer.tokens, lots, resale);
+    get(*seller.cash, notional - seller_fee, resale);
+    add(instrument.fees->owed_in, buyer_fee + seller_fee);
+    for (Balance* balance : {buyer.cash, seller.tokens, buyer.tokens, seller.cash, instrument.fees})
+        venue.touch(*balance);
+    venue.unsettled.push_back(
+        {&buyer, &seller, lots, notional, buyer_fee, seller_fee, static_cast<std::uint8_t>(instrument.terms.resale)});
+    maker.open_lots -= lots;
+    taker.open_lots -= lots;
+    maker.executed_usdc_micros += notional;
+    taker.executed_usdc_micros += notional;
+    ++instrument.update_id;
+    instrument.last_price_ticks = maker.price_ticks;
+    Event& event = venue.tell(EventKind::TRADE, instrument.number, taker.seat->account->number);
+    event.a = trade_id;
+    event.b = static_cast<std::int64_t>(maker.order_id);
+    event.c = static_cast<std::int64_t>(taker.order_id);
+    event.d = maker.price_ticks;
+    event.e = lots;
+    event.f = instrument.update_id;
+    event.g = maker_fee;
+    event.h = taker_fee;
+    event.peer = maker.seat->account->number;
+    event.side = taker.side;
+    event.flags = maker.open_lots == 0;
+    if (maker.open_lots == 0) venue.unrest(maker_place);
+}
+
+/// Fill against the opposite side, best price first, in order of arrival; returns why it stopped early.
+///
+/// quote_usdc_micros  what a market order may still spend or raise; negative: no such bound.
+inline Reason match(Venue& venue, Order& taker, std::int64_t quote_usdc_micros) {
+    Instrument& instrument = *taker.seat->instrument;
+    BookSide& opposite = instrument.opposite(taker.side);
+    const std::int64_t tick_value = instrument.terms.tick_value_usdc_micros;
+    while (taker.open_lots != 0 && opposite.reaches(taker.price_ticks)) {
+        const std::int64_t price_ticks = opposite.best();
+        const std::int64_t usdc_micros_per_lot = price_ticks * tick_value;
+        const std::uint32_t maker_place = opposite.first_at(price_ticks);
+        const Order& maker = venue.orders[maker_place];
+        std::int64_t lots = std::min(taker.open_lots, maker.open_lots);
+        if (quote_usdc_micros >= 0) {
+            lots = std::min(lots, quote_usdc_micros / usdc_micros_per_lot);
+            if (lots == 0) return Reason::NONE;
+        }
+        if (taker.self_trade != NO_PREVENTION && maker.seat->account->owner == taker.seat->account->owner) {
+            if (taker.self_trade != EXPIRE_TAKER) venue.close(maker_place, Reason::SELF_TRADE);
+            if (taker.self_trade != EXPIRE_MAKER) return Reason::SELF_TRADE;
+            continue;
+        }
+        if (quote_usdc_micros >= 0) quote_usdc_micros -= lots * usdc_micros_per_lot;
+        fill(venue, taker, maker_place, lots, lots * usdc_micros_per_lot);
+    }
+    return Reason::NONE;
+}
+
+}  // namespace deedbook

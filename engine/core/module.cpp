@@ -1,0 +1,86 @@
+// The door to Python: bytes in, bytes out, and no exception of C++ passes it.
+#include <nanobind/nanobind.h>
+
+#include <exception>
+#include <new>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "exchange.hpp"
+
+namespace nb = nanobind;
+
+namespace {
+
+using deedbook::BrokenRule;
+using deedbook::Exchange;
+
+class View {
+public:
+    explicit View(nb::handle object) {
+        if (PyObject_GetBuffer(object.ptr(), &buffer_, PyBUF_SIMPLE) != 0) throw nb::python_error();
+    }
+    View(const View&) = delete;
+    View& operator=(const View&) = delete;
+    ~View() { PyBuffer_Release(&buffer_); }
+
+    std::string_view bytes() const noexcept {
+        return {static_cast<const char*>(buffer_.buf), static_cast<std::size_t>(buffer_.len)};
+    }
+
+private:
+    Py_buffer buffer_;
+};
+
+[[noreturn]] void fail(PyObject* kind, const char* what) {
+    PyErr_SetString(kind, what);
+    throw nb::python_error();
+}
+
+nb::bytes apply(Exchange& exchange, nb::handle commands) {
+    const View view(commands);
+    std::string_view events;
+    const char* broken = nullptr;
+    {
+        nb::gil_scoped_release unlocked;
+        try {
+            events = exchange.apply(view.bytes());
+        } catch (const BrokenRule& rule) {
+            broken = rule.what;
+        } catch (const std::bad_alloc&) {
+            broken = "no memory";
+        }
+    }
+    if (broken != nullptr) fail(PyExc_AssertionError, broken);
+    return nb::bytes(events.data(), events.size());
+}
+
+void restore(Exchange& exchange, nb::handle image) {
+    const View view(image);
+    try {
+        exchange.restore(view.bytes());
+    } catch (const BrokenRule& rule) {
+        fail(PyExc_ValueError, rule.what);
+    } catch (const std::exception&) {  // it asks for more memory than there is
+        fail(PyExc_ValueError, "the snapshot's numbers cannot be");
+    }
+}
+
+nb::bytes snapshot(const Exchange& exchange) {
+    const std::string image = exchange.snapshot();
+    return nb::bytes(image.data(), image.size());
+}
+
+}  // namespace
+
+NB_MODULE(_core, module) {
+    nb::class_<Exchange>(module, "Exchange")
+        .def(nb::init<>())
+        .def_prop_ro("seq", &Exchange::seq)
+        .def_prop_ro("time_ns", &Exchange::time_ns)
+        .def_prop_ro("next_due_ns", &Exchange::next_due_ns)
+        .def("apply", &apply)
+        .def("snapshot", &snapshot)
+        .def("restore", &restore);
+}

@@ -1,0 +1,254 @@
+// From a snapshot's bytes to a venue: either engine reads what the other wrote.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "broken_rule.hpp"
+#include "snapshot.hpp"
+#include "venue.hpp"
+
+namespace deedbook {
+
+/// Reads rows; a read past the end is a broken rule.
+class SnapshotReader {
+public:
+    explicit SnapshotReader(std::string_view bytes) noexcept : rest_(bytes) {}
+
+    std::string_view take(std::size_t size) {
+        require(rest_.size() >= size, "the snapshot is cut short");
+        const std::string_view taken = rest_.substr(0, size);
+        rest_.remove_prefix(size);
+        return taken;
+    }
+
+    std::int64_t number() {
+        std::int64_t value;
+        std::memcpy(&value, take(sizeof value).data(), sizeof value);
+        return value;
+    }
+
+    template <typename Number>
+    Number as() {
+        const std::int64_t value = number();
+        require(std::in_range<Number>(value), "a number of the snapshot is out of its range");
+        return static_cast<Number>(value);
+    }
+
+    template <typename Bytes>
+    Bytes raw() {
+        Bytes value;
+        std::memcpy(value.data(), take(value.size()).data(), value.size());
+        return value;
+    }
+
+    /// Calls `row()` as often as the section has rows.
+    template <typename Row>
+    void section(Row row) {
+        for (std::int64_t rows = number(); rows > 0; --rows) row();
+    }
+
+    bool is_at_end() const noexcept { return rest_.empty(); }
+
+private:
+    std::string_view rest_;
+};
+
+class Restore {
+public:
+    Restore(std::string_view image, Venue& venue) : in_(image), venue_(venue) {}
+
+    /// Throws BrokenRule where the bytes are not a whole snapshot of this version.
+    void run() {
+        require(in_.take(MAGIC.size()) == MAGIC, "this is no snapshot of this version");
+        in_.section([this] { head(); });
+        // Instruments need their fee account, so their rows wait for the accounts'.
+        SnapshotReader instruments = in_;
+        in_.section([this] { in_.take(INSTRUMENT_BYTES); });
+        in_.section([this] { account(); });
+        std::swap(in_, instruments);
+        in_.section([this] { instrument(); });
+        std::swap(in_, instruments);
+        in_.section([this] { permission(); });
+        in_.section([this] { balance(); });
+        in_.section([this] { order(); });
+        in_.section([this] { closed_id(); });
+        in_.section([this] { parked(); });
+        in_.section([this] { unsettled(); });
+        in_.section([this] { ejecting(); });
+        in_.section([this] { attempt(); });
+        in_.section([this] { ejected(); });
+        require(in_.is_at_end(), "the snapshot is longer than its rows");
+    }
+
+private:
+    static constexpr std::size_t INSTRUMENT_BYTES = 11 * 8 + 16 + 20 + 6 * 8;
+
+    void head() {
+        venue_.seq = in_.as<std::uint64_t>();
+        venue_.time_ns = in_.number();
+        venue_.phase = in_.as<std::uint8_t>();
+        for (std::int64_t* number :
+             {&venue_.last_order_id, &venue_.last_trade_id, &venue_.last_composed_batch_id, &venue_.last_composed_trade_id,
+              &venue_.last_final_batch_id, &venue_.last_final_trade_id, &venue_.chain_block, &venue_.chain_log_index,
+              &venue_.crediting_stopped})
+            *number = in_.number();
+    }
+
+    void account() {
+        const std::uint32_t number = in_.as<std::uint32_t>(), owner = in_.as<std::uint32_t>();
+        require(number == venue_.accounts.size(), "the snapshot's accounts are not dense");
+        const Wallet wallet = in_.raw<Wallet>();
+        venue_.accounts.emplace_back(Account{number, owner, wallet});
+        venue_.wallets.emplace(wallet, number);
+    }
+
+    void instrument() {
+        const std::uint16_t number = in_.as<std::uint16_t>();
+        require(number == venue_.instruments.size(), "the snapshot's instruments are not dense");
+        Terms t;
+        t.fee_account = in_.as<std::uint32_t>();
+        for (std::int64_t* value : {&t.tick_value_usdc_micros, &t.price_ticks_max, &t.qty_lots_max,
+                                    &t.notional_usdc_micros_min, &t.market_collar_bps, &t.open_orders_max,
+                                    &t.ownership_cap_lots})
+            *value = in_.number();
+        t.holder_cap = in_.as<std::uint32_t>();
+        t.resale = in_.as<std::uint8_t>();
+        t.symbol = std::string(in_.take(16));
+        t.symbol.erase(t.symbol.find_last_not_of('\0') + 1);
+        t.token = in_.raw<Wallet>();
+        t.lot_decimals = in_.as<std::uint8_t>();
+        Balance& fees = venue_.balance(account_of(t.fee_account), USDC);
+        Instrument& made = *venue_.instruments.emplace_back(std::make_unique<Instrument>(Instrument{number, t, &fees}));
+        made.maker_fee_bps = in_.number();
+        made.taker_fee_bps = in_.number();
+        made.phase = in_.as<std::uint8_t>();
+        made.update_id = in_.number();
+        made.last_price_ticks = in_.number();
+    }
+
+    void permission() {
+        Seat& at = seat();
+        Permission& p = at.permission;
+        p.is_set = true;
+        p.may_buy = in_.as<std::uint8_t>();
+        p.may_sell = in_.as<std::uint8_t>();
+        p.valid_until_ns = in_.number();
+        p.sell_from_ns = in_.number();
+        p.rules_version = in_.number();
+        p.ended = in_.take(1)[0] != 0;
+        p.facts_hash = in_.raw<Hash>();
+        if (!p.ended) venue_.push_due({p.valid_until_ns, true, at.account->number, at.instrument->number});
+    }
+
+    void balance() {
+        Account& account = account_of(in_.as<std::uint32_t>());
+        const std::uint16_t asset = in_.as<std::uint16_t>();
+        require(asset == USDC || venue_.instrument(asset) != nullptr, "the snapshot names an unknown instrument");
+        Balance& b = venue_.balance(account, asset);
+        for (std::int64_t* value : {&b.free, &b.held, &b.owed_in, &b.owed_out, &b.requested, &b.level, &b.advanced,
+                                    &b.position_lots, &b.asked, &b.announced})
+            *value = in_.number();
+        if (b.exposure != nullptr) b.exposure->add(b.position_lots + b.owed_in);
+    }
+
+    void order() {
+        const std::uint64_t order_id = in_.as<std::uint64_t>();
+        require(order_id > last_order_id_ && order_id <= static_cast<std::uint64_t>(venue_.last_order_id),
+                "the snapshot's orders are not in order");
+        last_order_id_ = order_id;
+        Seat& at = seat();
+        const std::uint32_t place = venue_.orders.take();
+        Order& o = venue_.orders[place] = Order{};
+        o.order_id = order_id;
+        o.seat = &at;
+        for (std::uint8_t* value : {&o.side, &o.order_type, &o.time_in_force, &o.self_trade})
+            *value = in_.as<std::uint8_t>();
+        for (std::int64_t* value : {&o.price_ticks, &o.qty_lots, &o.open_lots, &o.executed_usdc_micros, &o.expire_time_ns,
+                                    &o.time_ns, &o.usdc_micros_per_lot})
+            *value = in_.number();
+        o.maker_fee_bps = in_.as<std::uint16_t>();
+        o.hold_fee_bps = in_.as<std::uint16_t>();
+        o.client_order_id = in_.raw<Text>();
+        venue_.rest_again(place);
+        if (o.side == BUY) at.exposure->add(o.open_lots);
+        if (o.client_order_id != NO_ID) venue_.client_ids.insert(at.account->number, o.client_order_id, order_id);
+    }
+
+    void closed_id() {
+        Account& account = account_of(in_.as<std::uint32_t>());
+        const std::int64_t time_ns = in_.number();
+        const std::uint64_t order_id = in_.as<std::uint64_t>();
+        const Text id = in_.raw<Text>();
+        account.closed_ids.push_back({time_ns, order_id, id});
+        venue_.client_ids.insert(account.number, id, order_id);
+    }
+
+    void parked() {
+        const Wallet wallet = in_.raw<Wallet>();
+        const std::uint16_t asset = in_.as<std::uint16_t>();
+        const std::int64_t level = in_.number(), asked = in_.number(), position_lots = in_.number();
+        venue_.parked[{wallet, asset}] = {level, asked, position_lots};
+    }
+
+    void unsettled() {
+        const std::int64_t trade_id = in_.number();
+        const std::int64_t expected = venue_.last_final_trade_id + 1 + static_cast<std::int64_t>(venue_.unsettled.size());
+        require(trade_id == expected, "the snapshot's trades are not dense");
+        Instrument* instrument = venue_.instrument(in_.as<std::uint16_t>());
+        require(instrument != nullptr, "the snapshot names an unknown instrument");
+        Seat& buyer = venue_.seat(account_of(in_.as<std::uint32_t>()), *instrument);
+        Seat& seller = venue_.seat(account_of(in_.as<std::uint32_t>()), *instrument);
+        const std::int64_t lots = in_.number(), notional = in_.number(), buyer_fee = in_.number();
+        const std::int64_t seller_fee = in_.number();
+        venue_.unsettled.push_back({&buyer, &seller, lots, notional, buyer_fee, seller_fee, in_.as<std::uint8_t>()});
+    }
+
+    void ejecting() {
+        venue_.ejecting_batch_id = in_.number();
+        venue_.ejecting_attempt = in_.number();
+        const std::int64_t trade_id = in_.number();
+        venue_.ejecting[trade_id] = in_.as<std::uint8_t>();
+    }
+
+    void attempt() {
+        const std::int64_t batch_id = in_.number(), trade_after = in_.number(), trade_last = in_.number();
+        Composition& composition = venue_.compositions.try_emplace(batch_id, Composition{trade_after, trade_last}).first->second;
+        composition.attempt = in_.number();
+        require(in_.as<std::size_t>() == composition.attempts.size(), "the snapshot's attempts are not dense");
+        composition.attempts.emplace_back(in_.raw<Hash>(), Ejected{});
+    }
+
+    void ejected() {
+        const auto composition = venue_.compositions.find(in_.number());
+        const std::size_t place = in_.as<std::size_t>();
+        require(composition != venue_.compositions.end() && place < composition->second.attempts.size(),
+                "the snapshot ejects from an unknown batch");
+        const std::int64_t trade_id = in_.number();
+        composition->second.attempts[place].second[trade_id] = in_.as<std::uint8_t>();
+    }
+
+    Account& account_of(std::uint32_t number) {
+        Account* account = venue_.account(number);
+        require(account != nullptr, "the snapshot names an unknown account");
+        return *account;
+    }
+
+    /// Of the next two numbers: an account and an instrument.
+    Seat& seat() {
+        Account& account = account_of(in_.as<std::uint32_t>());
+        Instrument* instrument = venue_.instrument(in_.as<std::uint16_t>());
+        require(instrument != nullptr, "the snapshot names an unknown instrument");
+        return venue_.seat(account, *instrument);
+    }
+
+    SnapshotReader in_;
+    Venue& venue_;
+    std::uint64_t last_order_id_ = 0;
+};
+
+}  // namespace deedbook

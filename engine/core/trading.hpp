@@ -1,0 +1,327 @@
+// What traders send: place, cancel, amend, replace, cancel-all.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+
+#include "admission.hpp"
+#include "matching.hpp"
+#include "venue.hpp"
+
+namespace deedbook {
+
+class Trading {
+public:
+    explicit Trading(Venue& venue) noexcept : venue_(venue) {}
+
+    void place(const Command& command) {
+        Instrument* instrument = venue_.instrument(command.instrument);
+        if (instrument == nullptr) return refuse(Reason::UNKNOWN_INSTRUMENT, command);
+        Account* account = venue_.account(command.account);
+        if (account == nullptr) return refuse(Reason::UNKNOWN_ACCOUNT, command);
+        if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD))
+            return refuse(Reason::ORDER_MALFORMED, command);
+        Seat& seat = venue_.seat(*account, *instrument);
+        if (command.order_type == MARKET) return place_market(command, seat);
+        if (command.c != 0) return refuse(Reason::ORDER_MALFORMED, command);
+        const Reason reason = limit_refusal(venue_, seat, command);
+        if (reason != Reason::NONE) return refuse(reason, command);
+        // From here on the order is ours; nothing below may refuse it.
+        const std::uint32_t place = accept(command, seat, command.a, command.b);
+        Order& order = venue_.orders[place];
+        order.usdc_micros_per_lot = command.a * instrument->terms.tick_value_usdc_micros;
+        order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument->maker_fee_bps, instrument->taker_fee_bps));
+        const std::size_t accepted = reserve_accepted();
+        Reason stopped = Reason::NONE;
+        if (instrument->opposite(command.side).reaches(order.price_ticks)) stopped = match_limit(order);
+        finish(place, accepted, stopped);
+    }
+
+    void cancel(const Command& command) {
+        const Found found = find_to_cancel(command);
+        if (found.place == NIL) return refuse(found.reason, command);
+        venue_.close(found.place, Reason::CANCELLED);
+    }
+
+    /// Less quantity, same place in the queue.
+    void amend(const Command& command) {
+        Found found = find(command);
+        const std::int64_t qty_lots = command.b;
+        if (qty_lots <= 0 && found.reason != Reason::UNKNOWN_INSTRUMENT && found.reason != Reason::UNKNOWN_ACCOUNT)
+            found.reason = Reason::QTY_NOT_POSITIVE;
+        else if (found.place != NIL && !is_reduction(venue_.orders[found.place], qty_lots))
+            found.reason = Reason::QTY_NOT_REDUCED;
+        else if (found.place != NIL && halted(venue_, *venue_.orders[found.place].seat->instrument))
+            found.reason = Reason::INSTRUMENT_HALTED;
+        if (found.reason != Reason::NONE) return refuse_plainly(found.reason, command);
+        reduce(venue_.orders[found.place], qty_lots);
+    }
+
+    void replace(const Command& command) {
+        const Found found = find_to_cancel(command);
+        if (found.place == NIL) {
+            refuse_plainly(found.reason, command);
+            if (command.flags == 0) return;
+        } else {
+            venue_.close(found.place, Reason::CANCELLED_REPLACED);
+        }
+        place(command);
+    }
+
+    void cancel_all(const Command& command) {
+        Instrument* instrument = venue_.instrument(command.instrument);
+        if (command.instrument != VENUE && instrument == nullptr)
+            return refuse_plainly(Reason::UNKNOWN_INSTRUMENT, command);
+        Account* account = venue_.account(command.account);
+        if (account == nullptr) return refuse_plainly(Reason::UNKNOWN_ACCOUNT, command);
+        if (instrument != nullptr && halted(venue_, *instrument)) return refuse_plainly(Reason::INSTRUMENT_HALTED, command);
+        for (std::uint32_t at = account->orders_first; at != NIL;) {
+            const Order& order = venue_.orders[at];
+            const std::uint32_t after = order.account_after;
+            Instrument& of = *order.seat->instrument;
+            if ((instrument == nullptr || instrument == &of) && !halted(venue_, of)) venue_.close(at, Reason::CANCELLED);
+            at = after;
+        }
+        venue_.applied(command.account, command.instrument);
+    }
+
+private:
+    struct Found {
+        std::uint32_t place;  // NIL: why not says `reason`
+        Reason reason;
+    };
+
+    void refuse_plainly(Reason reason, const Command& command) {
+        venue_.reject(reason, command.instrument, command.account);
+    }
+
+    /// A client id in use is told with the first order that had it.
+    void refuse(Reason reason, const Command& command) {
+        std::uint64_t first = 0;
+        if (reason == Reason::CLIENT_ORDER_ID_IN_USE) first = venue_.client_ids.find(command.account, command.text);
+        venue_.reject(reason, command.instrument, command.account, static_cast<std::int64_t>(first));
+    }
+
+    std::uint32_t accept(const Command& command, Seat& seat, std::int64_t price_ticks, std::int64_t qty_lots) {
+        const std::uint64_t order_id = static_cast<std::uint64_t>(++venue_.last_order_id);
+        const std::uint32_t place = venue_.orders.take();
+        venue_.orders[place] = Order{
+            .price_ticks = price_ticks,
+            .qty_lots = qty_lots,
+            .open_lots = qty_lots,
+            .executed_usdc_micros = 0,
+            .order_id = order_id,
+            .seat = &seat,
+            .level_before = NIL,
+            .level_after = NIL,
+            .account_before = NIL,
+            .account_after = NIL,
+            .usdc_micros_per_lot = 0,
+            .expire_time_ns = command.d,
+            .time_ns = venue_.time_ns,
+            .maker_fee_bps = static_cast<std::uint16_t>(seat.instrument->maker_fee_bps),
+            .hold_fee_bps = 0,
+            .side = command.side,
+            .order_type = command.order_type,
+            .time_in_force = command.time_in_force,
+            .self_trade = command.self_trade,
+            .client_order_id = command.text,
+        };
+        if (command.text != NO_ID) venue_.client_ids.insert(seat.account->number, command.text, order_id);
+        return place;
+    }
+
+    /// Accepted tells how the order ended, and stands before its trades.
+    std::size_t reserve_accepted() {
+        venue_.events.emplace_back();
+        return venue_.events.size() - 1;
+    }
+
+    Reason match_limit(Order& order) {
+        if (order.time_in_force == FOK) {
+            BookSide& opposite = order.seat->instrument->opposite(order.side);
+            const std::uint32_t owner = order.seat->account->owner;
+            const std::int64_t fillable =
+                opposite.fillable_lots(venue_.orders, order.price_ticks, owner, order.self_trade, order.qty_lots);
+            if (fillable < order.qty_lots) return Reason::FOK_UNFILLED;
+        }
+        return match_exposed(order, -1);
+    }
+
+    /// Match; a buy counts towards its owner's caps as it fills, and until then as open.
+    Reason match_exposed(Order& order, std::int64_t quote_usdc_micros) {
+        if (order.side != BUY) return match(venue_, order, quote_usdc_micros);
+        order.seat->exposure->add(order.qty_lots);
+        const Reason stopped = match(venue_, order, quote_usdc_micros);
+        if (order.open_lots != 0) order.seat->exposure->add(-order.open_lots);
+        return stopped;
+    }
+
+    /// Rest what is left of a limit order or close it, and fill in its Accepted.
+    void finish(std::uint32_t place, std::size_t accepted, Reason stopped) {
+        Order& order = venue_.orders[place];
+        Seat& seat = *order.seat;
+        const std::int64_t open_lots = order.open_lots;
+        std::int64_t update_id = 0, held = 0, resting_lots = 0;
+        const bool stays = open_lots != 0 && stopped == Reason::NONE && rests(order.time_in_force);
+        if (stays) {
+            if (order.side == BUY) seat.exposure->add(open_lots);
+            resting_lots = open_lots;
+            held = order.hold_for(open_lots);
+            venue_.rest(place, held);
+            update_id = seat.instrument->update_id;
+        } else {
+            if (open_lots != 0) {
+                if (stopped == Reason::NONE)
+                    stopped = order.time_in_force == FOK ? Reason::FOK_UNFILLED : Reason::IOC_REMAINDER;
+                close_taker(order, stopped, open_lots);
+            }
+            if (order.client_order_id != NO_ID)
+                venue_.keep_closed_id(*seat.account, order.client_order_id, order.order_id);
+        }
+        tell_accepted(order, accepted, order.qty_lots - open_lots, resting_lots, update_id, held);
+        if (!stays) venue_.orders.give_back(place);
+    }
+
+    void tell_accepted(const Order& order, std::size_t at, std::int64_t executed_lots, std::int64_t resting_lots,
+                       std::int64_t update_id, std::int64_t held) noexcept {
+        venue_.events[at] = Event{
+            .seq = venue_.seq,
+            .kind = static_cast<std::uint8_t>(EventKind::ACCEPTED),
+            .reason = 0,
+            .instrument = order.seat->instrument->number,
+            .account = order.seat->account->number,
+            .a = static_cast<std::int64_t>(order.order_id),
+            .b = order.price_ticks,
+            .c = order.qty_lots,
+            .d = executed_lots,
+            .e = resting_lots,
+            .f = update_id,
+            .g = held,
+            .h = order.executed_usdc_micros,
+            .peer = 0,
+            .side = order.side,
+            .flags = 0,
+            .zero = 0,
+        };
+    }
+
+    void close_taker(const Order& order, Reason reason, std::int64_t unfilled_lots) {
+        Event& event = venue_.tell(EventKind::CLOSED, order.seat->instrument->number, order.seat->account->number);
+        event.reason = static_cast<std::uint8_t>(reason);
+        event.a = static_cast<std::int64_t>(order.order_id);
+        event.b = unfilled_lots;
+        event.c = order.qty_lots - order.open_lots;
+        event.d = order.executed_usdc_micros;
+        event.e = order.price_ticks;
+        event.side = order.side;
+    }
+
+    void place_market(const Command& command, Seat& seat) {
+        const std::int64_t qty_lots = command.b, quote_usdc_micros = command.c;
+        if (command.a != 0 || quote_usdc_micros < 0 || (quote_usdc_micros != 0 && qty_lots != 0))
+            return refuse_plainly(Reason::ORDER_MALFORMED, command);
+        const bool meets = seat.instrument->opposite(command.side).best() != 0;
+        const Reason reason = market_refusal(seat, command, meets);
+        if (reason != Reason::NONE) return refuse(reason, command);
+        std::int64_t limit_ticks = 0, lots_max = qty_lots;
+        if (meets) {
+            const MarketTerms terms(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
+            limit_ticks = terms.limit_ticks;
+            lots_max = terms.lots_max;
+        }
+        const std::uint32_t place = accept(command, seat, limit_ticks, lots_max);
+        Order& order = venue_.orders[place];
+        const std::size_t accepted = reserve_accepted();
+        Reason stopped = Reason::NONE;
+        if (meets) stopped = match_exposed(order, quote_usdc_micros != 0 ? quote_usdc_micros : -1);
+        finish_market(order, accepted, stopped, quote_usdc_micros != 0);
+        venue_.orders.give_back(place);
+    }
+
+    Reason market_refusal(Seat& seat, const Command& command, bool meets) {
+        const Terms& limits = seat.instrument->terms;
+        const std::int64_t qty_lots = command.b, quote_usdc_micros = command.c;
+        if (quote_usdc_micros != 0) {
+            if (quote_usdc_micros > AMOUNT_MAX) return Reason::QTY_TOO_LARGE;
+            if (quote_usdc_micros < limits.notional_usdc_micros_min) return Reason::NOTIONAL_TOO_SMALL;
+        } else if (qty_lots <= 0) {
+            return Reason::QTY_NOT_POSITIVE;
+        } else if (qty_lots > limits.qty_lots_max) {
+            return Reason::QTY_TOO_LARGE;
+        }
+        if (!meets) return standing_refusal(venue_, seat, command.side, command.text);
+        const MarketTerms terms(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
+        if (quote_usdc_micros != 0 && terms.lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
+        const Reason reason = standing_refusal(venue_, seat, command.side, command.text);
+        return reason != Reason::NONE ? reason : cover_refusal(seat, command.side, terms.lots_max, terms.hold);
+    }
+
+    void finish_market(Order& order, std::size_t accepted, Reason stopped, bool by_quote) {
+        const std::int64_t executed_lots = order.qty_lots - order.open_lots;
+        if (by_quote) {
+            order.qty_lots = executed_lots;
+            order.open_lots = 0;
+        }
+        const std::int64_t unfilled_lots = order.open_lots;
+        if (unfilled_lots != 0 || by_quote) {
+            if (stopped == Reason::NONE) stopped = executed_lots != 0 ? Reason::IOC_REMAINDER : Reason::NO_LIQUIDITY;
+            close_taker(order, stopped, unfilled_lots);
+        }
+        if (order.client_order_id != NO_ID)
+            venue_.keep_closed_id(*order.seat->account, order.client_order_id, order.order_id);
+        tell_accepted(order, accepted, executed_lots, 0, 0, 0);
+    }
+
+    /// The account's open order by either id, or why it may not be touched.
+    Found find(const Command& command) {
+        Instrument* instrument = venue_.instrument(command.instrument);
+        if (instrument == nullptr) return {NIL, Reason::UNKNOWN_INSTRUMENT};
+        Account* account = venue_.account(command.account);
+        if (account == nullptr) return {NIL, Reason::UNKNOWN_ACCOUNT};
+        std::uint64_t order_id = command.e > 0 ? static_cast<std::uint64_t>(command.e) : 0;
+        if (order_id == 0 && command.text2 != NO_ID) order_id = venue_.client_ids.find(account->number, command.text2);
+        const std::uint32_t place = venue_.index.find(order_id);
+        if (place == NIL || venue_.orders[place].seat->account != account ||
+            venue_.orders[place].seat->instrument != instrument)
+            return {NIL, Reason::ORDER_NOT_FOUND};
+        return {place, Reason::NONE};
+    }
+
+    Found find_to_cancel(const Command& command) {
+        const Found found = find(command);
+        if (found.place != NIL && halted(venue_, *venue_.orders[found.place].seat->instrument))
+            return {NIL, Reason::INSTRUMENT_HALTED};
+        return found;
+    }
+
+    static bool is_reduction(const Order& order, std::int64_t qty_lots) noexcept {
+        return order.qty_lots - order.open_lots < qty_lots && qty_lots < order.qty_lots;
+    }
+
+    void reduce(Order& order, std::int64_t qty_lots) {
+        Seat& seat = *order.seat;
+        const std::int64_t removed_lots = order.qty_lots - qty_lots;
+        const std::int64_t freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - removed_lots);
+        order.qty_lots = qty_lots;
+        order.open_lots -= removed_lots;
+        Balance& balance = order.side == BUY ? *seat.cash : *seat.tokens;
+        venue_.touch(balance);
+        balance.held -= freed;
+        balance.free += freed;
+        if (order.side == BUY) seat.exposure->add(-removed_lots);
+        ++seat.instrument->update_id;
+        Event& event = venue_.tell(EventKind::AMENDED, seat.instrument->number, seat.account->number);
+        event.a = static_cast<std::int64_t>(order.order_id);
+        event.b = qty_lots;
+        event.c = order.open_lots;
+        event.d = removed_lots;
+        event.e = order.price_ticks;
+        event.f = seat.instrument->update_id;
+        event.side = order.side;
+    }
+
+    Venue& venue_;
+};
+
+}  // namespace deedbook

@@ -1,0 +1,364 @@
+// The state that every kind of command works on, and the few steps that several of them share.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "accounts.hpp"
+#include "book.hpp"
+#include "broken_rule.hpp"
+#include "client_ids.hpp"
+#include "flat_map.hpp"
+#include "wire.hpp"
+
+namespace deedbook {
+
+/// An instrument's terms as SetInstrument gives them (engine/types.py).
+struct Terms {
+    std::uint32_t fee_account = 0;
+    std::int64_t tick_value_usdc_micros = 0, price_ticks_max = 0, qty_lots_max = 0, notional_usdc_micros_min = 0;
+    std::int64_t market_collar_bps = 0, open_orders_max = 0, ownership_cap_lots = 0;
+    std::uint32_t holder_cap = 0;
+    std::uint8_t resale = 0, lot_decimals = 0;
+    std::string symbol;
+    Wallet token{};
+};
+
+/// A listed instrument: its terms, fees, phase and book.
+struct Instrument {
+    std::uint16_t number;
+    Terms terms;
+    Balance* fees;  // the fee account's cash
+    std::int64_t maker_fee_bps = 0, taker_fee_bps = 0;
+    std::uint8_t phase = CONTINUOUS;
+    std::int64_t update_id = 0, last_price_ticks = 0, holders = 0;
+    BookSide bids{BUY}, asks{SELL};
+
+    BookSide& side(std::uint8_t side) noexcept { return side == BUY ? bids : asks; }
+    BookSide& opposite(std::uint8_t side) noexcept { return side == BUY ? asks : bids; }
+};
+
+struct UnsettledTrade {
+    Seat* buyer;
+    Seat* seller;
+    std::int64_t lots, notional, buyer_fee, seller_fee;
+    std::uint8_t resale;
+};
+
+using Ejected = std::map<std::int64_t, std::uint8_t>;  // reason by trade
+
+/// One batch on its way: its range, and the trades that each of its attempts leaves out, in order of attempt.
+struct Composition {
+    std::int64_t trade_after, trade_last, attempt = 0;
+    std::vector<std::pair<Hash, Ejected>> attempts{};
+
+    const Ejected* of(const Hash& payload_hash) const noexcept {
+        for (const auto& [hash, ejected] : attempts)
+            if (hash == payload_hash) return &ejected;
+        return nullptr;
+    }
+};
+
+/// When something expires: an order, or a permission by account and instrument.
+struct Due {
+    std::int64_t when_ns;
+    bool is_permission;
+    std::uint64_t number;
+    std::uint16_t instrument;
+    auto operator<=>(const Due&) const = default;
+};
+
+struct Parked {
+    std::int64_t level = 0, asked = 0, position_lots = 0;
+};
+
+struct WalletHash {
+    std::size_t operator()(const Wallet& wallet) const noexcept {
+        return std::hash<std::string_view>{}({reinterpret_cast<const char*>(wallet.data()), wallet.size()});
+    }
+};
+
+class Venue {
+public:
+    std::uint64_t seq = 0;
+    std::int64_t time_ns = 0;
+    std::uint8_t phase = CONTINUOUS;
+    std::int64_t last_order_id = 0, last_trade_id = 0;
+    std::int64_t last_composed_batch_id = 0, last_composed_trade_id = 0, last_final_batch_id = 0, last_final_trade_id = 0;
+    std::int64_t chain_block = 0, chain_log_index = 0, crediting_stopped = 0;
+
+    std::vector<std::unique_ptr<Instrument>> instruments{1};  // by number; 0 is the venue
+    std::deque<Account> accounts{1};                          // by number; 0 is nobody
+    std::unordered_map<Wallet, std::uint32_t, WalletHash> wallets;
+    std::map<std::pair<Wallet, std::uint16_t>, Parked> parked;
+    Orders orders;
+    OrderIndex index;
+    ClientIds client_ids;
+    std::vector<Due> due;  // a heap, the next one first
+    std::deque<UnsettledTrade> unsettled;  // in order of trade, the first is last_final_trade_id + 1
+    std::int64_t ejecting_batch_id = 0, ejecting_attempt = 0;
+    Ejected ejecting;
+    std::map<std::int64_t, Composition> compositions;
+    std::vector<Event> events;  // of the commands at hand
+
+    // -- answers
+
+    Event& tell(EventKind kind, std::uint16_t instrument, std::uint32_t account) {
+        Event& event = events.emplace_back();
+        event.seq = seq;
+        event.kind = static_cast<std::uint8_t>(kind);
+        event.instrument = instrument;
+        event.account = account;
+        return event;
+    }
+
+    void reject(Reason reason, std::uint16_t instrument = 0, std::uint32_t account = 0, std::int64_t order_id = 0) {
+        Event& event = tell(EventKind::REJECTED, instrument, account);
+        event.reason = static_cast<std::uint8_t>(reason);
+        event.a = order_id;
+    }
+
+    void applied(std::uint32_t account, std::uint16_t instrument) { tell(EventKind::APPLIED, instrument, account); }
+
+    /// Its numbers change in this command: they are told at its end.
+    void touch(Balance& balance) {
+        if (balance.touched_seq == seq) return;
+        balance.touched_seq = seq;
+        touched_.push_back(&balance);
+    }
+
+    void tell_balances() {
+        if (touched_.size() > 1)
+            std::sort(touched_.begin(), touched_.end(), [](auto* one, auto* other) { return one->key() < other->key(); });
+        for (const Balance* balance : touched_) {
+            require(balance->level + balance->advanced ==
+                        balance->free + balance->held + balance->requested + balance->owed_out,
+                    "a balance that does not add up");
+            Event& event = tell(EventKind::BALANCE, balance->instrument, balance->account);
+            event.a = balance->free;
+            event.b = balance->held;
+            event.c = balance->owed_in;
+            event.d = balance->owed_out;
+            event.e = balance->requested;
+            event.f = balance->level;
+            event.g = balance->advanced;
+            event.h = balance->position_lots;
+        }
+        touched_.clear();
+    }
+
+    // -- finding
+
+    Instrument* instrument(std::uint16_t number) noexcept {
+        return number != 0 && number < instruments.size() ? instruments[number].get() : nullptr;
+    }
+
+    Account* account(std::uint32_t number) noexcept {
+        return number != 0 && number < accounts.size() ? &accounts[number] : nullptr;
+    }
+
+    Balance& balance(Account& account, std::uint16_t asset) {
+        const std::uint64_t key = std::uint64_t{account.number} << 16 | asset;
+        const std::uint32_t found = balance_places_.find(key);
+        if (found != FlatMap::NONE) return balances_[found];
+        Exposure* exposure = asset == USDC ? nullptr : &exposure_of(account.owner, asset);
+        balance_places_.insert(key, static_cast<std::uint32_t>(balances_.size()));
+        Balance& made = balances_.emplace_back(Balance{account.number, asset, exposure});
+        account.balances.push_back(&made);
+        return made;
+    }
+
+    Seat* find_seat(const Account& account, const Instrument& instrument) noexcept {
+        const std::uint32_t found = seat_places_.find(std::uint64_t{account.number} << 16 | instrument.number);
+        return found == FlatMap::NONE ? nullptr : &seats_[found];
+    }
+
+    Seat& seat(Account& account, Instrument& instrument) {
+        if (Seat* found = find_seat(account, instrument)) return *found;
+        Balance& cash = balance(account, USDC);
+        Balance& tokens = balance(account, instrument.number);
+        const std::uint64_t key = std::uint64_t{account.number} << 16 | instrument.number;
+        seat_places_.insert(key, static_cast<std::uint32_t>(seats_.size()));
+        Seat& made = seats_.emplace_back(Seat{&account, &instrument, &cash, &tokens, tokens.exposure});
+        account.seats.push_back(&made);
+        return made;
+    }
+
+    // -- orders in and out of the book
+
+    /// Put an order's open lots into the book, and hold for them.
+    void rest(std::uint32_t place, std::int64_t hold) {
+        const Order& order = orders[place];
+        Seat& seat = *order.seat;
+        Balance& balance = order.side == BUY ? *seat.cash : *seat.tokens;
+        touch(balance);
+        balance.free -= hold;
+        balance.held += hold;
+        ++seat.instrument->update_id;
+        rest_again(place);
+    }
+
+    /// The same for an order whose hold stands already: one from a snapshot.
+    void rest_again(std::uint32_t place) {
+        Order& order = orders[place];
+        Seat& seat = *order.seat;
+        seat.instrument->side(order.side).add(orders, place);
+        index.insert(order.order_id, place);
+        append_to_account(order, place);
+        ++seat.open_orders;
+        if (order.expire_time_ns != 0) push_due({order.expire_time_ns, false, order.order_id, 0});
+    }
+
+    /// Take an order out of the book, filled or not; what it held is freed by the caller.
+    void unrest(std::uint32_t place) {
+        const Order& order = orders[place];
+        Seat& seat = *order.seat;
+        seat.instrument->side(order.side).remove(orders, place);
+        remove_from_account(order);
+        index.erase(order.order_id);
+        --seat.open_orders;
+        if (order.expire_time_ns != 0) forget_due();
+        if (order.client_order_id != NO_ID) keep_closed_id(*seat.account, order.client_order_id, order.order_id);
+        orders.give_back(place);
+    }
+
+    /// Take a resting order out of the book and free what it held.
+    void close(std::uint32_t place, Reason reason) {
+        const Order order = orders[place];
+        Seat& seat = *order.seat;
+        const std::int64_t held = order.hold_for(order.open_lots);
+        if (order.side == BUY) seat.exposure->add(-order.open_lots);
+        Balance& balance = order.side == BUY ? *seat.cash : *seat.tokens;
+        touch(balance);
+        balance.held -= held;
+        balance.free += held;
+        unrest(place);
+        ++seat.instrument->update_id;
+        Event& event = tell(EventKind::CLOSED, seat.instrument->number, seat.account->number);
+        event.reason = static_cast<std::uint8_t>(reason);
+        event.a = static_cast<std::int64_t>(order.order_id);
+        event.b = order.open_lots;
+        event.c = order.qty_lots - order.open_lots;
+        event.d = order.executed_usdc_micros;
+        event.e = order.price_ticks;
+        event.f = seat.instrument->update_id;
+        event.side = order.side;
+        event.flags = 1;
+    }
+
+    /// Close the resting orders that the seat's permission no longer covers, oldest first.
+    void close_unpermitted(Seat& seat) {
+        const Permission& permission = seat.permission;
+        const bool ended = permission.valid_until_ns <= time_ns;
+        const bool buys = permission.may_buy && !ended;
+        const bool sells = permission.may_sell && !ended && permission.sell_from_ns <= time_ns;
+        for (std::uint32_t at = seat.account->orders_first; at != NIL;) {
+            const std::uint32_t after = orders[at].account_after;
+            if (orders[at].seat == &seat && !(orders[at].side == BUY ? buys : sells)) close(at, Reason::PERMISSION_LOST);
+            at = after;
+        }
+    }
+
+    // -- client ids
+
+    /// The order that has or lately had this client id, or 0.
+    std::uint64_t order_id_of(Account& account, const Text& client_order_id) {
+        auto& closed = account.closed_ids;
+        while (!closed.empty() && time_ns - closed.front().time_ns >= CLIENT_ORDER_ID_KEPT_NS) forget_closed_id(account);
+        return client_ids.find(account.number, client_order_id);
+    }
+
+    void keep_closed_id(Account& account, const Text& client_order_id, std::uint64_t order_id) {
+        account.closed_ids.push_back({time_ns, order_id, client_order_id});
+        if (account.closed_ids.size() > CLIENT_ORDER_ID_KEPT_MAX) forget_closed_id(account);
+    }
+
+    // -- what expires
+
+    void push_due(const Due& entry) {
+        due.push_back(entry);
+        std::push_heap(due.begin(), due.end(), std::greater<>{});
+    }
+
+    Due pop_due() {
+        std::pop_heap(due.begin(), due.end(), std::greater<>{});
+        const Due entry = due.back();
+        due.pop_back();
+        return entry;
+    }
+
+    /// An entry of the due heap stands for nothing any more; make the heap anew before most of it does.
+    void forget_due() {
+        if (++due_forgotten_ <= DUE_FORGOTTEN_MAX + due.size() / 2) return;
+        due_forgotten_ = 0;
+        due.clear();
+        index.each([this](std::uint32_t place) {
+            const Order& order = orders[place];
+            if (order.expire_time_ns != 0) due.push_back({order.expire_time_ns, false, order.order_id, 0});
+        });
+        for (const Seat& seat : seats_)
+            if (seat.permission.is_set && !seat.permission.ended)
+                due.push_back({seat.permission.valid_until_ns, true, seat.account->number, seat.instrument->number});
+        std::make_heap(due.begin(), due.end(), std::greater<>{});
+    }
+
+private:
+    static constexpr std::size_t DUE_FORGOTTEN_MAX = 1'000;
+
+    Exposure& exposure_of(std::uint32_t owner, std::uint16_t asset) {
+        const std::uint64_t key = std::uint64_t{owner} << 16 | asset;
+        const std::uint32_t found = exposure_places_.find(key);
+        if (found != FlatMap::NONE) return exposures_[found];
+        exposure_places_.insert(key, static_cast<std::uint32_t>(exposures_.size()));
+        return exposures_.emplace_back(Exposure{0, &instruments[asset]->holders});
+    }
+
+    void append_to_account(Order& order, std::uint32_t place) noexcept {
+        Account& account = *order.seat->account;
+        order.account_before = account.orders_last;
+        order.account_after = NIL;
+        if (account.orders_last == NIL) {
+            account.orders_first = place;
+        } else {
+            orders[account.orders_last].account_after = place;
+        }
+        account.orders_last = place;
+    }
+
+    void remove_from_account(const Order& order) noexcept {
+        Account& account = *order.seat->account;
+        if (order.account_before == NIL) {
+            account.orders_first = order.account_after;
+        } else {
+            orders[order.account_before].account_after = order.account_after;
+        }
+        if (order.account_after == NIL) {
+            account.orders_last = order.account_before;
+        } else {
+            orders[order.account_after].account_before = order.account_before;
+        }
+    }
+
+    void forget_closed_id(Account& account) {
+        client_ids.erase(account.number, account.closed_ids.front().client_order_id);
+        account.closed_ids.pop_front();
+    }
+
+    std::deque<Balance> balances_;
+    std::deque<Seat> seats_;
+    std::deque<Exposure> exposures_;
+    FlatMap balance_places_, seat_places_, exposure_places_;
+    std::vector<Balance*> touched_;  // told at the end of the command at hand
+    std::size_t due_forgotten_ = 0;
+};
+
+}  // namespace deedbook

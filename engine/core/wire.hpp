@@ -1,0 +1,137 @@
+// Commands and events as they are journalled: the same records as engine/wire.py, which a test compares.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace deedbook {
+
+using Text = std::array<char, 36>;
+using Wallet = std::array<unsigned char, 20>;  // ordered as bytes are
+using Hash = std::array<char, 32>;
+__extension__ typedef __int128 Wide;  // for products of two records' numbers
+
+struct Command {
+    std::uint64_t seq;
+    std::int64_t time_ns;
+    std::uint8_t kind, side, order_type, time_in_force;
+    std::uint16_t instrument;
+    std::uint8_t self_trade, flags;
+    std::uint32_t account, count;
+    std::int64_t a, b, c, d, e, f, g;
+    Text text, text2;
+};
+static_assert(std::is_trivially_copyable_v<Command> && sizeof(Command) == 160 && offsetof(Command, text) == 88);
+
+struct Event {
+    std::uint64_t seq;
+    std::uint8_t kind, reason;
+    std::uint16_t instrument;
+    std::uint32_t account;
+    std::int64_t a, b, c, d, e, f, g, h;
+    std::uint32_t peer;
+    std::uint8_t side, flags;
+    std::uint16_t zero;
+};
+static_assert(std::is_trivially_copyable_v<Event> && sizeof(Event) == 88 && offsetof(Event, peer) == 80);
+
+enum CommandKind : std::uint8_t {
+    PLACE = 1,
+    CANCEL = 2,
+    AMEND = 3,
+    REPLACE = 4,
+    CANCEL_ALL = 5,
+    OPEN_ACCOUNT = 16,
+    SET_PERMISSION = 17,
+    SET_INSTRUMENT = 18,
+    SET_FEES = 19,
+    SET_PHASE = 20,
+    LEVEL_CHANGED = 32,
+    POSITION_CHANGED = 33,
+    ADJUST = 34,
+    EJECT_TRADE = 40,
+    COMPOSE_BATCH = 41,
+    BATCH_FINAL = 42,
+    CLOCK = 63,
+};
+
+enum class EventKind : std::uint8_t {
+    REJECTED = 1,
+    ACCEPTED = 2,
+    TRADE = 3,
+    CLOSED = 4,
+    AMENDED = 5,
+    BALANCE = 16,
+    ACCOUNT_OPENED = 17,
+    APPLIED = 18,
+    PERMISSION_ENDED = 19,
+    PHASE_CHANGED = 20,
+    WITHDRAWAL_READY = 32,
+    PARKED = 33,
+    CREDITING_STOPPED = 34,
+    TRADE_SETTLED = 40,
+};
+
+enum class Reason : std::uint8_t {
+    NONE = 0,
+    UNKNOWN_INSTRUMENT = 1,
+    UNKNOWN_ACCOUNT = 2,
+    ORDER_MALFORMED = 3,
+    QTY_NOT_POSITIVE = 4,
+    QTY_TOO_LARGE = 5,
+    PRICE_NOT_POSITIVE = 6,
+    PRICE_TOO_HIGH = 7,
+    EXPIRE_TIME_PASSED = 8,
+    NOTIONAL_TOO_SMALL = 9,
+    CLIENT_ORDER_ID_IN_USE = 10,
+    ORDER_NOT_FOUND = 11,
+    QTY_NOT_REDUCED = 12,
+    INSTRUMENT_HALTED = 13,
+    CANCEL_ONLY = 14,
+    NOT_PERMITTED = 15,
+    LOCKED_UP = 16,
+    POST_ONLY_WOULD_TAKE = 17,
+    TOO_MANY_ORDERS = 18,
+    OWNERSHIP_CAP = 19,
+    HOLDER_CAP = 20,
+    INSUFFICIENT_CASH = 21,
+    INSUFFICIENT_TOKENS = 22,
+    ACCOUNT_EXISTS = 32,
+    INSTRUMENT_CHANGED = 33,
+    VALUE_OUT_OF_RANGE = 34,
+    CHAIN_POSITION_PASSED = 35,
+    LEVEL_MISMATCH = 36,
+    CREDITING_HALTED = 37,
+    BATCH_OUT_OF_ORDER = 38,
+    BATCH_UNKNOWN = 39,
+    EJECTED_MISMATCH = 40,
+    CANCELLED = 64,
+    CANCELLED_REPLACED = 65,
+    EXPIRED = 66,
+    IOC_REMAINDER = 67,
+    FOK_UNFILLED = 68,
+    NO_LIQUIDITY = 69,
+    SELF_TRADE = 70,
+    PERMISSION_LOST = 71,
+    COVER_LOST = 72,
+    SELLER_NOT_VERIFIED = 96,
+    CHAIN_REFUSED = 105,
+};
+
+constexpr std::uint8_t BUY = 0, SELL = 1;
+constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3;
+constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4;
+constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3;
+constexpr std::uint8_t CONTINUOUS = 0, CANCEL_ONLY_PHASE = 1, HALT = 2;
+
+constexpr std::uint16_t USDC = 0;   // the asset number of cash
+constexpr std::uint16_t VENUE = 0;  // the scope of a command that is meant for every instrument
+constexpr std::int64_t BASIS_POINTS = 10'000;
+constexpr std::int64_t CLIENT_ORDER_ID_KEPT_NS = 24LL * 3600 * 1'000'000'000;
+constexpr std::size_t CLIENT_ORDER_ID_KEPT_MAX = 10'000;
+constexpr std::int64_t AMOUNT_MAX = std::int64_t{1} << 62;  // of a level, a quote and the dearest order
+constexpr Text NO_ID{};
+
+}  // namespace deedbook

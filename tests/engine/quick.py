@@ -1,0 +1,321 @@
+"""Seeded random commands made fast: most make sense, many do not, and the Python engine itself says what stands.
+
+The market is so small that everything meets everything: six wallets of four owners, two instruments, twelve prices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from engine.exchange import Exchange
+from engine.types import USDC, CommandKind, Phase, Reason
+from engine.wire import COMMAND
+
+OWNERS = (1, 2, 2, 3, 3, 4)
+WALLETS = tuple(bytes([number]) * 20 for number in range(1, len(OWNERS) + 3))  # two are linked late or never
+IDS = (*(b"",) * 20, *(b"%d" % number for number in range(12)), b"x" * 36)
+HOSTILE = (-(2**63), -1, 0, 1, 9_999, 2**62, 2**62 + 1, 2**63 - 1)
+DAY_NS = 24 * 3600 * 10**9
+
+
+class QuickGenerator:
+    """`records(n)` are the next n commands, stamped; `engine` is looked at, and must have applied the earlier ones."""
+
+    def __init__(self, seed: int, engine: Exchange) -> None:
+        self._random = random = Random(seed)
+        self._venue = engine._venue
+        self._seq = self._time_ns = 0
+        self._level_log = 0
+        kinds: dict[Callable[[], bytes], int] = {
+            self._place: 50,
+            self._cancel: 10,
+            self._amend: 5,
+            self._replace: 6,
+            self._cancel_all: 1,
+            self._open_account: 1,
+            self._permission: 5,
+            self._instrument: 1,
+            self._fees: 1,
+            self._phase: 1,
+            self._level: 7,
+            self._position: 3,
+            self._adjust: 1,
+            self._eject: 4,
+            self._compose: 5,
+            self._final: 6,
+            self._clock: 1,
+        }
+        self._kinds = random.choices(list(kinds), list(kinds.values()), k=4_096)
+
+    def setup(self) -> bytes:
+        records = [self._account(owner, wallet) for owner, wallet in zip(OWNERS, WALLETS, strict=False)]
+        records += [self._terms(number) for number in (1, 2)]
+        for number in (1, 2):
+            records.append(self._pack(CommandKind.SET_FEES, instrument=number, a=10, b=25))
+            records += [self._permit(account, number, 1, 1, 2**63 - 1, 0) for account in range(1, len(OWNERS) + 1)]
+        return b"".join(records)
+
+    def records(self, count: int) -> bytes:
+        return b"".join([self._one() for _ in range(count)])
+
+    def _one(self) -> bytes:
+        if self._venue.crediting_stopped and self._random.random() < 0.1:
+            return self._adjust()
+        return self._random.choice(self._kinds)()
+
+    # -- one record
+
+    def _pack(
+        self,
+        kind: int,
+        *,
+        side: int = 0,
+        order_type: int = 0,
+        tif: int = 0,
+        instrument: int = 0,
+        self_trade: int = 0,
+        flags: int = 0,
+        account: int = 0,
+        count: int = 0,
+        a: int = 0,
+        b: int = 0,
+        c: int = 0,
+        d: int = 0,
+        e: int = 0,
+        f: int = 0,
+        g: int = 0,
+        text: bytes = b"",
+        text2: bytes = b"",
+    ) -> bytes:
+        self._seq += 1
+        if self._random.random() < 0.4:
+            self._time_ns += DAY_NS if self._random.random() < 0.001 else self._random.randint(1, 3)
+        slots = (side, order_type, tif, instrument, self_trade, flags, account, count, a, b, c, d, e, f, g, text, text2)
+        return COMMAND.pack(self._seq, self._time_ns, kind, *slots)
+
+    def _number(self, low: int, high: int) -> int:
+        """One in fifty is a number that nobody expects."""
+        random = self._random
+        return random.choice(HOSTILE) if random.random() < 0.02 else random.randint(low, high)
+
+    def _who(self) -> int:
+        return self._random.choices((self._random.randint(1, len(self._venue.accounts) - 1), 0, 99), (97, 1, 2))[0]
+
+    def _where(self) -> int:
+        return self._random.choices((1, 2, 0, 9), (80, 18, 1, 1))[0]
+
+    def _order_id(self) -> int:
+        return self._number(max(0, self._venue.last_order_id - 40), self._venue.last_order_id + 1)
+
+    # -- traders
+
+    def _order(self, kind: int, e: int, flags: int, text2: bytes) -> bytes:
+        random = self._random
+        order_type = random.choices((1, 2, 3, 0, 4), (78, 12, 8, 1, 1))[0]
+        tif = 2 if order_type == 2 else random.choices((1, 2, 3, 4, 0, 5), (65, 10, 8, 15, 1, 1))[0]
+        by_quote = order_type == 2 and random.random() < 0.4
+        return self._pack(
+            kind,
+            side=random.choices((0, 1, 2), (49, 50, 1))[0],
+            order_type=order_type,
+            tif=tif,
+            instrument=self._where(),
+            self_trade=random.choices((0, 1, 2, 3, 4), (55, 15, 15, 14, 1))[0],
+            flags=flags,
+            account=self._who(),
+            a=0 if order_type == 2 else self._number(0, 13),
+            b=0 if by_quote else self._number(0, 9),
+            c=self._number(1, 300) if by_quote else 0,
+            d=self._time_ns + self._number(-1, 30) % 2**40 if tif == 4 else 0,
+            e=e,
+            text=random.choice(IDS),
+            text2=text2,
+        )
+
+    def _place(self) -> bytes:
+        return self._order(CommandKind.PLACE, 0, 0, b"")
+
+    def _replace(self) -> bytes:
+        by_id = self._random.random() < 0.6
+        text2 = b"" if by_id else self._random.choice(IDS)
+        return self._order(CommandKind.REPLACE, self._order_id() if by_id else 0, self._random.randint(0, 1), text2)
+
+    def _find(self, kind: int, b: int = 0) -> bytes:
+        by_id = self._random.random() < 0.7
+        text2 = b"" if by_id else self._random.choice(IDS)
+        order_id, account, instrument = self._order_id() if by_id else 0, self._who(), self._where()
+        order = self._venue.orders.get(order_id)
+        if order is not None and self._random.random() < 0.8:
+            account, instrument = order.seat.account.number, order.seat.instrument.number
+        return self._pack(kind, account=account, instrument=instrument, b=b, e=order_id, text2=text2)
+
+    def _cancel(self) -> bytes:
+        return self._find(CommandKind.CANCEL)
+
+    def _amend(self) -> bytes:
+        return self._find(CommandKind.AMEND, self._number(0, 8))
+
+    def _cancel_all(self) -> bytes:
+        return self._pack(CommandKind.CANCEL_ALL, account=self._who(), instrument=self._where())
+
+    # -- operators
+
+    def _account(self, owner: int, wallet: bytes) -> bytes:
+        return self._pack(CommandKind.OPEN_ACCOUNT, count=owner, text=wallet)
+
+    def _open_account(self) -> bytes:
+        return self._account(self._random.randint(0, 5), self._random.choice(WALLETS))
+
+    def _permit(self, account: int, number: int, buy: int, sell: int, until_ns: int, sell_from_ns: int) -> bytes:
+        slots: dict[str, Any] = {
+            "account": account,
+            "instrument": number,
+            "side": buy,
+            "flags": sell,
+            "a": until_ns,
+            "b": sell_from_ns,
+        }
+        return self._pack(CommandKind.SET_PERMISSION, **slots, c=7, text=bytes(range(32)))
+
+    def _permission(self) -> bytes:
+        random = self._random
+        until = random.choice((2**63 - 1, 2**63 - 1, self._time_ns + random.randint(-1, 40), self._number(0, 1)))
+        sell_from = random.choice((0, 0, 0, self._time_ns + random.randint(0, 20), self._number(0, 1)))
+        buy, sell = random.choices((0, 1, 2), (15, 84, 1), k=2)
+        return self._permit(self._who(), self._where(), buy, sell, max(until, -1), max(sell_from, -1))
+
+    def _terms(self, number: int) -> bytes:
+        random = self._random
+        return self._pack(
+            CommandKind.SET_INSTRUMENT,
+            instrument=number,
+            account=1,
+            side=random.choices((0, 13), (99, 1))[0],
+            flags=random.choice((0, 1, 1)),
+            count=random.choices((0, 3, 4), (80, 10, 10))[0],
+            a=3,
+            b=random.choices((12, 9), (95, 5))[0],
+            c=9,
+            d=random.choice((0, 3, 7)),
+            e=random.choice((0, 2_000, 9_999)),
+            f=random.choice((3, 8, 8)),
+            g=random.choices((0, 50), (80, 20))[0],
+            text=b"TEST%d" % min(number, 9),
+            text2=bytes([number % 256]) * 20,
+        )
+
+    def _instrument(self) -> bytes:
+        return self._terms(self._random.choices((1, 2, 3, 0, 9), (45, 45, 2, 4, 4))[0])
+
+    def _fees(self) -> bytes:
+        rates: dict[str, Any] = {"a": self._number(0, 100), "b": self._number(0, 1_000)}
+        return self._pack(CommandKind.SET_FEES, instrument=self._where(), **rates)
+
+    def _phase(self) -> bytes:
+        stopped = [each.number for each in self._venue.instruments[1:] if each.phase]
+        if stopped or self._venue.phase:
+            return self._pack(CommandKind.SET_PHASE, instrument=0 if self._venue.phase else stopped[0])
+        phase = self._random.choices((Phase.CONTINUOUS, Phase.CANCEL_ONLY, Phase.HALT, 3), (40, 30, 20, 10))[0]
+        return self._pack(CommandKind.SET_PHASE, instrument=self._where(), flags=phase)
+
+    # -- the chain
+
+    def _next_position(self) -> dict[str, Any]:
+        self._level_log += 1
+        if self._random.random() < 0.01:
+            return {"d": 0, "e": 0}
+        return {"d": max(self._venue.chain_block, 0) + 1, "e": self._level_log}
+
+    def _slot(self, wallet: bytes, asset: int) -> tuple[int, int, int, int]:
+        """Level, asked, position and what may not leave: a chain as it is never goes below what is owed."""
+        number = self._venue.wallets.get(wallet)
+        if number is None:
+            return (*self._venue.parked.get((wallet, asset), (0, 0, 0)), 0)
+        balance = self._venue.accounts[number].balances.get(asset)
+        if balance is None:
+            return 0, 0, 0, 0
+        return balance.level, balance.asked, balance.position_lots, balance.owed_out
+
+    def _level(self) -> bytes:
+        random = self._random
+        wallet, asset = random.choice(WALLETS), random.choice((USDC, USDC, 1, 2))
+        level, _, position, owed_out = self._slot(wallet, asset)
+        most = 6_000 if asset == USDC else position  # a lock is a part of what the wallet has
+        target = random.randint(min(owed_out, most), max(owed_out, most))
+        asked = random.choice((0, 0, random.randint(0, max(0, target - owed_out))))
+        lie = random.choices((0, 1), (998, 2))[0]
+        slots: dict[str, Any] = {"instrument": asset, "a": target - level + lie, "b": target, "c": asked}
+        return self._pack(CommandKind.LEVEL_CHANGED, **slots, **self._next_position(), text=wallet)
+
+    def _position(self) -> bytes:
+        random = self._random
+        wallet, number = random.choice(WALLETS), random.choice((1, 2))
+        position = self._slot(wallet, number)[2]
+        target = max(position, random.randint(0, 60))
+        slots: dict[str, Any] = {"instrument": number, "a": target - position, "b": target}
+        return self._pack(CommandKind.POSITION_CHANGED, **slots, **self._next_position(), text=wallet)
+
+    def _adjust(self) -> bytes:
+        account = self._random.randint(1, len(self._venue.accounts) - 1)
+        asset = self._random.choice((USDC, 1, 2))
+        balance = self._venue.accounts[account].balances.get(asset)
+        level, position = (0, 0) if balance is None else (max(0, balance.level), balance.position_lots)
+        where: dict[str, Any] = {"d": max(self._venue.chain_block, 0), "e": max(self._venue.chain_log_index, 0)}
+        slots: dict[str, Any] = {
+            "account": account,
+            "instrument": asset,
+            "a": position if asset else 0,
+            "b": level,
+            "c": 0,
+        }
+        return self._pack(CommandKind.ADJUST, **slots, **where)
+
+    # -- batches
+
+    def _attempt(self) -> tuple[int, int]:
+        """The last batch again, or the next one."""
+        venue = self._venue
+        again = venue.last_composed_batch_id in venue.compositions and self._random.random() < 0.4
+        batch_id = venue.last_composed_batch_id + (not again)
+        attempt = venue.compositions[batch_id].attempt if again else 1
+        return batch_id, attempt + (self._random.random() < 0.3 and again)
+
+    def _eject(self) -> bytes:
+        venue, random = self._venue, self._random
+        batch_id, attempt = self._attempt()
+        trade_id = random.randint(venue.last_final_trade_id, venue.last_trade_id + 1)
+        reason = random.choice((Reason.SELLER_FROZEN, Reason.UPSTREAM_FAILED, Reason.CHAIN_REFUSED, 0, 200))
+        return self._pack(CommandKind.EJECT_TRADE, a=batch_id, b=attempt, c=trade_id, flags=reason)
+
+    def _compose(self) -> bytes:
+        venue, random = self._venue, self._random
+        batch_id, attempt = self._attempt()
+        composition = venue.compositions.get(batch_id)
+        after, last = venue.last_composed_trade_id, min(venue.last_trade_id, venue.last_composed_trade_id + 8)
+        if composition is not None:
+            after, last = composition.trade_after, composition.trade_last
+        ejecting = venue.ejecting
+        if ejecting[2] and random.random() < 0.8:
+            batch_id, attempt = ejecting[:2]
+        count = len(ejecting[2]) if ejecting[:2] == (batch_id, attempt) else 0
+        slots: dict[str, Any] = {
+            "a": batch_id,
+            "b": attempt,
+            "c": self._number(after, after),
+            "d": last,
+            "e": self._number(count, count),
+        }
+        return self._pack(CommandKind.COMPOSE_BATCH, **slots, text=bytes([random.randint(1, 4)]) * 32)
+
+    def _final(self) -> bytes:
+        venue = self._venue
+        batch_id = venue.last_final_batch_id + 1
+        composition = venue.compositions.get(batch_id)
+        hashes = list(composition.ejected_by_hash) if composition is not None else [bytes(32)]
+        slots: dict[str, Any] = {"a": self._number(batch_id, batch_id), "text": self._random.choice(hashes)}
+        return self._pack(CommandKind.BATCH_FINAL, **slots, **self._next_position())
+
+    def _clock(self) -> bytes:
+        return self._pack(CommandKind.CLOCK)

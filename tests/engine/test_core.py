@@ -1,0 +1,237 @@
+"""The C++ core against the Python engine: the same bytes out for the same bytes in, and the same state."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.core_exchange import CoreExchange
+from engine.engines import CORE, PYTHON, EngineMissing, core_is_built, engine_class
+from engine.exchange import Exchange
+from engine.types import CommandKind
+from engine.wire import COMMAND, COMMAND_SIZE, COMMAND_SLOTS, STAMP, decode_commands
+from tests.engine.quick import HOSTILE, QuickGenerator
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMANDS = 200_000
+COMMANDS_TORTURE = 10_000_000
+COMMANDS_A_MARKET = 20_000
+AT_ONCE = 16
+SANITIZED = ("-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined")
+FUZZ_RUNS = 3_000
+
+
+class Applies(Protocol):
+    def apply(self, commands: bytes, /) -> bytes: ...
+
+
+Pair = tuple[Applies, Applies]
+
+
+def both() -> Pair:
+    return Exchange(), CoreExchange()
+
+
+def answers(engine: Applies, commands: bytes) -> bytes | None:
+    """None where the engine gives up: both must, on the same command."""
+    try:
+        return engine.apply(commands)
+    except Exception:
+        return None
+
+
+def differ(commands: Sequence[bytes], engines: Callable[[], Pair]) -> bool:
+    """Whether two new engines answer anything differently; the commands are stamped anew."""
+    one, other = engines()
+    for seq, record in enumerate(commands, 1):
+        stamped = STAMP.pack(seq, STAMP.unpack_from(record)[1]) + record[STAMP.size :]
+        first, second = answers(one, stamped), answers(other, stamped)
+        if first != second:
+            return True
+        if first is None:
+            return False
+    return False
+
+
+def shrunk(commands: list[bytes], engines: Callable[[], Pair]) -> list[bytes]:
+    """The commands without what the difference does not need: halves first, then single ones."""
+    size = len(commands) // 2
+    while size:
+        at = 0
+        while at < len(commands):
+            fewer = commands[:at] + commands[at + size :]
+            if differ(fewer, engines):
+                commands = fewer
+            else:
+                at += size
+        size //= 2
+    return commands
+
+
+def complaint(seed: int, commands: list[bytes], engines: Callable[[], Pair]) -> str:
+    listed = [str(command) for _, _, command in decode_commands(b"".join(shrunk(commands, engines)))]
+    return "\n".join([f"seed {seed}: the engines differ on", *listed])
+
+
+def records(batch: bytes) -> list[bytes]:
+    return [batch[at : at + COMMAND_SIZE] for at in range(0, len(batch), COMMAND_SIZE)]
+
+
+def play(seed: int, commands: int) -> None:
+    """One market through both engines; the core goes on from a snapshot of the Python engine now and then."""
+    python, core = Exchange(), CoreExchange()
+    generator = QuickGenerator(seed, python)
+    batch, history = generator.setup(), list[bytes]()
+    for number in range(commands // AT_ONCE):
+        history += records(batch)
+        if answers(python, batch) != answers(core, batch):
+            pytest.fail(complaint(seed, history, both))
+        if number % 200 == 0:
+            assert python.snapshot() == core.snapshot(), f"seed {seed}"
+            core = CoreExchange.restore(python.snapshot())
+        batch = generator.records(AT_ONCE)
+    assert python.state_hash() == core.state_hash(), f"seed {seed}"
+    assert python.state() == core.state(), f"seed {seed}"
+
+
+def test_the_core_is_built_where_there_is_a_compiler() -> None:
+    assert core_is_built()
+    assert engine_class() is engine_class(CORE) is CoreExchange
+    assert engine_class(PYTHON) is Exchange
+
+
+def test_without_the_core_the_python_engine_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.engines.core_is_built", lambda: False)
+    assert engine_class() is Exchange
+    with pytest.raises(EngineMissing, match="C\\+\\+ compiler"):
+        engine_class(CORE)
+
+
+@pytest.mark.parametrize("seed", range(COMMANDS // COMMANDS_A_MARKET))
+def test_random_markets_agree_with_the_python_engine(seed: int) -> None:
+    play(seed, COMMANDS_A_MARKET)
+
+
+@pytest.mark.torture
+def test_ten_million_random_commands_agree() -> None:
+    for seed in range(1_000, 1_000 + COMMANDS_TORTURE // COMMANDS_A_MARKET):
+        play(seed, COMMANDS_A_MARKET)
+
+
+SMALL = st.integers(0, 3)
+NUMBER = st.one_of(st.integers(-2, 40), st.sampled_from(HOSTILE))
+
+
+@st.composite
+def any_command(draw: st.DrawFn) -> bytes:
+    """Any values in any slots, of a kind that exists, at seq 0."""
+    values: list[int | bytes] = []
+    for name, code in COMMAND_SLOTS[2:]:
+        if name == "kind":
+            values.append(draw(st.sampled_from(list(CommandKind))))
+        elif code.endswith("s"):
+            values.append(draw(st.sampled_from((b"", b"a", b"b", b"TEST1", bytes([1]) * 20, b"\xff" * 36))))
+        else:
+            values.append(draw(NUMBER if code == "q" else SMALL))
+    return COMMAND.pack(0, 0, *values)
+
+
+@settings(max_examples=150)
+@given(st.integers(0, 50), st.lists(any_command(), max_size=25))
+def test_hostile_commands_agree(seed: int, hostile: list[bytes]) -> None:
+    python = Exchange()
+    generator = QuickGenerator(seed, python)
+    batches = [generator.setup()]
+    python.apply(batches[0])
+    for _ in range(10):
+        batches.append(generator.records(AT_ONCE))
+        python.apply(batches[-1])
+    time_ns = python.time_ns
+    commands = [record for batch in batches for record in records(batch)]
+    commands += [STAMP.pack(0, time_ns) + record[STAMP.size :] for record in hostile]
+    assert not differ(commands, both), complaint(seed, commands, both)
+
+
+def test_a_difference_is_told_with_the_fewest_commands() -> None:
+    class Liar:
+        """Answers the third cancel with nothing."""
+
+        def __init__(self) -> None:
+            self.core, self.cancels = CoreExchange(), 0
+
+        def apply(self, commands: bytes, /) -> bytes:
+            self.cancels += commands[16] == CommandKind.CANCEL
+            return b"" if self.cancels == 3 else self.core.apply(commands)
+
+    python = Exchange()
+    generator = QuickGenerator(5, python)
+    history = records(generator.setup())
+    python.apply(b"".join(history))
+    for _ in range(20):
+        batch = generator.records(AT_ONCE)
+        python.apply(batch)
+        history += records(batch)
+    told = complaint(5, history, lambda: (Exchange(), Liar()))
+    assert told.count("\n") == 3
+    assert told.count("Cancel(") == 3
+
+
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        (COMMAND.pack(2, 0, CommandKind.CLOCK, *COMMAND.unpack(bytes(COMMAND_SIZE))[3:]), "gap"),
+        (COMMAND.pack(1, -1, CommandKind.CLOCK, *COMMAND.unpack(bytes(COMMAND_SIZE))[3:]), "time runs back"),
+        (COMMAND.pack(1, 0, 99, *COMMAND.unpack(bytes(COMMAND_SIZE))[3:]), "unknown kind"),
+        (bytes(COMMAND_SIZE - 1), "whole number"),
+    ],
+)
+def test_a_broken_rule_of_ours_fails_an_assert(command: bytes, reason: str) -> None:
+    with pytest.raises(AssertionError, match=reason):
+        CoreExchange().apply(command)
+
+
+def test_what_is_no_snapshot_is_refused() -> None:
+    python = Exchange()
+    generator = QuickGenerator(3, python)
+    python.apply(generator.setup())
+    for _ in range(40):
+        python.apply(generator.records(AT_ONCE))
+    image = python.snapshot()
+    for cut in range(0, len(image), 97):
+        with pytest.raises(ValueError, match="snapshot"):
+            CoreExchange.restore(image[:cut])
+    with pytest.raises(ValueError, match="longer"):
+        CoreExchange.restore(image + b"\0")
+    with pytest.raises(ValueError, match=r"memory|snapshot"):
+        CoreExchange.restore(image[:8] + b"\xff" * 64 + image[72:])
+    assert CoreExchange.restore(image).snapshot() == image
+
+
+def test_when_something_is_due_next_is_told() -> None:
+    python, core = both()
+    generator = QuickGenerator(1, Exchange())
+    setup = generator.setup()
+    for engine in (python, core):
+        engine.apply(setup)
+    assert isinstance(core, CoreExchange)
+    assert isinstance(python, Exchange)
+    assert core.next_due_ns == python.next_due_ns == 2**63 - 1
+    assert (core.seq, core.time_ns) == (python.seq, python.time_ns)
+
+
+def test_any_bytes_leave_the_core_standing(tmp_path: Path) -> None:
+    """Built with the address and undefined-behaviour sanitizers, which end the process at the first finding."""
+    compiler = shutil.which("g++") or shutil.which("c++")
+    assert compiler is not None
+    fuzz = tmp_path / "fuzz"
+    source = ROOT / "engine" / "core" / "fuzz.cpp"
+    subprocess.run([compiler, *SANITIZED, "-fno-sanitize-recover=all", source, "-o", fuzz], check=True)
+    done = subprocess.run([fuzz, "1", str(FUZZ_RUNS)], capture_output=True, text=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, f"{FUZZ_RUNS} runs\n"), done.stderr[-3_000:]
