@@ -108,6 +108,9 @@ def _add_people(people: argparse.ArgumentParser) -> None:
 def _add_ops(ops: argparse.ArgumentParser) -> None:
     ops.add_argument("--data", type=Path, default=Path(DATA_DEFAULT), metavar="DIR")
     commands = ops.add_subparsers(required=True, metavar="COMMAND")
+    admin = commands.add_parser("admin", help="make a verified person the first admin, who appoints the others")
+    admin.add_argument("email")
+    admin.set_defaults(call=_ops_admin)
     pause = commands.add_parser("pause", help="halt the venue or one instrument")
     pause.add_argument("symbol", nargs="?")
     pause.add_argument("--cancel-only", action="store_true", help="cancels stay possible")
@@ -242,6 +245,16 @@ def _ops_pause(parsed: argparse.Namespace) -> int:
 
     phase = ops.PHASES["cancel-only" if parsed.cancel_only else "halt"]
     return _on_running(parsed.data, lambda market: ops.set_phase(market, parsed.symbol, phase))
+
+
+def _ops_admin(parsed: argparse.Namespace) -> int:
+    from compliance.appointments import appoint_first_admin
+
+    async def act(market: "Running") -> str:
+        await appoint_first_admin(market.pool, parsed.email, actor="operator")
+        return f"{parsed.email} is an admin; they need a second factor to act as one."
+
+    return _on_running(parsed.data, act)
 
 
 def _ops_resume(parsed: argparse.Namespace) -> int:

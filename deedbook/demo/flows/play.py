@@ -11,7 +11,7 @@ from typing import Any, Final
 from aiohttp import ClientSession
 
 from deedbook.checks import check_chain, check_database, check_journal
-from deedbook.demo.flows import ending, first_sale, rent, sign_up, tokenizing, trading
+from deedbook.demo.flows import ending, events, first_sale, rent, sign_up, tokenizing, trading
 from deedbook.demo.flows.outside import Outside
 from deedbook.demo.flows.person import Person
 from deedbook.demo.flows.purse import Purse
@@ -28,6 +28,7 @@ FLOWS: Final[tuple[Callable[[Stage], Awaitable[Told]], ...]] = (
     tokenizing.play,
     first_sale.play,
     trading.play,
+    events.play,
     rent.play,
     ending.play,
 )

@@ -17,10 +17,12 @@ from deedbook.demo.client import TradingSession
 from deedbook.demo.client_messages import HmacKey, signed
 from deedbook.demo.flows.outside import Outside
 from deedbook.demo.flows.person import Person
+from deedbook.demo.flows.visitor import until
 from deedbook.deployment import Deployment
 from deedbook.running import Running
 from persistence.database import Pool
 from settlement.artifacts import Artifact, ours, trex
+from settlement.chain_events import TRANSFER
 from settlement.infrastructure import read
 
 
@@ -83,6 +85,15 @@ class Stage:
         platform, usdc = self.deployment.platform, self.deployment.infrastructure.usdc
         await platform.sender.send(usdc, ours("MockUSDC").call_data("mint", [address, micros]))
 
+    async def bring_tokens(self, person: Person, qty: str) -> None:
+        """Lock tokens for trading, and wait until they count."""
+        await person.sign_all(await person.visitor.get("/funds/deposit", symbol=self.symbol, qty=qty))
+
+        async def credited() -> bool:
+            return await self.free_of(person, self.symbol) >= Decimal(qty)
+
+        await until(credited, f"the tokens of {person.name} are locked")
+
     async def buy_by_websocket(self, key: Mapping[str, Any], price: str, qty: str) -> Mapping[str, Any]:
         """An order with an API key that was made on the web; the answer of the trading API."""
         settings = self.market.settings
@@ -144,6 +155,16 @@ class Stage:
     async def tokens_of(self, address: str) -> int:
         base_units: int = await self.on_token("balanceOf", address)
         return base_units
+
+    async def transfers_until(self, block: int) -> int:
+        """How many Transfer logs the token has up to a block."""
+        query: Any = {
+            "address": Web3.to_checksum_address(self.token),
+            "topics": ["0x" + TRANSFER.hex()],
+            "fromBlock": 0,
+            "toBlock": block,
+        }
+        return len(await self.deployment.chain.eth.get_logs(query))
 
     async def on_token(self, function: str, *arguments: Any) -> Any:
         return await self.view(trex("token/Token.sol/Token"), "0x" + self.token.hex(), function, *arguments)
