@@ -137,7 +137,16 @@ _MARKET: Final[dict[tuple[str, str], Who]] = {
 
 _DOCUMENT: Final[dict[tuple[str, str], Who]] = {("GET", "/openapi.json"): OPEN}
 
-_OPERATORS: Final[dict[tuple[str, str], Who]] = {}
+_OPERATORS: Final[dict[tuple[str, str], Who]] = {
+    ("GET", "/operations/dead-letters"): _OPERATION,
+    ("POST", "/operations/dead-letters/{message_id}/retry"): _OPERATION,
+    ("GET", "/operations/jobs"): _OPERATION,
+    ("POST", "/operations/jobs/{kind}/{key}/retry"): _OPERATION,
+    ("POST", "/operations/freezes"): _COMPLIANCE,
+    ("POST", "/operations/fees"): _ADMIN,
+    ("POST", "/operations/halts"): _OPERATION,
+    ("POST", "/operations/halts/lift"): _OPERATION,
+}
 
 ROUTE_ROLES: Final = MappingProxyType(
     {**_ACCOUNTS, **_KYC, **_PROPERTIES, **_MONEY, **_MARKET, **_OPERATORS, **_DOCUMENT}

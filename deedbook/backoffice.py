@@ -13,7 +13,6 @@ from aiohttp import web
 
 from api.server import mount
 from compliance.permissions import compile_permissions
-from deedbook import freezes
 from deedbook.credentials import Credentials
 from deedbook.office.office import open_office
 from deedbook.pages import PagesConfig, pages
@@ -23,7 +22,6 @@ from persistence.commands import Submit
 from persistence.database import Pool
 from persistence.feed import CommandsRefused, FeedLost
 from persistence.projections import DATABASE_AWAY, project
-from persistence.streams import Stream
 
 COMPILE_EVERY_S = 0.25
 WAIT_AFTER_FAILURE_S = 1.0
@@ -50,7 +48,6 @@ async def _serve(settings: Settings, credentials: Credentials) -> None:
                 office.run(),
                 project(r.pool, r.feed.frames),
                 _compile(r.pool, r.submit),
-                freezes.take(r.pool, Stream(r.redis, freezes.STREAM)),
             )
             announce_ready(f"http://127.0.0.1:{settings.port}")
             await _until_stopped(work)

@@ -88,6 +88,8 @@ class ChainEffects:
         token = await _token(connection, event.contract)
         if token is None or not token.is_listed or await is_paused(connection, event.contract):
             return
+        if not await _was_paused(connection, event):
+            return  # every token begins paused, without a word
         text = f"The token of {token.symbol} is no longer paused: trading stays halted until two people lift the halt."
         for user_id in await people_with(connection, Role.SETTLEMENT_OPERATOR, Role.ADMIN):
             await self._notify(connection, user_id, "TOKEN_UNPAUSED", text, {"instrument": token.instrument})
@@ -155,14 +157,15 @@ async def is_paused(connection: Connection, token: bytes) -> bool:
     return bool(name == "Token.Paused")
 
 
-async def tell_order_holders(connection: Connection, notify: Notify, instrument: int, kind: str, text: str) -> None:
-    """Everybody with an open order in an instrument, once each."""
+async def tell_order_holders(connection: Connection, notify: Notify, number: int | None, kind: str, text: str) -> None:
+    """Everybody with an open order in an instrument (None: in any), once each."""
     rows = await connection.fetch(
-        "SELECT DISTINCT user_id FROM orders JOIN wallets USING (account) WHERE instrument = $1 AND open_lots > 0",
-        instrument,
+        "SELECT DISTINCT user_id FROM orders JOIN wallets USING (account)"
+        " WHERE open_lots > 0 AND ($1::int IS NULL OR instrument = $1)",
+        number,
     )
     for row in rows:
-        await notify(connection, row["user_id"], kind, text, {"instrument": instrument})
+        await notify(connection, row["user_id"], kind, text, {} if number is None else {"instrument": number})
 
 
 async def people_with(connection: Connection, *roles: Role) -> list[UUID]:
@@ -193,6 +196,15 @@ async def _is_newest(connection: Connection, event: ChainEvent, names: Sequence[
         *(event.contract, list(names), event.block, event.log_index, field, event.data[field]),
     )
     return later is None
+
+
+async def _was_paused(connection: Connection, event: ChainEvent) -> bool:
+    found = await connection.fetchval(
+        "SELECT 1 FROM chain_events WHERE contract = $1 AND name = 'Token.Paused' AND state = 'FINAL'"
+        " AND (block, log_index) < ($2, $3) LIMIT 1",
+        *(event.contract, event.block, event.log_index),
+    )
+    return found is not None
 
 
 async def _is_told_elsewhere(connection: Connection, event: ChainEvent) -> bool:

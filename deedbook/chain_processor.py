@@ -30,6 +30,7 @@ FAILURES_MAX: Final = 8
 BACK_OFF_S: Final = 1.0  # after the first failure, then twice as long each time
 LOOK_AGAIN_S: Final = 1.0
 FAILURE_LENGTH_MAX: Final = 300
+FAILED_MAX: Final = 200  # that an operator is shown at once
 AWAY: Final = (FeedLost, CommandsRefused, *DATABASE_AWAY)  # waited out; no failure of an event
 Effect = Callable[[Connection, ChainEvent], Awaitable[None]]
 _log: Final = logging.getLogger(__name__)

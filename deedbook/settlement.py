@@ -17,7 +17,7 @@ import uvloop
 from eth_utils.address import to_canonical_address
 from redis.exceptions import RedisError
 
-from deedbook import freezes, progress
+from deedbook import chain_processor, progress
 from deedbook.chain_keys import chain_key
 from deedbook.deployment import recorded
 from deedbook.layout import Layout
@@ -31,10 +31,11 @@ from persistence.streams import Stream
 from persistence.streams import connect as connect_redis
 from settlement.batcher import WAITED_OUT, Batcher, BatcherTerms, BatchProgress
 from settlement.chain import Chain
-from settlement.chain_events import Freeze
+from settlement.chain_book import ChainBook
 from settlement.chain_stream import ChainStream
 from settlement.intake import Intake, LotUnknown
 from settlement.listener import ChainLostBlocks, Listener, SettlementUnknown
+from settlement.observer import NotRecorded, Observer
 from settlement.outbox import Outbox
 from settlement.records import Records
 from settlement.relay import CreditingRefused, Relay, StreamLost
@@ -43,6 +44,7 @@ from settlement.signer_client import SignerClient
 from settlement.simulation import Addresses
 from settlement.trades import Token
 from settlement.watch import exit_delay_s, lag_sentence, require_same_chain
+from settlement.watched import watched_contracts
 
 CONFIRMATIONS_LOCAL: Final = 2  # blocks on top, on a chain of our own; elsewhere the `finalized` tag counts
 TERMS_LOCAL: Final = BatcherTerms(trades_max=1_000, simulation_gas_max=1_000_000_000)
@@ -52,11 +54,12 @@ PAUSE_FIRST_S: Final = 0.25
 PAUSE_MOST_S: Final = 10.0
 RELEASE_INTERVAL_S: Final = 1.0
 WATCH_INTERVAL_S: Final = 5.0
+OBSERVE_INTERVAL_S: Final = 0.5
 ONE_PROCESS_LOCK: Final = 0x7365_7474_6C65  # an advisory lock: a second settlement process on this database refuses
 # The world's troubles: each is shown to its users and waited out. Anything else is ours and ends the process.
 WAITED_FOR: Final = (
     *WAITED_OUT,
-    *(StreamLost, CreditingRefused, SettlementUnknown, LotUnknown, FeedLost, CommandsRefused),
+    *(StreamLost, CreditingRefused, SettlementUnknown, LotUnknown, FeedLost, CommandsRefused, NotRecorded),
     *(RedisError, asyncpg.PostgresError, asyncpg.InterfaceError, OSError),
 )
 Step = Callable[[], Coroutine[Any, Any, bool | None]]
@@ -72,10 +75,10 @@ class Settlement:
         assert settings.redis_url is not None
         self._layout = layout
         self._pool = pool
+        self._infrastructure = infrastructure
         self._feed = FeedClient(layout.feed_socket)
         self._redis = connect_redis(settings.redis_url)
         self._progress = Stream(self._redis, progress.STREAM)
-        self._freezes = Stream(self._redis, freezes.STREAM)
         self._chain = Chain(settings.chain_rpc_url, CONFIRMATIONS_LOCAL if is_local else None)
         self._addresses = Addresses(
             *(
@@ -121,6 +124,7 @@ class Settlement:
             tasks.create_task(self._loop("batches", batcher.step, self._terms.interval_s))
             tasks.create_task(self._loop("releases", releases.step, RELEASE_INTERVAL_S))
             tasks.create_task(self._loop("listener", self._relay().session, SOON_S))
+            tasks.create_task(self._loop("observer", self._observer().step, OBSERVE_INTERVAL_S))
             tasks.create_task(self._loop("watch", self._watch, WATCH_INTERVAL_S))
 
     async def close(self) -> None:
@@ -141,7 +145,6 @@ class Settlement:
             self._records.instruments,
             self._catch_up,
             self._records.batch_of,
-            self._tell_freeze,
         )
         return Relay(
             listener,
@@ -151,6 +154,10 @@ class Settlement:
             self._records.seen,
             self._records.set_seen,
         )
+
+    def _observer(self) -> Observer:
+        stream = Stream(self._redis, chain_processor.STREAM, length_max=chain_processor.STREAM_LENGTH_MAX)
+        return Observer(self._chain, ChainBook(self._pool), stream, watched_contracts(self._infrastructure))
 
     async def _catch_up(self) -> None:
         """A clock command changes nothing, and its place in the journal says how far the tables must be."""
@@ -239,9 +246,6 @@ class Settlement:
     async def _tell_progress(self, batch: BatchProgress) -> None:
         with suppress(RedisError, OSError):  # who misses it reads the tables
             await progress.publish(self._progress, batch)
-
-    async def _tell_freeze(self, freeze: Freeze) -> None:
-        await freezes.publish(self._freezes, freeze)  # Redis away is the relay's trouble too, so it comes again
 
     async def _lot_of(self, token: Token) -> int | None:
         lot = await self._pool.fetchval("SELECT lot_base_units FROM instruments WHERE token = $1", token)

@@ -59,6 +59,18 @@ class Stream:
         """Whether a published message is still there, handled or not."""
         return bool(await self._client.xrange(self.name, min=message_id, max=message_id))
 
+    async def message(self, message_id: str) -> Message | None:
+        """One message, handled or not; None where there is none, or where that is no id."""
+        try:
+            found = await self._client.xrange(self.name, min=message_id, max=message_id)
+        except ResponseError:
+            return None
+        return _message(found[0]) if found else None
+
+    async def remove(self, message_id: str) -> None:
+        """Forget a message."""
+        await self._client.xdel(self.name, message_id)
+
     async def messages(self, count: int = READ_MAX) -> list[Message]:
         """The oldest messages, handled or not; for operators who look at dead letters."""
         return [_message(entry) for entry in await self._client.xrange(self.name, count=count)]

@@ -18,9 +18,7 @@ CASH_CHANGED: Final = topic("CashChanged(address,int256,uint256,uint256)")
 LOCK_CHANGED: Final = topic("LockChanged(address,address,int256,uint256,uint256)")
 BATCH_SETTLED: Final = topic("BatchSettled(uint64,uint64,uint64,bytes32,bytes32)")
 TRANSFER: Final = topic("Transfer(address,address,uint256)")
-ISSUER_FREEZE_CHANGED: Final = topic("IssuerFreezeChanged(address,address,int256,uint256)")
 TOKEN_LISTED: Final = topic("TokenListed(address,bool)")
-ADDRESS_FROZEN: Final = topic("AddressFrozen(address,bool,address)")
 NOBODY: Final = Wallet(bytes(20))
 
 # Two commands can come from one Transfer and need positions of their own: the sender's, then the receiver's.
@@ -51,20 +49,7 @@ class Settled:
     transaction: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Freeze:
-    """An issuer froze or thawed a wallet (`base_units` None), or an amount of its tokens (negative: gave back)."""
-
-    token: Token
-    wallet: Wallet
-    is_frozen: bool
-    base_units: int | None
-    block: int
-    log_index: int  # the engine's
-    transaction: bytes
-
-
-Meaning = t.LevelChanged | t.PositionChanged | Settled | Freeze
+Meaning = t.LevelChanged | t.PositionChanged | Settled
 
 
 class Reader:
@@ -131,16 +116,6 @@ class Reader:
             yield _cash_changed(log)
         elif log.address == self._addresses.locker and kind == LOCK_CHANGED:
             yield from self._lock_changed(log)
-        elif log.address == self._addresses.locker and kind == ISSUER_FREEZE_CHANGED:
-            token, wallet = Token(_wallet(log.topics[1])), _wallet(log.topics[2])
-            delta, _ = _words(log.data, (True, False))
-            index = engine_log_index(log.log_index)
-            yield Freeze(token, wallet, delta > 0, delta, log.block, index, log.transaction)
-        elif log.address in self._by_token and kind == ADDRESS_FROZEN:
-            is_frozen = int.from_bytes(log.topics[2], "big") == 1
-            index = engine_log_index(log.log_index)
-            token, wallet = Token(log.address), _wallet(log.topics[1])
-            yield Freeze(token, wallet, is_frozen, None, log.block, index, log.transaction)
 
     def _lock_changed(self, log: Log) -> Iterator[Meaning]:
         instrument = self._by_token.get(Token(_wallet(log.topics[1])))

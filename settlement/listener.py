@@ -10,7 +10,7 @@ from engine import types as t
 from engine.wire import encode_command
 from settlement.calls import balance_of_data, words
 from settlement.chain import Chain, ChainMoved, Header, Log
-from settlement.chain_events import TOKEN_LISTED, Freeze, Meaning, Reader, Settled
+from settlement.chain_events import TOKEN_LISTED, Meaning, Reader, Settled
 from settlement.simulation import Addresses
 from settlement.trades import Instrument, Token, Wallet
 
@@ -34,7 +34,6 @@ class Listener:
     instruments  the listed ones, as the tables have them; the exchange must know a token before it is first minted
     catch_up     until the tables have everything that is durable now
     batch_of     the batch with a range of trades
-    on_freeze    hears of an issuer's freezes, at least once each
     first_block  nothing of ours is older: the block of the deployment
     """
 
@@ -45,7 +44,6 @@ class Listener:
         instruments: Callable[[], Awaitable[Mapping[int, Instrument]]],
         catch_up: Callable[[], Awaitable[None]],
         batch_of: BatchOf,
-        on_freeze: Callable[[Freeze], Awaitable[None]],
         first_block: int = 0,
     ) -> None:
         self._chain = chain
@@ -53,7 +51,6 @@ class Listener:
         self._instruments = instruments
         self._catch_up = catch_up
         self._batch_of = batch_of
-        self._on_freeze = on_freeze
         self._first_block = first_block
         self._locker_tokens: set[bytes] = set()  # as of block _tokens_block
         self._tokens_block = first_block - 1
@@ -131,9 +128,6 @@ class Listener:
 
     async def _command(self, meaning: Meaning) -> t.Command | None:
         match meaning:
-            case Freeze():
-                await self._on_freeze(meaning)
-                return None
             case Settled():
                 batch_id = await self._batch_of(meaning.trade_after, meaning.trade_last)
                 if batch_id is None:

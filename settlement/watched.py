@@ -11,10 +11,12 @@ from typing import Any, Final
 
 from eth_abi.abi import decode
 from eth_abi.exceptions import DecodingError
+from eth_utils.address import to_canonical_address
 from eth_utils.crypto import keccak
 
 from settlement.artifacts import abi_type, ours
 from settlement.chain import Log
+from settlement.infrastructure import Infrastructure
 
 _log: Final = logging.getLogger(__name__)
 
@@ -107,6 +109,21 @@ def chain_event(log: Log, contract: Contract) -> ChainEvent | None:
         return None
     name = f"{contract}.{shape.name}"
     return ChainEvent(log.block, log.block_hash, log.log_index, log.transaction, log.address, name, data)
+
+
+def watched_contracts(infra: Infrastructure) -> dict[bytes, Contract]:
+    """What all properties share; their tokens are found on the chain."""
+    kinds = {
+        infra.vault: Contract.VAULT,
+        infra.locker: Contract.LOCKER,
+        infra.bridge: Contract.BRIDGE,
+        infra.identity_storage: Contract.IDENTITIES,
+        infra.claim_issuer: Contract.CLAIMS,
+        infra.sale: Contract.SALE,
+        infra.dividends: Contract.DIVIDENDS,
+        infra.redemption: Contract.EXIT,
+    }
+    return {bytes(to_canonical_address(address)): kind for address, kind in kinds.items()}
 
 
 def event_names(contract: Contract) -> frozenset[str]:

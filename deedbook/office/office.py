@@ -26,9 +26,11 @@ from deedbook.office.desk import Desk
 from deedbook.office.document import document_route
 from deedbook.office.market import market_desk
 from deedbook.office.money import payouts_desk, payouts_of, rent_desk, treasury_desk
+from deedbook.office.operations import operations_desk
 from deedbook.office.people import accounts_desk, identity_desk, notices_desk
 from deedbook.office.property import property_desk, sale_desk
 from deedbook.office.resources import Resources, resources
+from deedbook.operations import FEE
 from deedbook.settings import Settings
 from payments.stripe_api import Stripe
 from persistence.feed import CommandsRefused, FeedLost
@@ -49,17 +51,18 @@ class Office:
         executors: dict[str, Executor] = {}  # filled below: what is decided names those who decide
         approvals = Approvals(r.pool, executors, record)
         sessions, passwords = Sessions(r.pool), Passwords()
-        payouts = payouts_of(r)
+        payouts, rent = payouts_of(r), rent_desk(r, stripe, approvals.decide)
         desks = [
             accounts_desk(r, sessions, approvals, passwords),
             identity_desk(r),
             notices_desk(r),
             property_desk(r, approvals.decide),
             sale_desk(r),
-            rent_desk(r, stripe, approvals.decide),
+            rent,
             treasury_desk(r),
             payouts_desk(payouts, approvals.decide),
             market_desk(r, passwords),
+            operations_desk(r, approvals.decide, payouts, rent.executors[FEE]),  # the last: it tells FEE from FEE
         ]
         for desk in desks:
             executors.update(desk.executors)

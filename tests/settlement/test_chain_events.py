@@ -10,13 +10,11 @@ from engine import types as t
 from engine.types import LevelCause
 from settlement.chain import Log
 from settlement.chain_events import (
-    ADDRESS_FROZEN,
     BATCH_SETTLED,
     CASH_CHANGED,
     LOCK_CHANGED,
     NOBODY,
     TRANSFER,
-    Freeze,
     Meaning,
     Reader,
     Settled,
@@ -125,11 +123,6 @@ def test_what_a_settlement_moved_counts_for_the_positions_after_it() -> None:
         t.PositionChanged(1, -1, 8, 7, engine_log_index(2, 0), ALICE),  # 9,000 after the settlement, 8,500 now
         t.PositionChanged(1, 1, 1, 7, engine_log_index(2, 1), CAROL),
     ]
-
-
-def test_a_frozen_wallet_is_told() -> None:
-    frozen = log(TOKEN, [ADDRESS_FROZEN, word(ALICE), word(1), word(BOB)], b"", 3)
-    assert read(frozen) == [Freeze(TOKEN, ALICE, True, None, 7, engine_log_index(3), word(1))]
 
 
 @given(st.integers(0, 10_000), st.integers(0, 1))

@@ -7,9 +7,10 @@ from eth_abi.abi import encode
 
 from settlement.calls import topic
 from settlement.chain import Log
-from settlement.chain_events import ADDRESS_FROZEN, CASH_CHANGED, TRANSFER
+from settlement.chain_events import CASH_CHANGED, TRANSFER
 from settlement.watched import Contract, chain_event, event_names
 
+ADDRESS_FROZEN = topic("AddressFrozen(address,bool,address)")
 WALLET, OTHER = b"\xaa" * 20, b"\xbb" * 20
 
 

@@ -23,7 +23,6 @@ from persistence.database import Pool
 from settlement.artifacts import ours
 from settlement.batcher import Batcher, BatcherTerms, BatchProgress
 from settlement.chain import Chain, Header
-from settlement.chain_events import Freeze
 from settlement.infrastructure import Delays, Infrastructure, Platform, deploy_infrastructure
 from settlement.intake import Intake
 from settlement.listener import Listener
@@ -268,7 +267,6 @@ class World:
     feed: MemoryFeed
     stream: MemoryStream = field(default_factory=MemoryStream)
     progress: list[BatchProgress] = field(default_factory=list)
-    freezes: list[Freeze] = field(default_factory=list)
     terms: BatcherTerms = field(
         default_factory=lambda: BatcherTerms(replace_after_s=1e9, simulation_gas_max=500_000_000)
     )
@@ -301,7 +299,6 @@ class World:
             self.records.instruments,
             self.caught_up,
             self.records.batch_of,
-            self._on_freeze,
         )
         self.relay = Relay(
             self.listener, self.stream, self.feed.submit, self.records.engine_position, self._seen, self._set_seen, 0.05
@@ -315,9 +312,6 @@ class World:
 
     async def _on_progress(self, progress: BatchProgress) -> None:
         self.progress.append(progress)
-
-    async def _on_freeze(self, freeze: Freeze) -> None:
-        self.freezes.append(freeze)
 
     async def _lot_of(self, token: bytes) -> int | None:
         return 1 if token == self.token else None

@@ -1,0 +1,34 @@
+"""What the chain says, what follows from it, and what operators do by hand."""
+
+from __future__ import annotations
+
+from api.doors import Decide, Executor
+from compliance.audit import record
+from deedbook import operations_routes, progress
+from deedbook.chain_effects import ChainEffects
+from deedbook.chain_processor import STREAM, STREAM_LENGTH_MAX, ChainProcessor, Effects
+from deedbook.dead_letters import DeadLetters
+from deedbook.notify import notify
+from deedbook.office.desk import Desk
+from deedbook.office.resources import Resources
+from deedbook.operations import Operations
+from deedbook.payouts import Payouts
+from deedbook.sale_effects import SaleEffects
+from persistence.jobs import enqueue
+from persistence.streams import Stream
+
+
+def operations_desk(r: Resources, decide: Decide, payouts: Payouts, other_fees: Executor) -> Desk:
+    effects = Effects()
+    ChainEffects(r.submit, notify).register(effects)
+    SaleEffects(enqueue).register(effects)
+    payouts.register(effects)
+    events = Stream(r.redis, STREAM, length_max=STREAM_LENGTH_MAX)
+    operations = Operations(r.pool, r.submit, r.deployment.platform, record, notify, enqueue, other_fees)
+    letters = DeadLetters(r.pool, [events, Stream(r.redis, progress.STREAM)])
+    return Desk(
+        routes=operations_routes.routes(r.pool, operations, letters, decide, record),
+        jobs=operations.handlers(),
+        executors=operations.executors,
+        loops=[ChainProcessor(r.pool, events, effects).run],
+    )
