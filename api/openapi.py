@@ -56,7 +56,7 @@ def _operation(
         "operationId": _operation_id(route),
         "summary": route.summary,
         "parameters": [*_path_parameters(route), *_query_parameters(route, schema_of, components)],
-        "responses": {str(route.status_of_success): _success(route, schema_of), "default": _failure()},
+        "responses": {str(route.status_of_success): _success(route, schema_of), "4XX": _failure(), "5XX": _failure()},
         "security": [] if roles is None else [{"session": []}, {"bearer": []}],
     }
     if roles:
