@@ -49,6 +49,7 @@ class ChainEffects:
             ("Token.Paused", self._paused),
             ("Token.Unpaused", self._unpaused),
             ("Token.Transfer", self._transferred),
+            ("Token.RecoverySuccess", self._recovered),
             ("Identities.IdentityUnstored", self._identity_removed),
             ("Vault.CashChanged", self._cash_changed),
             ("Locker.LockChanged", self._lock_changed),
@@ -93,6 +94,20 @@ class ChainEffects:
         text = f"The token of {token.symbol} is no longer paused: trading stays halted until two people lift the halt."
         for user_id in await people_with(connection, Role.SETTLEMENT_OPERATOR, Role.ADMIN):
             await self._notify(connection, user_id, "TOKEN_UNPAUSED", text, {"instrument": token.instrument})
+
+    async def _recovered(self, connection: Connection, event: ChainEvent) -> None:
+        """The account stays with its old wallet in the exchange, without tokens: operators see to the new one."""
+        token = await _token(connection, event.contract)
+        symbol = event.contract.hex() if token is None else token.symbol
+        data = {"lost": event.data["lost"], "new": event.data["new"]}
+        if (user_id := await _user_of(connection, _bytes(event.data["lost"]))) is not None:
+            text = (
+                f"Your tokens of {symbol} were moved from your lost wallet to the new one. Link the new one to trade."
+            )
+            await self._notify(connection, user_id, "WALLET_RECOVERED", text, data)
+        text = f"A wallet was recovered in {symbol}: its lock has to be migrated, and its identity to be taken off."
+        for user_id in await people_with(connection, Role.SETTLEMENT_OPERATOR, Role.ADMIN):
+            await self._notify(connection, user_id, "WALLET_TO_MIGRATE", text, data)
 
     async def _identity_removed(self, connection: Connection, event: ChainEvent) -> None:
         names = ("Identities.IdentityStored", "Identities.IdentityUnstored")

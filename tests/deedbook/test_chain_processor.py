@@ -215,6 +215,14 @@ async def test_an_identity_that_was_removed_is_a_fact_unless_it_came_back(office
     assert [kind for kind, _ in await office.told()] == ["IDENTITY_REMOVED"]
 
 
+async def test_a_recovered_wallet_is_told_to_its_owner(office: Office) -> None:
+    names = {"lost": hexed(address_of("alice")), "new": hexed(address_of("alice's new")), "identity": "0x"}
+    await office.final(note("Token.RecoverySuccess", names))
+    ((kind, text),) = await office.told()
+    assert kind == "WALLET_RECOVERED"
+    assert "OAK2USDC" in text
+
+
 async def test_a_failing_effect_holds_up_nobody_becomes_a_dead_letter_and_can_be_tried_again(pool: Pool) -> None:
     effects, seen = Effects(), list[bool]()
 
@@ -277,6 +285,7 @@ async def test_notes_come_by_redis_and_a_malformed_one_is_set_aside(client: Redi
         ):
             await stream.publish(fields_of(each))
         await until(lambda: _is(seen, [1]))
+        await until(lambda: _is_recorded(pool, 2))
         await client.flushall()  # what it held is recorded: only what comes is to come
         await stream.publish(fields_of(EventNote(EventState.FINAL, 2, block_hash(2), 0, bytes(32), OAK, FROZEN, {})))
         await stream.publish(fields_of(Finalized(2, block_hash(2), 1)))
