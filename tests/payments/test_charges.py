@@ -197,6 +197,34 @@ async def test_another_propertys_debt_is_nobodys_dividend(world: World) -> None:
     assert await free(world) == NET_CENTS * 10_000 < treasury_micros
 
 
+async def test_no_dividend_is_larger_than_what_the_whole_treasury_has_free(world: World) -> None:
+    oak, elm = await world.lease(), await world.lease(ELM, rent_cents=40_000)
+    await world.paid(oak, 1)
+    charge = await world.paid(elm, 1)
+    await world.converted()
+    async with world.pool.acquire() as connection, connection.transaction():
+        elm_micros = await available(connection, ELM)
+        await reserve_for_dividend(connection, ELM, elm_micros, uuid4())
+    world.account.refund(charge)  # out of what Stripe takes from Oak's next rent
+    await world.paid(oak, 2)
+    await world.converted()
+    treasury_micros = (await totals(world.pool))[Kind.TREASURY_USDC, Currency.USDC]
+    assert await free(world) == treasury_micros - elm_micros < 2 * NET_CENTS * 10_000
+
+
+async def test_a_refund_that_fails_after_a_dividend_goes_back_to_the_income(world: World) -> None:
+    charge = await world.paid(await world.lease())
+    refund = world.account.refund(charge, 30_000)
+    await world.deliver()
+    await world.converted()
+    await set_aside(world, 1_000_000)
+    world.account.fail_refund(refund["id"])
+    await world.deliver()
+    found = await in_usd(world)
+    assert "RENT_REFUNDS" not in found
+    assert found["RESERVE"] == -5_000
+
+
 async def test_a_payout_that_failed_comes_with_the_next(world: World) -> None:
     lease = await world.lease()
     charge = await world.paid(lease, 1)
