@@ -9,9 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
@@ -108,7 +109,9 @@ class Front:
     async def call(self, caller: Caller, method: str, path: str, body: Any = None, **options: Any) -> Answer:
         """Waits, as it is told to, where this address has called too often."""
         headers = {} if caller.token is None else {"Authorization": f"Bearer {caller.token}"}
-        given = {"headers": headers | options.pop("headers", {}), "json": body} | options
+        given: dict[str, Any] = {"headers": headers} | options
+        if body is not None:
+            given["json"] = body
         while True:
             async with self._http.request(method, self._url + path, **given) as response:
                 text = await response.text(errors="replace")
@@ -124,6 +127,20 @@ class Front:
         answer = await self.call(caller, method, path, body, **options)
         assert answer.status < 300, (method, path, answer)
         return answer.json
+
+    @asynccontextmanager
+    async def stream(self, caller: Caller) -> AsyncIterator[Callable[[], Awaitable[str]]]:
+        """The caller's notifications from now on; a call waits for the next one."""
+        headers = {"Authorization": f"Bearer {caller.token}"}
+        async with self._http.get(f"{self._url}/notifications/stream", headers=headers) as response:
+
+            async def following(prefix: str) -> str:
+                while not (line := (await response.content.readline()).decode()).startswith(prefix):
+                    assert line, "the stream ended"
+                return line
+
+            await following("retry:")  # it is being listened to
+            yield partial(following, "data:")
 
     async def person(self, *roles: Role, has_second_factor: bool = False) -> Caller:
         """With exactly these roles, signed in: of whom only an admin's acts could make one over HTTP."""

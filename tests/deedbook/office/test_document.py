@@ -29,7 +29,8 @@ from schemathesis.specs.openapi.checks import (
 
 from api.actor import Role
 from compliance.audit import verify_chain
-from tests.deedbook.office.opened import NOBODY, Front
+from tests.deedbook.office.house import a_house
+from tests.deedbook.office.opened import NOBODY, Caller, Front
 
 SEED_FAST: Final = 1
 EXAMPLES_FAST, EXAMPLES_SLOW = 2, 10
@@ -149,10 +150,24 @@ async def _play(front: Front, name: str, given_seed: int, examples: int) -> None
         return asyncio.run_coroutine_threadsafe(signed_in, loop).result().token
 
     document = await front.good(NOBODY, "GET", "/openapi.json")
-    run = Run(front.office.url, token, given_seed, examples, {})
+    run = Run(front.office.url, token, given_seed, examples, await _known_ids(front, caller))
     try:
         found = await asyncio.to_thread(run.play, document)
     finally:
         await front.forget_attempts()
     assert not found, "\n".join(found)
     assert await verify_chain(front.pool) is None
+
+
+async def _known_ids(front: Front, caller: Caller) -> dict[str, list[str]]:
+    """By name in a path: of the caller's own where they have a part in it."""
+    tenant = await front.person(Role.TENANT) if caller is NOBODY else caller
+    house = await a_house(front, tenant)
+    notices = await front.good(tenant, "GET", "/notifications")
+    return {
+        "property_id": [house.property_id],
+        "lease_id": [house.lease_id],
+        "document_id": [house.link.removeprefix("/documents/").split("?")[0]],
+        "notification_id": [each["notification_id"] for each in notices],
+        "user_id": [str(house.manager.user_id)],
+    }
