@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -14,12 +15,14 @@ from aiohttp import web
 
 from api.actor import Actor
 from api.limits import Limits
-from api.problem import CONTENT_TYPE, Problem
+from api.problem import CONTENT_TYPE, Problem, not_found
 from api.route import Call, Kind, Route
 
 BODY_BYTES_MAX: Final = 64 * 1024
 WEBHOOK_BYTES_MAX: Final = 512 * 1024
 SAFE_METHODS: Final = ("GET", "HEAD")
+NO_ZERO: Final = "it holds the character U+0000, which no text of ours has"  # and which the database cannot keep
+_ESCAPED_ZERO: Final = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 Authenticate = Callable[[web.Request], Awaitable[Actor | None]]
 Refusal = Callable[[str, str, Actor | None], Problem | None]
 _log: Final = logging.getLogger(__name__)
@@ -79,6 +82,8 @@ async def _answer(route: Route, door: Door, request: web.Request) -> web.StreamR
     actor = None if route.kind is Kind.WEBHOOK else await door.authenticate(request)
     if (problem := door.refusal(route.method, route.path, actor)) is not None:
         raise problem
+    if any("\0" in member for member in request.match_info.values()):
+        raise not_found("thing")
     raw = await _body(route, request)
     call = Call(request, actor, _decoded(route, request, raw), _query(route, request), raw)
     answer = await route.handler(call)
@@ -118,6 +123,8 @@ async def _body(route: Route, request: web.Request) -> bytes:
 def _decoded(route: Route, request: web.Request, raw: bytes) -> Any:
     if route.body is None:
         return None
+    if _ESCAPED_ZERO.search(raw):
+        raise Problem(400, "BODY_MALFORMED", f"The body is not what this takes: {NO_ZERO}.")
     try:
         return msgspec.json.decode(raw, type=route.body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -129,6 +136,8 @@ def _query(route: Route, request: web.Request) -> Any:
     repeated = [name for name in given if len(request.query.getall(name)) > 1]
     if repeated:
         raise Problem(400, "QUERY_MALFORMED", f"{repeated[0]!r} is given more than once.")
+    if any("\0" in text for text in given.values()):
+        raise Problem(400, "QUERY_MALFORMED", f"The parameters are not what this takes: {NO_ZERO}.")
     if route.query is None:
         if given and route.kind is Kind.JSON:
             raise Problem(400, "QUERY_MALFORMED", f"This takes no parameter {next(iter(given))!r}.")

@@ -140,6 +140,9 @@ async def test_a_problem_carries_its_members(client: TestClient[Any, Any]) -> No
         (b'{"qty": 1}', GOOD, (400, "BODY_MALFORMED")),
         (b'{"note": ""}', GOOD, (400, "BODY_MALFORMED")),
         (b"\xff\xfe", GOOD, (400, "BODY_MALFORMED")),
+        (rb'{"qty": "1\u0000"}', GOOD, (400, "BODY_MALFORMED")),
+        (rb'{"qty": "1\\\u0000"}', GOOD, (400, "BODY_MALFORMED")),
+        (rb'{"qty": "\ud800"}', GOOD, (400, "BODY_MALFORMED")),
         (b"[" * 60_000, GOOD, (400, "BODY_MALFORMED")),
         (b'"' + b"a" * BODY_BYTES_MAX, GOOD, (413, "BODY_TOO_LARGE")),
         (b'{"qty": "1"}', GOOD | {"Content-Type": "text/plain"}, (415, "NOT_JSON")),
@@ -153,9 +156,18 @@ async def test_a_wrong_body_is_a_problem(
     assert await problem(response) == expected
 
 
-@pytest.mark.parametrize("query", ["limit=x", "limit=1&limit=2", "other=1", "limit=1.5"])
+@pytest.mark.parametrize("query", ["limit=x", "limit=1&limit=2", "other=1", "limit=1.5", "limit=1%00"])
 async def test_a_wrong_query_is_a_problem(client: TestClient[Any, Any], query: str) -> None:
     assert await problem(await client.get(f"/receipts?{query}", headers=GOOD)) == (400, "QUERY_MALFORMED")
+
+
+async def test_a_zero_in_a_text_is_no_mistake_of_ours(client: TestClient[Any, Any]) -> None:
+    """The database has no such text; an escaped backslash in front of u0000 makes none."""
+    response = await client.get("/receipts/a%00b", headers=GOOD)
+    assert await problem(response) == (404, "NOT_FOUND")
+    headers = GOOD | {"Content-Type": "application/json"}
+    response = await client.post("/buy", data=rb'{"qty": "\\u0000"}', headers=headers)
+    assert (await response.json())["qty"] == "\\u0000"
 
 
 async def test_an_id_that_is_none_is_not_found(client: TestClient[Any, Any]) -> None:
