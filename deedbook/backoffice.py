@@ -3,10 +3,8 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 import time
-from typing import Any
 
 import uvloop
 from aiohttp import web
@@ -16,7 +14,7 @@ from compliance.permissions import compile_permissions
 from deedbook.credentials import Credentials
 from deedbook.office.office import open_office
 from deedbook.pages import PagesConfig, pages
-from deedbook.process import announce_ready
+from deedbook.process import announce_ready, stop_signals, until_stopped
 from deedbook.settings import Settings
 from persistence.commands import Submit
 from persistence.database import Pool
@@ -49,23 +47,11 @@ async def _serve(settings: Settings, credentials: Credentials) -> None:
                 project(r.pool, r.feed.frames),
                 _compile(r.pool, r.submit),
             )
+            stopping = stop_signals()
             announce_ready(f"http://127.0.0.1:{settings.port}")
-            await _until_stopped(work)
+            await until_stopped(work, stopping)
         finally:
             await runner.cleanup()
-
-
-async def _until_stopped(work: asyncio.Future[Any]) -> None:
-    """Until a signal; raises what ended the work, which never ends well by itself."""
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    wish = asyncio.ensure_future(stopping.wait())
-    await asyncio.wait((work, wish), return_when=asyncio.FIRST_COMPLETED)
-    if work.done():
-        work.result()
-    work.cancel()
-    await asyncio.gather(work, return_exceptions=True)
 
 
 async def _compile(pool: Pool, submit: Submit) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from collections.abc import AsyncIterator
@@ -14,7 +13,7 @@ import uvloop
 from deedbook import collector, progress
 from deedbook.layout import Layout
 from deedbook.past import Past
-from deedbook.process import announce_ready
+from deedbook.process import announce_ready, stop_signals
 from deedbook.settings import Settings
 from engine.engines import Engine, engine_class
 from engine.exchange import Exchange
@@ -63,9 +62,10 @@ async def _serve(settings: Settings) -> int:
         await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)
         del state
         collector.quiet()
+        stopping = stop_signals()
         announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
         async with _batch_progress(settings, gateway):
-            await _stop_signal()
+            await stopping.wait()
         await sequencer.stop()  # first: what was taken is answered while its sessions are open
         await gateway.stop()
         await feed.stop()
@@ -141,13 +141,6 @@ def _instrument_of(record: bytes) -> int:
     except ValueError:
         return 0
     return int(getattr(command, "instrument", 0))
-
-
-async def _stop_signal() -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    await stopping.wait()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from deedbook.embedded.child import Child, ServerError
 from deedbook.log_pipe import LogPipe
@@ -126,3 +127,21 @@ def announce_ready(detail: str = "") -> None:
     if descriptor is not None:
         with os.fdopen(int(descriptor), "w") as pipe:
             pipe.write(f"{detail}\n")
+
+
+def stop_signals() -> asyncio.Event:
+    """Set by SIGTERM and SIGINT from now on; ask for it before announcing that this process serves."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    return stopping
+
+
+async def until_stopped(work: "asyncio.Future[Any]", stopping: asyncio.Event) -> None:
+    """Cancel work that never ends well by itself once it is to stop; raises what ended it before."""
+    wish = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait((work, wish), return_when=asyncio.FIRST_COMPLETED)
+    if work.done():
+        work.result()
+    work.cancel()
+    await asyncio.gather(work, return_exceptions=True)

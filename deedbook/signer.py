@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -19,7 +18,7 @@ from eth_utils.address import to_canonical_address
 from deedbook.chain_keys import KeyFileExposed, chain_key
 from deedbook.deployment import recorded
 from deedbook.layout import Layout
-from deedbook.process import announce_ready
+from deedbook.process import announce_ready, stop_signals
 from deedbook.settings import Settings
 from deedbook.signing_desk import Ledger, ReleaseDesk, SigningDesk
 from persistence.frame import JournalError
@@ -64,9 +63,7 @@ async def _serve(settings: Settings, role: str) -> None:
     ledger = Ledger(layout.signer_keys / f"{role}.ledger")
     releases = _release_desk(settings, layout) if role == "releaser" else None
     desk = SigningDesk(account, policy, ledger, releases, lambda: int(time.time()))
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = stop_signals()
     server = await serve(desk, layout.signer_socket(role))
     announce_ready(account.address)
     try:

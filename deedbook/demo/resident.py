@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import os
-import signal
 import sys
 import time
 from collections.abc import Callable
@@ -24,7 +23,7 @@ from deedbook.demo.pacer import Pacer
 from deedbook.demo.socket import SessionError
 from deedbook.demo.trader import NS, FairPrice, Plan, run_traders
 from deedbook.demo.traders import MarketMaker, Taker
-from deedbook.process import announce_ready
+from deedbook.process import announce_ready, stop_signals
 from deedbook.running import Running, running
 from deedbook.settings import Settings
 from gateway.keys import KeyStore
@@ -85,9 +84,7 @@ def show(settings: Settings, say: Callable[[str], None]) -> None:
 
 
 async def _serve(settings: Settings) -> None:
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = stop_signals()
     async with running(settings.data_dir) as market:
         accounts = await _opened(market)
     maker, taker = (next(each for each in accounts if each.name == name) for name in ("maker", "taker"))

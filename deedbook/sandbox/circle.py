@@ -11,10 +11,8 @@ import html
 import logging
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
@@ -29,9 +27,9 @@ from eth_utils.crypto import keccak
 from web3 import AsyncHTTPProvider, AsyncWeb3
 from web3.exceptions import ContractLogicError
 
-from deedbook.process import announce_ready
 from deedbook.sandbox.circle_account import Account, ChainSteps, Event, Refusal, State
 from deedbook.sandbox.circle_signing import Signer
+from deedbook.sandbox.serving import HEADERS, json_answer, json_body, serve
 from settlement.steps import Sender
 
 MINT: Final = keccak(text="mint(address,uint256)")[:4]
@@ -39,11 +37,6 @@ MICROS_PER_CENT: Final = 10_000
 RETRY_S: Final = 0.5
 DELIVERY_TIMEOUT_S: Final = 10.0
 BODY_BYTES_MAX: Final = 64 * 1024
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-}
 _STYLE: Final = (
     "<style>body{font:16px sans-serif;max-width:60em;margin:2em auto}td,th{padding:.2em .8em;text-align:left}</style>"
 )
@@ -122,23 +115,23 @@ class Sandbox:
         if request.path.startswith(("/v1/", "/v2/")):
             given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
             if not hmac.compare_digest(given, self._api_key):
-                return _json({"code": 401, "message": "Malformed authorization."}, 401)
+                return json_answer({"code": 401, "message": "Malformed authorization."}, 401)
         elif "Origin" in request.headers and urlsplit(request.headers["Origin"]).netloc != request.host:
-            return _json({"code": 403, "message": "Another site's page cannot call this."}, 403)
+            return json_answer({"code": 403, "message": "Another site's page cannot call this."}, 403)
         try:
             return await handler(request)
         except Refusal as refusal:
-            return _json({"code": refusal.code, "message": str(refusal)}, refusal.status)
+            return json_answer({"code": refusal.code, "message": str(refusal)}, refusal.status)
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError):
-            return _json({"code": 2, "message": "API parameter invalid"}, 400)
+            return json_answer({"code": 2, "message": "API parameter invalid"}, 400)
 
     async def _balances(self, _request: web.Request) -> web.Response:
-        return _json({"data": self._account.balances()})
+        return json_answer({"data": self._account.balances()})
 
     def _list(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def listed(request: web.Request) -> web.Response:
             size = min(int(request.query.get("pageSize", "50")), 50)
-            return _json({"data": list(getattr(self.state, kind).values())[: -size - 1 : -1]})
+            return json_answer({"data": list(getattr(self.state, kind).values())[: -size - 1 : -1]})
 
         return listed
 
@@ -147,15 +140,15 @@ class Sandbox:
             found = getattr(self.state, kind).get(request.match_info["id"])
             if found is None:
                 raise Refusal(404, -1, "Object not found")
-            return _json({"data": found})
+            return json_answer({"data": found})
 
         return one
 
     async def _register(self, request: web.Request) -> web.Response:
-        return _json({"data": self._account.register(await _body(request))}, 201)
+        return json_answer({"data": self._account.register(await json_body(request))}, 201)
 
     async def _send(self, request: web.Request) -> web.Response:
-        transfer, is_new = self._account.send(await _body(request))
+        transfer, is_new = self._account.send(await json_body(request))
         self._news.set()
         self._work.set()
         if is_new and self.state.next_transfer == "timeout":
@@ -163,20 +156,20 @@ class Sandbox:
             self._account.save()
             assert request.transport is not None
             request.transport.abort()  # done, and the caller does not hear of it
-        return _json({"data": transfer}, 201)
+        return json_answer({"data": transfer}, 201)
 
     async def _mock_wire(self, request: web.Request) -> web.Response:
         wire = msgspec.json.decode(await request.read(), type=Wire)
         self._account.wire(wire.amount["amount"], wire.tracking_ref, wire.fee, wire.status)
         self._news.set()
         answer = {"trackingRef": wire.tracking_ref, "amount": wire.amount, "status": "pending"}
-        return _json({"data": answer}, 201)
+        return json_answer({"data": answer}, 201)
 
     async def _public_key(self, request: web.Request) -> web.Response:
         if request.match_info["id"] != str(self._signer.key_id):
             raise Refusal(404, -1, "Object not found")
         key = {"id": str(self._signer.key_id), "algorithm": "ECDSA_SHA_256", "publicKey": self._signer.public_key}
-        return _json({"data": key})
+        return json_answer({"data": key})
 
     # -- as a person or a test has it
 
@@ -186,12 +179,12 @@ class Sandbox:
         self.state.is_subscribed = True
         self._account.save()
         self._news.set()
-        return _json({"subscribed": True})
+        return json_answer({"subscribed": True})
 
     async def _shown_state(self, _request: web.Request) -> web.Response:
         waiting = sum(not event.arrived for event in self.state.events)
         shown = {"deposits": self.state.deposits, "transfers": self.state.transfers, "waiting": waiting}
-        return _json(shown | {"balances": self._account.balances(), "sent": self.sent})
+        return json_answer(shown | {"balances": self._account.balances(), "sent": self.sent})
 
     async def _form_wire(self, request: web.Request) -> web.Response:
         form = await request.post()
@@ -205,19 +198,19 @@ class Sandbox:
             raise Refusal(400, 2, "complete or failed")
         self._account.end_deposit(request.match_info["id"], status)
         self._news.set()
-        return _json({"status": status})
+        return json_answer({"status": status})
 
     async def _set_next(self, request: web.Request) -> web.Response:
         """`transfer`: "timeout" (done, and no answer) or "fail" with `error_code`; of the next transfer only."""
-        body = await _body(request)
+        body = await json_body(request)
         self.state.next_transfer = msgspec.convert({"next_transfer": body["transfer"]}, State).next_transfer
         self.state.error_code = str(body.get("error_code", "transfer_failed"))
         self._account.save()
-        return _json({"next": self.state.next_transfer})
+        return json_answer({"next": self.state.next_transfer})
 
     async def _set_delivery(self, request: web.Request) -> web.Response:
         """`mode`: normal, duplicate, reorder (newest first) or hold; `signature`: "1", "2" or "newer"."""
-        body = await _body(request)
+        body = await json_body(request)
         wanted = msgspec.convert({"delivery": body.get("mode", self.state.delivery)}, State)
         self.state.delivery = wanted.delivery
         if body.get("signature", "1") not in ("1", "2", "newer"):
@@ -225,17 +218,17 @@ class Sandbox:
         self.state.signature = body.get("signature", self.state.signature)
         self._account.save()
         self._news.set()
-        return _json({"mode": self.state.delivery})
+        return json_answer({"mode": self.state.delivery})
 
     async def _redeliver(self, _request: web.Request) -> web.Response:
         """Everything once more."""
         for event in self.state.events:
             event.arrived = False
         self._news.set()
-        return _json({"events": len(self.state.events)})
+        return json_answer({"events": len(self.state.events)})
 
     async def _page(self, _request: web.Request) -> web.Response:
-        return web.Response(text=_html(self._account), content_type="text/html", headers=_HEADERS)
+        return web.Response(text=_html(self._account), content_type="text/html", headers=HEADERS)
 
     # -- works
 
@@ -319,14 +312,6 @@ async def _post(session: aiohttp.ClientSession, url: str, raw: bytes, headers: d
         return False
 
 
-async def _body(request: web.Request) -> dict[str, Any]:
-    return msgspec.json.decode(await request.read(), type=dict[str, Any])
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
-
-
 def _html(account: Account) -> str:
     """The bank's window; everything from outside is escaped."""
     available = account.balances()["available"][0]["amount"]
@@ -380,21 +365,7 @@ async def _serve(environment: dict[str, str]) -> None:
     mint = minter(chain, environment["CIRCLE_SANDBOX_KEY"], environment["CIRCLE_USDC_ADDRESS"], account)
     target = environment["CIRCLE_WEBHOOK_TARGET"]
     sandbox = Sandbox(account, signer, mint, api_key=environment["CIRCLE_API_KEY"], url=url, target=target)
-    runner = web.AppRunner(sandbox.app(), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", urlsplit(url).port).start()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    announce_ready(url)
-    work, wish = asyncio.create_task(sandbox.run()), asyncio.create_task(stopping.wait())
-    await asyncio.wait((work, wish), return_when=asyncio.FIRST_COMPLETED)
-    if work.done():
-        work.result()
-    work.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
-    await runner.cleanup()
+    await serve(sandbox.app(), url, sandbox.run())
     await chain.provider.disconnect()
 
 

@@ -6,7 +6,6 @@ import asyncio
 import hmac
 import html
 import os
-import signal
 import sys
 from datetime import UTC, datetime
 from email import message_from_bytes, policy
@@ -19,7 +18,7 @@ from aiohttp import web
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
 from deedbook.mail import SmtpServer
-from deedbook.process import announce_ready
+from deedbook.process import announce_ready, stop_signals
 
 KEPT_MAX: Final = 1_000  # mails; then the oldest go
 MAIL_BYTES_MAX: Final = 256 * 1024
@@ -180,9 +179,7 @@ async def _serve(smtp_url: str, page_port: int, data_dir: Path) -> None:
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", page_port).start()
     smtp = await serve_smtp(mailbox, SmtpServer.of(smtp_url))
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    stopping = stop_signals()
     announce_ready(f"http://127.0.0.1:{page_port}")
     await stopping.wait()
     smtp.close()

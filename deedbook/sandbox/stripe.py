@@ -10,10 +10,8 @@ import hmac
 import logging
 import os
 import re
-import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
@@ -22,10 +20,10 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 from aiohttp import web
 
-from deedbook.process import announce_ready
+from deedbook.sandbox.serving import HEADERS, json_answer, serve
 from deedbook.sandbox.stripe_account import Object, StripeAccount, StripeError
 from deedbook.sandbox.stripe_delivery import Deliveries, Mode, Waiting
-from deedbook.sandbox.stripe_pages import HEADERS, overview_page, payment_page
+from deedbook.sandbox.stripe_pages import overview_page, payment_page
 from persistence.whole_file import write_whole
 
 BODY_BYTES_MAX: Final = 64 * 1024
@@ -140,7 +138,7 @@ class Sandbox:
                 "Keys for idempotent requests can only be used with the same parameters they were first used with."
             )
             raise StripeError(400, message, "idempotency_error")
-        answer = _json(before.body, before.status)
+        answer = json_answer(before.body, before.status)
         answer.headers["Idempotent-Replayed"] = "true"
         return answer
 
@@ -166,12 +164,12 @@ class Sandbox:
 
     async def _balance(self, _request: web.Request) -> web.Response:
         amounts = [{"amount": self.account.balance_cents(), "currency": "usd"}]
-        return _json({"object": "balance", "livemode": False, "available": amounts, "pending": []})
+        return json_answer({"object": "balance", "livemode": False, "available": amounts, "pending": []})
 
     def _one(self, kind: str) -> Callable[[web.Request], Awaitable[web.Response]]:
         async def one(request: web.Request) -> web.Response:
             found = self.account.get(request.match_info["id"], kind)
-            return _json(self.account.expanded(found, _expansions(_nested(request.query_string))))
+            return json_answer(self.account.expanded(found, _expansions(_nested(request.query_string))))
 
         return one
 
@@ -185,13 +183,13 @@ class Sandbox:
             limit = min(int(given.get("limit", "10")), PAGE_MAX)
             paths = [each.removeprefix("data.") for each in _expansions(given)]
             data = [self.account.expanded(each, paths) for each in found[:limit]]
-            return _json({"object": "list", "url": f"/v1/{path}", "has_more": len(found) > limit, "data": data})
+            return json_answer({"object": "list", "url": f"/v1/{path}", "has_more": len(found) > limit, "data": data})
 
         return listed
 
     def _saved(self, made: Object, expansions: list[str]) -> web.Response:
         self._save()
-        return _json(self.account.expanded(made, expansions))
+        return json_answer(self.account.expanded(made, expansions))
 
     # As a person or a test has it.
 
@@ -215,7 +213,7 @@ class Sandbox:
         self._save()
         if is_form:
             raise web.HTTPSeeOther(f"/pay/{object_id}" if kind == "sessions" else "/")
-        return _json(made)
+        return json_answer(made)
 
     def _done(self, kind: str, object_id: str, act: str, amount_cents: int | None) -> Object:
         account = self.account
@@ -247,7 +245,7 @@ class Sandbox:
 
     async def _shown_state(self, _request: web.Request) -> web.Response:
         shown = {"waiting": len(self.deliveries.waiting), "posted": self.deliveries.posted}
-        return _json(shown | {"mode": self.deliveries.mode, "balance_cents": self.account.balance_cents()})
+        return json_answer(shown | {"mode": self.deliveries.mode, "balance_cents": self.account.balance_cents()})
 
     async def _set_delivery(self, request: web.Request) -> web.Response:
         """`mode`: normal, duplicate, reorder (newest first) or hold; `delay_s` before each event's first post."""
@@ -257,7 +255,7 @@ class Sandbox:
         except msgspec.ValidationError as error:
             raise StripeError(400, str(error)) from None
         self.deliveries.set_mode(mode, float(given.get("delay_s", 0)))
-        return _json({"mode": mode, "delay_s": self.deliveries.delay_s})
+        return json_answer({"mode": mode, "delay_s": self.deliveries.delay_s})
 
     async def _redeliver(self, request: web.Request) -> web.Response:
         """One event again (`event_id`), or all of them."""
@@ -267,7 +265,7 @@ class Sandbox:
         for event_id in found:
             self.deliveries.add(event_id)
         self._save()
-        return _json({"events": len(found)})
+        return json_answer({"events": len(found)})
 
 
 def _nested(encoded: str) -> dict[str, Any]:
@@ -301,12 +299,8 @@ def _cents(given: Any) -> int | None:
     return int(given)
 
 
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
-
-
 def _error(error: StripeError) -> web.Response:
-    return _json({"error": {"type": error.kind, "message": str(error)}}, error.status)
+    return json_answer({"error": {"type": error.kind, "message": str(error)}}, error.status)
 
 
 def main() -> int:
@@ -327,21 +321,7 @@ async def _serve(environment: Mapping[str, str]) -> None:
         secret=environment["STRIPE_WEBHOOK_SECRET"],
         target=environment["STRIPE_WEBHOOK_TARGET"],
     )
-    runner = web.AppRunner(sandbox.app(), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", urlsplit(url).port).start()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    announce_ready(url)
-    work, wish = asyncio.create_task(sandbox.deliveries.run()), asyncio.create_task(stopping.wait())
-    await asyncio.wait((work, wish), return_when=asyncio.FIRST_COMPLETED)
-    if work.done():
-        work.result()
-    work.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
-    await runner.cleanup()
+    await serve(sandbox.app(), url, sandbox.deliveries.run())
 
 
 if __name__ == "__main__":

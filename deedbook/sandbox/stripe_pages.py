@@ -8,11 +8,6 @@ from urllib.parse import urlsplit
 
 from deedbook.sandbox.stripe_account import Object, StripeAccount
 
-HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-}
 ROWS_MAX: Final = 100
 _HEAD: Final = (
     "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"

@@ -11,11 +11,9 @@ import html
 import logging
 import os
 import secrets
-import signal
 import sys
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -26,7 +24,7 @@ from aiohttp import web
 
 from compliance.countries import ALPHA2_OF_ALPHA3
 from compliance.sumsub import signature, webhook_digest
-from deedbook.process import announce_ready
+from deedbook.sandbox.serving import HEADERS, json_answer, json_body, serve
 from deedbook.sandbox.sumsub_applicants import Algorithm, Applicant, Applicants, Event, Mode, Refusal
 
 CLOCK_SKEW_S: Final = 60
@@ -34,11 +32,6 @@ TICK_S: Final = 0.05
 DELIVERY_TIMEOUT_S: Final = 5.0  # of the real one
 BODY_BYTES_MAX: Final = 64 * 1024
 RESEND_SCALE: Final = "0.01"  # 5 minutes are 3 seconds
-_HEADERS: Final = {
-    "Cache-Control": "no-store",
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
-}
 _STYLE: Final = (
     "<style>body{font:16px sans-serif;max-width:70em;margin:2em auto}td,th{padding:.2em .8em;text-align:left}</style>"
 )
@@ -117,9 +110,9 @@ class Sandbox:
             return await handler(request)
         except Refusal as refusal:
             body = {"code": refusal.status, "description": str(refusal), "correlationId": secrets.token_hex(16)}
-            return _json(body, refusal.status)
+            return json_answer(body, refusal.status)
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError):
-            return _json({"code": 400, "description": "The body is not what this takes"}, 400)
+            return json_answer({"code": 400, "description": "The body is not what this takes"}, 400)
 
     async def _require_signature(self, request: web.Request) -> None:
         raw, headers = await request.read(), request.headers
@@ -133,25 +126,25 @@ class Sandbox:
             raise Refusal(401, "Request timestamp is too old or too far ahead")
 
     async def _create(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await json_body(request)
         made = self._applicants.create(str(body.get("externalUserId", "")), request.query.get("levelName", ""))
-        return _json(_shown(made), 201)
+        return json_answer(_shown(made), 201)
 
     async def _one(self, request: web.Request) -> web.Response:
-        return _json(_shown(self._found(request)))
+        return json_answer(_shown(self._found(request)))
 
     async def _status(self, request: web.Request) -> web.Response:
-        return _json(_review(self._found(request)))
+        return json_answer(_review(self._found(request)))
 
     async def _test_completed(self, request: web.Request) -> web.Response:
-        self._applicants.review(self._found(request), await _body(request))
-        return _json({"ok": 1})
+        self._applicants.review(self._found(request), await json_body(request))
+        return json_answer({"ok": 1})
 
     async def _access_token(self, request: web.Request) -> web.Response:
-        body = await _body(request)
+        body = await json_body(request)
         if not body["userId"] or not body["levelName"] or int(body["ttlInSecs"]) < 1:
             raise Refusal(400, "userId, levelName and ttlInSecs are needed")
-        return _json({"token": f"_act-sbx-{secrets.token_urlsafe(24)}", "userId": body["userId"]})
+        return json_answer({"token": f"_act-sbx-{secrets.token_urlsafe(24)}", "userId": body["userId"]})
 
     # -- as a person or a test has it
 
@@ -159,7 +152,7 @@ class Sandbox:
         """`play`: one of _PLAYS; the form's or body's `country` (alpha-3) is where the applicant lives."""
         applicant, play = self._found(request), request.match_info["play"]
         is_form = request.content_type != "application/json"
-        given = dict(await request.post()) if is_form else await _body(request)
+        given = dict(await request.post()) if is_form else await json_body(request)
         country = str(given.get("country", ""))
         if country and country not in ALPHA2_OF_ALPHA3:
             raise Refusal(400, "country is no alpha-3 code")
@@ -167,7 +160,7 @@ class Sandbox:
         self._do(applicant, play)
         if is_form:
             raise web.HTTPSeeOther("/")
-        return _json(_shown(applicant))
+        return json_answer(_shown(applicant))
 
     def _do(self, applicant: Applicant, play: str) -> None:
         comment = "The reviewer's note about the applicant, which the applicant must never read."
@@ -197,7 +190,7 @@ class Sandbox:
         waiting = sum(not event.arrived for event in state.events)
         attempts = sum(event.attempts for event in state.events)
         shown = [_shown(each) for each in state.applicants.values()]
-        return _json({"applicants": shown, "events": len(state.events), "waiting": waiting, "attempts": attempts})
+        return json_answer({"applicants": shown, "events": len(state.events), "waiting": waiting, "attempts": attempts})
 
     async def _set_delivery(self, request: web.Request) -> web.Response:
         """`mode`: normal, duplicate, reorder (newest first) or hold; `delay_s` of what is told from now on."""
@@ -207,14 +200,14 @@ class Sandbox:
         state.algorithm = wanted.algorithm or state.algorithm
         state.delay_s = state.delay_s if wanted.delay_s is None else max(0, wanted.delay_s)
         self._applicants.save()
-        return _json({"mode": state.mode, "delay_s": state.delay_s, "algorithm": state.algorithm})
+        return json_answer({"mode": state.mode, "delay_s": state.delay_s, "algorithm": state.algorithm})
 
     async def _redeliver(self, _request: web.Request) -> web.Response:
-        return _json({"events": self._applicants.redeliver()})
+        return json_answer({"events": self._applicants.redeliver()})
 
     async def _page(self, _request: web.Request) -> web.Response:
         text = _html(list(self._applicants.state.applicants.values()))
-        return web.Response(text=text, content_type="text/html", headers=_HEADERS)
+        return web.Response(text=text, content_type="text/html", headers=HEADERS)
 
     def _found(self, request: web.Request) -> Applicant:
         return self._applicants.find(request.match_info["id"])
@@ -237,14 +230,6 @@ def _shown(applicant: Applicant) -> dict[str, Any]:
 def _review(applicant: Applicant) -> dict[str, Any]:
     result = {"reviewResult": applicant.result} if applicant.result else {}
     return {"reviewStatus": applicant.review_status, "createDate": applicant.created_at} | result
-
-
-async def _body(request: web.Request) -> dict[str, Any]:
-    return msgspec.json.decode(await request.read(), type=dict[str, Any])
-
-
-def _json(body: object, status: int = 200) -> web.Response:
-    return web.Response(body=msgspec.json.encode(body), status=status, content_type="application/json")
 
 
 def _html(applicants: list[Applicant]) -> str:
@@ -289,21 +274,7 @@ async def _serve(environment: dict[str, str]) -> None:
         webhook_secret=environment["SUMSUB_WEBHOOK_SECRET"],
         target=environment["SUMSUB_WEBHOOK_TARGET"],
     )
-    runner = web.AppRunner(sandbox.app(), access_log=None)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", urlsplit(url).port).start()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    announce_ready(url)
-    work, wish = asyncio.create_task(sandbox.deliver()), asyncio.create_task(stopping.wait())
-    await asyncio.wait((work, wish), return_when=asyncio.FIRST_COMPLETED)
-    if work.done():
-        work.result()
-    work.cancel()
-    with suppress(asyncio.CancelledError):
-        await work
-    await runner.cleanup()
+    await serve(sandbox.app(), url, sandbox.deliver())
 
 
 if __name__ == "__main__":
