@@ -259,7 +259,8 @@ async def test_properties_come_in_pages(office: Office) -> None:
         ("a.pdf", b"", "DOCUMENT_EMPTY"),
         ("a.pdf", b"<html>", "DOCUMENT_TYPE"),
         ("a.pdf", b"%PDF-" + bytes(26 * 1024 * 1024), "DOCUMENT_TOO_LARGE"),
-        ("%00", PDF, "DOCUMENT_NAME"),
+        ("%07", PDF, "DOCUMENT_NAME"),
+        ("%00", PDF, "QUERY_MALFORMED"),  # at the door: the database has no such text
     ],
 )
 async def test_what_is_no_document_is_refused(office: Office, name: str, data: bytes, reason: str) -> None:
