@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include "admission.hpp"
 #include "matching.hpp"
@@ -221,25 +222,21 @@ private:
         const std::int64_t qty_lots = command.b, quote_usdc_micros = command.c;
         if (command.a != 0 || quote_usdc_micros < 0 || (quote_usdc_micros != 0 && qty_lots != 0))
             return refuse_plainly(Reason::ORDER_MALFORMED, command);
-        const bool meets = seat.instrument->opposite(command.side).best() != 0;
-        const Reason reason = market_refusal(seat, command, meets);
+        std::optional<MarketTerms> terms;
+        const Reason reason = market_refusal(seat, command, terms);
         if (reason != Reason::NONE) return refuse(reason, command);
-        std::int64_t limit_ticks = 0, lots_max = qty_lots;
-        if (meets) {
-            const MarketTerms terms(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
-            limit_ticks = terms.limit_ticks;
-            lots_max = terms.lots_max;
-        }
-        const std::uint32_t place = accept(command, seat, limit_ticks, lots_max);
+        const std::uint32_t place =
+            terms ? accept(command, seat, terms->limit_ticks, terms->lots_max) : accept(command, seat, 0, qty_lots);
         Order& order = venue_.orders[place];
         const std::size_t accepted = reserve_accepted();
         Reason stopped = Reason::NONE;
-        if (meets) stopped = match_exposed(order, quote_usdc_micros != 0 ? quote_usdc_micros : -1);
+        if (terms) stopped = match_exposed(order, quote_usdc_micros != 0 ? quote_usdc_micros : -1);
         finish_market(order, accepted, stopped, quote_usdc_micros != 0);
         venue_.orders.give_back(place);
     }
 
-    Reason market_refusal(Seat& seat, const Command& command, bool meets) {
+    /// `terms` is filled in where the other side has orders; only a quantity or quote within limits has terms.
+    Reason market_refusal(Seat& seat, const Command& command, std::optional<MarketTerms>& terms) {
         const Terms& limits = seat.instrument->terms;
         const std::int64_t qty_lots = command.b, quote_usdc_micros = command.c;
         if (quote_usdc_micros != 0) {
@@ -250,11 +247,12 @@ private:
         } else if (qty_lots > limits.qty_lots_max) {
             return Reason::QTY_TOO_LARGE;
         }
-        if (!meets) return standing_refusal(venue_, seat, command.side, command.text);
-        const MarketTerms terms(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
-        if (quote_usdc_micros != 0 && terms.lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
+        if (seat.instrument->opposite(command.side).best() != 0)
+            terms.emplace(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
+        if (terms && quote_usdc_micros != 0 && terms->lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
         const Reason reason = standing_refusal(venue_, seat, command.side, command.text);
-        return reason != Reason::NONE ? reason : cover_refusal(seat, command.side, terms.lots_max, terms.hold);
+        if (reason != Reason::NONE || !terms) return reason;
+        return cover_refusal(seat, command.side, terms->lots_max, terms->hold);
     }
 
     void finish_market(Order& order, std::size_t accepted, Reason stopped, bool by_quote) {
