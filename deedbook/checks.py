@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deedbook.deployment import addresses_of
 from deedbook.eligibility import Eligibility
 from deedbook.replaying import journal_of
 from engine import types as t
@@ -116,13 +117,6 @@ async def check_chain(
 def frames_of(directory: Path) -> Iterator[Frame]:
     with JournalReader(journal_of(directory)) as reader:
         yield from reader.read()
-
-
-def addresses_of(infrastructure: Infrastructure) -> Addresses:
-    bridge, vault, locker = (
-        bytes.fromhex(text[2:]) for text in (infrastructure.bridge, infrastructure.vault, infrastructure.locker)
-    )
-    return Addresses(bridge, vault, locker)
 
 
 async def _instrument(chain: Chain, terms: t.SetInstrument) -> Instrument:

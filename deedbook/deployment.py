@@ -11,9 +11,11 @@ from web3.types import RPCEndpoint
 
 from deedbook.chain_keys import CIRCLE_KEY, LOCAL_ROLES, ROLES, chain_key
 from deedbook.layout import Layout
+from deedbook.settings import Settings
 from persistence.database import Pool
 from persistence.whole_file import write_whole
 from settlement.artifacts import ours
+from settlement.chain import Chain
 from settlement.infrastructure import (
     ChainLostError,
     Delays,
@@ -23,9 +25,11 @@ from settlement.infrastructure import (
     call_once,
     deploy_infrastructure,
 )
+from settlement.simulation import Addresses
 from settlement.steps import PostgresSteps, Sender
 
 GAS_MONEY_WEI = 10**24  # on a local chain only
+CONFIRMATIONS_LOCAL = 2  # blocks on top, on a chain of our own; elsewhere the `finalized` tag counts
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,20 @@ async def deployed(layout: Layout, pool: Pool, rpc_url: str, is_local: bool, say
         )
     write_whole(_path(layout), msgspec.json.encode(infrastructure))
     return Deployment(platform, infrastructure)
+
+
+def chain_of(settings: Settings) -> Chain:
+    """The chain as the processes that act on FINAL blocks read it."""
+    assert settings.chain_rpc_url is not None
+    return Chain(settings.chain_rpc_url, CONFIRMATIONS_LOCAL if settings.chain_is_local else None)
+
+
+def addresses_of(infrastructure: Infrastructure) -> Addresses:
+    """What settlement works with."""
+    bridge, vault, locker = (
+        bytes.fromhex(text[2:]) for text in (infrastructure.bridge, infrastructure.vault, infrastructure.locker)
+    )
+    return Addresses(bridge, vault, locker)
 
 
 def recorded(layout: Layout) -> Infrastructure:

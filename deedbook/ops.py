@@ -2,8 +2,7 @@
 
 from compliance.instruments import instruments
 from deedbook.chain_keys import next_key, use_next_key
-from deedbook.checks import addresses_of
-from deedbook.deployment import recorded
+from deedbook.deployment import addresses_of, recorded
 from deedbook.running import Running
 from engine import types as t
 from settlement.artifacts import ours

@@ -19,7 +19,7 @@ from redis.exceptions import RedisError
 
 from deedbook import chain_processor, progress
 from deedbook.chain_keys import chain_key
-from deedbook.deployment import recorded
+from deedbook.deployment import addresses_of, chain_of, recorded
 from deedbook.layout import Layout
 from deedbook.process import announce_ready
 from deedbook.settings import Settings
@@ -30,7 +30,6 @@ from persistence.feed import CommandsRefused, FeedClient, FeedLost
 from persistence.streams import Stream
 from persistence.streams import connect as connect_redis
 from settlement.batcher import WAITED_OUT, Batcher, BatcherTerms, BatchProgress
-from settlement.chain import Chain
 from settlement.chain_book import ChainBook
 from settlement.chain_stream import ChainStream
 from settlement.intake import Intake, LotUnknown
@@ -41,12 +40,10 @@ from settlement.records import Records
 from settlement.relay import CreditingRefused, Relay, StreamLost
 from settlement.releases import Releases
 from settlement.signer_client import SignerClient
-from settlement.simulation import Addresses
 from settlement.trades import Token
 from settlement.watch import exit_delay_s, lag_sentence, require_same_chain
 from settlement.watched import watched_contracts
 
-CONFIRMATIONS_LOCAL: Final = 2  # blocks on top, on a chain of our own; elsewhere the `finalized` tag counts
 TERMS_LOCAL: Final = BatcherTerms(trades_max=1_000, simulation_gas_max=1_000_000_000)
 SOON_S: Final = 0.1
 RECOVERED_AFTER_S: Final = 5.0
@@ -71,7 +68,6 @@ class Settlement:
 
     def __init__(self, settings: Settings, pool: Pool, is_local: bool) -> None:
         layout, infrastructure = Layout(settings.data_dir), recorded(Layout(settings.data_dir))
-        assert settings.chain_rpc_url is not None
         assert settings.redis_url is not None
         self._layout = layout
         self._pool = pool
@@ -79,13 +75,8 @@ class Settlement:
         self._feed = FeedClient(layout.feed_socket)
         self._redis = connect_redis(settings.redis_url)
         self._progress = Stream(self._redis, progress.STREAM)
-        self._chain = Chain(settings.chain_rpc_url, CONFIRMATIONS_LOCAL if is_local else None)
-        self._addresses = Addresses(
-            *(
-                to_canonical_address(each)
-                for each in (infrastructure.bridge, infrastructure.vault, infrastructure.locker)
-            )
-        )
+        self._chain = chain_of(settings)
+        self._addresses = addresses_of(infrastructure)
         self._records = Records(pool)
         self._intake = Intake(pool, self._feed.frames, self._lot_of)
         self._terms = TERMS_LOCAL if is_local else BatcherTerms()

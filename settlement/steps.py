@@ -6,7 +6,6 @@ receipt, or sends the same bytes again, and never makes a second transaction for
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -22,6 +21,7 @@ from web3 import AsyncWeb3
 from web3.exceptions import TransactionNotFound, Web3RPCError
 
 from persistence.database import Connection, Pool
+from persistence.whole_file import write_whole
 
 GAS_LIMIT_MAX = 16_777_216  # EIP-7825: no transaction may ask for more
 RECEIPT_POLL_S = 0.05
@@ -79,7 +79,7 @@ class PostgresSteps:
 
 
 class FileSteps:
-    """Steps in one JSON file, replaced as a whole on each `put`; one process at a time."""
+    """Steps in one JSON file, for where there is no database; one process at a time."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -95,17 +95,7 @@ class FileSteps:
 
     async def put(self, name: str, raw_transaction: bytes) -> None:
         self._steps[name] = raw_transaction.hex()
-        fresh = self._path.with_suffix(".new")
-        with fresh.open("wb") as file:
-            file.write(json.dumps(self._steps, indent=0, sort_keys=True).encode())
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(self._path)
-        directory = os.open(self._path.parent, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        write_whole(self._path, json.dumps(self._steps, indent=0, sort_keys=True).encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from eth_utils.address import to_canonical_address
 
 from deedbook.chain_keys import chain_key
 from deedbook.credentials import Credentials
-from deedbook.deployment import Deployment, deployed
+from deedbook.deployment import Deployment, chain_of, deployed
 from deedbook.layout import Layout
 from deedbook.settings import Settings
 from gateway.keys import KeyStore
@@ -27,7 +27,6 @@ from settlement.chain import Chain
 from settlement.steps import PostgresSteps, Sender
 
 CONNECTIONS_MAX: Final = 24
-CONFIRMATIONS_LOCAL: Final = 2  # as settlement counts them
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ async def resources(settings: Settings, credentials: Credentials) -> AsyncIterat
         redis = connect_redis(settings.redis_url)
         stack.push_async_callback(redis.aclose)
         http = await stack.enter_async_context(aiohttp.ClientSession())
-        chain = Chain(settings.chain_rpc_url, CONFIRMATIONS_LOCAL if settings.chain_is_local else None)
+        chain = chain_of(settings)
         stack.push_async_callback(chain.close)
         deployment = await deployed(layout, pool, settings.chain_rpc_url, settings.chain_is_local, print)
         stack.push_async_callback(deployment.close)
