@@ -14,7 +14,10 @@ Connection = Any  # persistence.database's
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """Where an act that needs two people stands. `payload_hash`: sha256 of the canonical payload, in hex."""
+    """Where an act that needs two people stands. `payload_hash`: sha256 of the canonical payload, in hex.
+
+    PROPOSED: another person has to approve this hash by `expires_at`. APPROVED: it is carried out.
+    """
 
     approval_id: UUID
     state: Literal["PROPOSED", "APPROVED"]

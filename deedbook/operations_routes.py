@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Final, Literal
-from uuid import UUID
 
 import msgspec
 
@@ -82,16 +81,6 @@ class LiftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instrument: InstrumentNumber | None = None
 
 
-class DecisionAnswer(msgspec.Struct, frozen=True):
-    """PROPOSED: another person has to approve this hash by `expires_at`. APPROVED: it is carried out."""
-
-    approval_id: UUID
-    state: Literal["PROPOSED", "APPROVED"]
-    payload_hash: str
-    proposed_by: UUID
-    expires_at: datetime
-
-
 def routes(pool: Pool, operations: Operations, letters: DeadLetters, decide: Decide, audit: Audit) -> list[Route]:
     handlers = _Handlers(pool, operations, letters, decide, audit)
     return [
@@ -127,7 +116,7 @@ def routes(pool: Pool, operations: Operations, letters: DeadLetters, decide: Dec
             path="/operations/freezes",
             handler=handlers.freeze,
             body=FreezeBody,
-            answer=DecisionAnswer,
+            answer=Decision,
             summary="Freeze a wallet in an instrument, or free it; two people decide.",
         ),
         Route(
@@ -135,7 +124,7 @@ def routes(pool: Pool, operations: Operations, letters: DeadLetters, decide: Dec
             path="/operations/fees",
             handler=handlers.fees,
             body=FeesBody,
-            answer=DecisionAnswer,
+            answer=Decision,
             summary="Set an instrument's trading fees; two people decide.",
         ),
         Route(
@@ -150,7 +139,7 @@ def routes(pool: Pool, operations: Operations, letters: DeadLetters, decide: Dec
             path="/operations/halts/lift",
             handler=handlers.lift,
             body=LiftBody,
-            answer=DecisionAnswer,
+            answer=Decision,
             summary="Lift a halt; two people decide.",
         ),
     ]
@@ -196,29 +185,21 @@ class _Handlers:
         except JobNotFailedError:
             raise Problem(409, "JOB_NOT_FAILED", "Only a job that failed can be tried again.") from None
 
-    async def freeze(self, call: Call[FreezeBody]) -> DecisionAnswer:
+    async def freeze(self, call: Call[FreezeBody]) -> Decision:
         wallet, body = bytes.fromhex(call.body.wallet[2:]), call.body
-        return _answer(
-            await self._operations.freeze(self._decide, wallet, body.instrument, body.is_frozen, call.signed_in)
-        )
+        return await self._operations.freeze(self._decide, wallet, body.instrument, body.is_frozen, call.signed_in)
 
-    async def fees(self, call: Call[FeesBody]) -> DecisionAnswer:
+    async def fees(self, call: Call[FeesBody]) -> Decision:
         body = call.body
         rates = (body.maker_fee_bps, body.taker_fee_bps)
-        return _answer(await self._operations.fees(self._decide, body.instrument, *rates, call.signed_in))
+        return await self._operations.fees(self._decide, body.instrument, *rates, call.signed_in)
 
     async def halt(self, call: Call[HaltBody]) -> None:
         await self._operations.halt(call.body.instrument, call.body.reason, call.signed_in)
 
-    async def lift(self, call: Call[LiftBody]) -> DecisionAnswer:
-        return _answer(await self._operations.lift(self._decide, call.body.instrument, call.signed_in))
+    async def lift(self, call: Call[LiftBody]) -> Decision:
+        return await self._operations.lift(self._decide, call.body.instrument, call.signed_in)
 
     async def _audited(self, actor: Actor, action: str, details: dict[str, str]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             await self._audit(connection, actor.name, action, details=details)
-
-
-def _answer(decision: Decision) -> DecisionAnswer:
-    return DecisionAnswer(
-        decision.approval_id, decision.state, decision.payload_hash, decision.proposed_by, decision.expires_at
-    )

@@ -168,15 +168,6 @@ class Terms(msgspec.Struct, forbid_unknown_fields=True):
     reserve_bps: Bps
 
 
-class DecisionView(msgspec.Struct):
-    """PROPOSED waits for another admin with the same payload."""
-
-    approval_id: UUID
-    state: str
-    payload_hash: str
-    expires_at: datetime
-
-
 def lease_view(lease: Lease) -> LeaseView:
     return LeaseView(
         lease.lease_id,

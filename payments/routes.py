@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 from api.actor import Actor, Role
 from api.amounts import usd, usd_cents
+from api.answers import DecisionAnswer, decision_answer
 from api.doors import Audit, Decide, Notify
 from api.problem import Problem, not_found
 from api.route import Call, Kind, Route
@@ -145,7 +146,7 @@ def routes(pool: Pool, stripe: StripeEvents, links: RentLinks, neighbours: Neigh
             path=f"{of_property}/rent-terms",
             handler=desk.set_terms,
             body=answers.Terms,
-            answer=answers.DecisionView,
+            answer=DecisionAnswer,
             summary="Propose or approve such terms; two admins decide.",
         ),
     ]
@@ -273,7 +274,7 @@ class _Desk:
             found = await terms_of(connection, property_id)
         return answers.Terms(found.management_fee_bps, found.reserve_bps)
 
-    async def set_terms(self, call: Call[answers.Terms]) -> answers.DecisionView:
+    async def set_terms(self, call: Call[answers.Terms]) -> DecisionAnswer:
         body, property_id = call.body, call.uuid("property_id")
         if body.management_fee_bps + body.reserve_bps > BPS_MAX:
             raise Problem(400, "MORE_THAN_THE_RENT", "The manager and the reserve take more than the rent.")
@@ -286,7 +287,7 @@ class _Desk:
             if await self._doors.manager_of(connection, property_id) is None:
                 raise not_found("property")
             decision = await self._doors.decide(connection, FEE, str(property_id), payload, call.signed_in)
-        return answers.DecisionView(decision.approval_id, decision.state, decision.payload_hash, decision.expires_at)
+        return decision_answer(decision)
 
     async def _require_manager(self, connection: Connection, property_id: UUID, actor: Actor) -> None:
         if await self._doors.manager_of(connection, property_id) != actor.user_id:

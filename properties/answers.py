@@ -8,7 +8,6 @@ from uuid import UUID
 
 import msgspec
 
-from api.doors import Decision
 from persistence.documents import Document
 from persistence.jobs import JobRow, JobState
 from properties.property import Property, PropertyState
@@ -91,15 +90,6 @@ class DocumentAnswer(msgspec.Struct):
     link: str
 
 
-class DecisionAnswer(msgspec.Struct):
-    """PROPOSED until another person approves the same payload."""
-
-    approval_id: UUID
-    state: str
-    payload_hash: str
-    expires_at: datetime
-
-
 class ProgressAnswer(msgspec.Struct):
     """How far tokenizing is; `reason`: why it waits or has failed."""
 
@@ -143,10 +133,6 @@ def document_answer(document: Document, link: str) -> DocumentAnswer:
         created_at=document.created_at,
         link=link,
     )
-
-
-def decision_answer(decision: Decision) -> DecisionAnswer:
-    return DecisionAnswer(decision.approval_id, decision.state, decision.payload_hash, decision.expires_at)
 
 
 def progress_answer(row: JobRow) -> ProgressAnswer:

@@ -12,6 +12,7 @@ import msgspec
 from aiohttp import web
 
 from api.actor import Actor, Role
+from api.answers import DecisionAnswer, decision_answer
 from api.doors import Audit, Decide, Notify
 from api.problem import Problem, not_found
 from api.route import Call
@@ -21,7 +22,6 @@ from persistence.documents import Document, Documents, received
 from persistence.jobs import job
 from properties.answers import (
     PAGE_MOST,
-    DecisionAnswer,
     DocumentAnswer,
     PageQuery,
     ProgressAnswer,
@@ -30,7 +30,6 @@ from properties.answers import (
     PropertyChanges,
     PropertyPage,
     RejectBody,
-    decision_answer,
     document_answer,
     progress_answer,
     property_answer,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from api.answers import DecisionAnswer
 from api.route import Kind, Route
 from properties.answers import (
-    DecisionAnswer,
     DocumentAnswer,
     PageQuery,
     ProgressAnswer,
