@@ -44,6 +44,15 @@ async def people(pool: Pool, after: UUID | None, count: int) -> list[Person]:
     return [Person(**(dict(row) | {"roles": tuple(Role(role) for role in row["roles"])})) for row in rows]
 
 
+async def people_with(connection: Connection, *roles: Role) -> list[UUID]:
+    """Who has one of these roles, each once."""
+    rows = await connection.fetch(
+        "SELECT DISTINCT user_id FROM user_roles WHERE role = ANY($1::text[]) ORDER BY user_id",
+        [str(role) for role in roles],
+    )
+    return [row["user_id"] for row in rows]
+
+
 async def set_roles(
     pool: Pool, user_id: UUID, roles: frozenset[Role], actor: Actor, clock: Clock = utc_now
 ) -> frozenset[Role]:

@@ -14,6 +14,7 @@ from api.actor import Role
 from api.amounts import text as units_text
 from api.amounts import usdc
 from api.doors import Notify
+from compliance.appointments import people_with
 from compliance.registry import lock_facts, put_identity_registered, put_wallet_frozen
 from deedbook.chain_processor import Effects
 from engine import types as t
@@ -181,14 +182,6 @@ async def tell_order_holders(connection: Connection, notify: Notify, number: int
     )
     for row in rows:
         await notify(connection, row["user_id"], kind, text, {} if number is None else {"instrument": number})
-
-
-async def people_with(connection: Connection, *roles: Role) -> list[UUID]:
-    """Who has one of these roles."""
-    rows = await connection.fetch(
-        "SELECT DISTINCT user_id FROM user_roles WHERE role = ANY($1::text[])", [str(role) for role in roles]
-    )
-    return [row["user_id"] for row in rows]
 
 
 async def _token(connection: Connection, address: bytes) -> _Token | None:

@@ -8,6 +8,7 @@ from typing import Final
 from uuid import UUID
 
 from api.actor import Role
+from compliance.appointments import people_with
 from compliance.countries import COUNTRY_NUMERIC
 from compliance.rules import UNITED_STATES, Regime
 from engine.types import AccountOpened, OpenAccount, Rejected
@@ -40,8 +41,7 @@ async def issuer_of(connection: Connection, user_id: UUID, wallet: bytes) -> Iss
 
 async def admins(connection: Connection) -> list[UUID]:
     """The people with the role ADMIN."""
-    rows = await connection.fetch("SELECT user_id FROM user_roles WHERE role = $1 ORDER BY user_id", str(Role.ADMIN))
-    return [row["user_id"] for row in rows]
+    return await people_with(connection, Role.ADMIN)
 
 
 def fee_account(submit: Submit, wallet: bytes) -> Callable[[], Awaitable[int]]:
