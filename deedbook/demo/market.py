@@ -1,7 +1,5 @@
 """A market to try: properties deployed, investors registered, funds deposited and locked, by the real doors."""
 
-import asyncio
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -24,6 +22,7 @@ from compliance.registry import (
 )
 from compliance.rules import AccreditationStatus, KycStatus, Regime
 from deedbook.chain_keys import chain_key
+from deedbook.demo.waiting import until
 from deedbook.deployment import Deployment, give_gas_money
 from deedbook.jobs.identity import record_granted, terms_of
 from deedbook.layout import Layout
@@ -50,7 +49,6 @@ LOT_BASE_UNITS: Final = 10 ** (TOKEN_DECIMALS - LOT_DECIMALS)
 TICK_VALUE_USDC_MICROS: Final = 100  # a tick of 0.01 USDC a token, on a lot of 0.01 token
 USDC_MICROS: Final = 10**6
 WAIT_S: Final = 90.0
-POLL_S: Final = 0.1
 VALID_FOR: Final = timedelta(days=365)
 
 
@@ -216,7 +214,7 @@ class MarketBuilder:
         async def opened() -> Any:
             return await self._pool.fetchval("SELECT account FROM wallets WHERE address = $1", address)
 
-        account: int = await until(opened, "the wallet's account is open")
+        account: int = await until(opened, "the wallet's account is open", WAIT_S)
         return account
 
     async def _until_credited(self, investors: Sequence[Investor]) -> None:
@@ -234,14 +232,4 @@ class MarketBuilder:
             waiting = await self._pool.fetchval("SELECT count(*) FROM permission_queue")
             return not waiting and all(levels.get(key, 0) >= amount for key, amount in expected.items())
 
-        await until(credited, "deposits and locks are credited")
-
-
-async def until(condition: Callable[[], Any], what: str) -> Any:
-    """Poll until the condition's value is true; returns it. Raises TimeoutError that says what did not come."""
-    deadline = time.monotonic() + WAIT_S
-    while not (value := await condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {WAIT_S:g} s: {what}")
-        await asyncio.sleep(POLL_S)
-    return value
+        await until(credited, "deposits and locks are credited", WAIT_S)

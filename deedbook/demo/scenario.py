@@ -19,11 +19,12 @@ from deedbook.demo.client_messages import Credentials, Ed25519Key, HmacKey
 from deedbook.demo.flow import FlowOrder
 from deedbook.demo.flow_replay import FlowReplay
 from deedbook.demo.instrument import Instrument
-from deedbook.demo.market import ACTOR, LOT_BASE_UNITS, PROPERTIES, Investor, MarketBuilder, until
+from deedbook.demo.market import ACTOR, LOT_BASE_UNITS, PROPERTIES, Investor, MarketBuilder
 from deedbook.demo.pacer import Pacer
 from deedbook.demo.seen import Seen, total
 from deedbook.demo.trader import NS, FairPrice, Plan, Trader, run_traders
 from deedbook.demo.traders import MarketMaker, Refused, Taker, Waiter
+from deedbook.demo.waiting import until
 from deedbook.deployment import Deployment
 from deedbook.running import Running
 from settlement.artifacts import ours

@@ -7,7 +7,8 @@ from typing import Any, Final
 from api.amounts import usdc_micros
 from deedbook.demo.flows.sign_up import ADMINS, INVESTORS, MANAGER
 from deedbook.demo.flows.stage import Stage, Told
-from deedbook.demo.flows.visitor import Refused, until
+from deedbook.demo.flows.visitor import Refused
+from deedbook.demo.waiting import until
 
 SALE_USDC: Final = "12345.678901"
 COSTS_USDC: Final = "345.678899"

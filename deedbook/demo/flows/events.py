@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from deedbook.demo.flows.sign_up import ADMINS
 from deedbook.demo.flows.stage import Stage, Told
-from deedbook.demo.flows.visitor import Refused, until
+from deedbook.demo.flows.visitor import Refused
+from deedbook.demo.waiting import until
 
 FROZEN: Final = "investor3"
 

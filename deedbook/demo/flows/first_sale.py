@@ -10,7 +10,8 @@ from deedbook.demo.flows.person import Person
 from deedbook.demo.flows.sign_up import MANAGER
 from deedbook.demo.flows.stage import Stage, Told
 from deedbook.demo.flows.tokenizing import TOKEN
-from deedbook.demo.flows.visitor import Refused, until
+from deedbook.demo.flows.visitor import Refused
+from deedbook.demo.waiting import until
 
 PRICE: Final = "10"
 BOUGHT: Final = {"investor1": 100, "investor2": 60, "investor3": 40}

@@ -10,7 +10,8 @@ from typing import Any, Final
 import msgspec
 from aiohttp import ClientSession
 
-from deedbook.demo.flows.visitor import TIMEOUT, until
+from deedbook.demo.flows.visitor import TIMEOUT
+from deedbook.demo.waiting import until
 
 _TOKEN: Final = re.compile(r"https?://\S+#(\S+)")
 

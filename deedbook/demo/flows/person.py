@@ -9,7 +9,8 @@ import pyotp
 
 from deedbook.demo.flows.outside import Outside
 from deedbook.demo.flows.purse import Purse
-from deedbook.demo.flows.visitor import Visitor, until
+from deedbook.demo.flows.visitor import Visitor
+from deedbook.demo.waiting import until
 
 PASSWORD: Final = "a long enough passphrase"  # noqa: S105 - of people who live as long as the demo
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from api.amounts import usd, usd_cents, usdc_micros
 from deedbook.demo.flows.sign_up import ADMINS, INVESTORS, MANAGER, TENANT
 from deedbook.demo.flows.stage import Stage, Told
-from deedbook.demo.flows.visitor import until
+from deedbook.demo.waiting import until
 
 RENT_USD: Final = "1000.00"
 EXPENSE_USD: Final = "50.00"

@@ -17,7 +17,7 @@ from deedbook.demo.client import TradingSession
 from deedbook.demo.client_messages import HmacKey, signed
 from deedbook.demo.flows.outside import Outside
 from deedbook.demo.flows.person import Person
-from deedbook.demo.flows.visitor import until
+from deedbook.demo.waiting import until
 from deedbook.deployment import Deployment
 from deedbook.running import Running
 from persistence.database import Pool

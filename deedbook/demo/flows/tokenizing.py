@@ -7,7 +7,7 @@ from uuid import UUID
 
 from deedbook.demo.flows.sign_up import ADMINS, MANAGER
 from deedbook.demo.flows.stage import Stage, Told
-from deedbook.demo.flows.visitor import until
+from deedbook.demo.waiting import until
 
 SUPPLY_TOKENS: Final = 1_000
 DECIMALS: Final = 18

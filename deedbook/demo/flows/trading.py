@@ -8,7 +8,8 @@ from api.amounts import units, usdc_micros
 from deedbook.demo.flows.person import PASSWORD, Person
 from deedbook.demo.flows.stage import Stage, Told
 from deedbook.demo.flows.tokenizing import DECIMALS
-from deedbook.demo.flows.visitor import Refused, until
+from deedbook.demo.flows.visitor import Refused
+from deedbook.demo.waiting import until
 
 SELLER: Final = "investor1"
 BUYER: Final = "investor2"

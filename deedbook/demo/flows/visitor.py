@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Mapping
+from typing import Any, Final
 
 from aiohttp import ClientSession, ClientTimeout
 
 TIMEOUT: Final = ClientTimeout(total=30)
-PATIENCE_S: Final = 120.0
-POLL_S: Final = 0.1
-Value = TypeVar("Value")
 
 
 class Refused(Exception):  # noqa: N818 - what the platform said
@@ -71,13 +66,3 @@ async def _answer(call: str, response: Any) -> Any:
             raise Refused(call, await response.json(content_type=None))
         raise AssertionError(f"{call} answered {response.status} {response.content_type}")
     return await response.json() if response.content_length else None
-
-
-async def until(condition: Callable[[], Awaitable[Value | None]], what: str, patience_s: float = PATIENCE_S) -> Value:
-    """Poll until the condition has a value that is true. Raises TimeoutError that says what did not come."""
-    deadline = time.monotonic() + patience_s
-    while not (value := await condition()):
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not within {patience_s:g} s: {what}")
-        await asyncio.sleep(POLL_S)
-    return value

@@ -16,7 +16,8 @@ from compliance.audit import verify_chain
 from deedbook.demo.flows.outside import Outside
 from deedbook.demo.flows.person import PASSWORD, Person
 from deedbook.demo.flows.purse import Purse
-from deedbook.demo.flows.visitor import Visitor, until
+from deedbook.demo.flows.visitor import Visitor
+from deedbook.demo.waiting import until
 from deedbook.layout import Layout
 from tests.deedbook.office.opened import NOBODY, Caller, Front
 
