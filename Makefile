@@ -5,7 +5,9 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes
+# The lists are whole: nothing is resolved anew, or a release of today could take the place of what is pinned.
+PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input --require-hashes --no-deps
+PIP_CHECK := $(BIN)/python -m pip --disable-pip-version-check check -q
 PYTEST := $(BIN)/pytest
 FAST := not slow and not torture
 CORE := $(wildcard engine/core/*)
@@ -32,17 +34,20 @@ setup-clients: .venv/.installed-clients node_modules/.installed
 .venv/.installed: requirements/build.txt requirements/runtime.txt pyproject.toml $(CORE) | .venv/bin/python requirements/install.sh
 	@echo "Installing Deedbook and what it needs, and building its core (the first time takes two minutes)."
 	@$(PIP) -r requirements/build.txt -r requirements/runtime.txt
+	@$(PIP_CHECK)
 	@requirements/install.sh
 	@touch $@
 
 .venv/.installed-dev: requirements/dev.txt .venv/.installed
 	@echo "Installing what checks and tests it."
 	@$(PIP) -r requirements/dev.txt
+	@$(PIP_CHECK)
 	@touch $@
 
 .venv/.installed-clients: requirements/clients.txt .venv/.installed-dev
 	@echo "Installing the clients that trade against it in the tests."
 	@$(PIP) -r requirements/clients.txt
+	@$(PIP_CHECK)
 	@touch $@
 
 node_modules/.installed: package.json package-lock.json .npmrc | requirements/npm.sh
