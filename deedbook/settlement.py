@@ -66,7 +66,7 @@ _log: Final = logging.getLogger("deedbook.settlement")
 class Settlement:
     """The loops of the process, and the one trouble sentence of each."""
 
-    def __init__(self, settings: Settings, pool: Pool, is_local: bool) -> None:
+    def __init__(self, settings: Settings, pool: Pool) -> None:
         layout, infrastructure = Layout(settings.data_dir), recorded(Layout(settings.data_dir))
         assert settings.redis_url is not None
         self._layout = layout
@@ -79,7 +79,7 @@ class Settlement:
         self._addresses = addresses_of(infrastructure)
         self._records = Records(pool)
         self._intake = Intake(pool, self._feed.frames, self._lot_of)
-        self._terms = TERMS_LOCAL if is_local else BatcherTerms()
+        self._terms = TERMS_LOCAL if settings.chain_is_local else BatcherTerms()
         self._troubles: dict[str, str] = {}
         self._stopped_entry = False
 
@@ -263,7 +263,7 @@ async def _serve(settings: Settings) -> int:
         if not await lock.fetchval("SELECT pg_try_advisory_lock($1)", ONE_PROCESS_LOCK):
             print("Another settlement process works on this database.", file=sys.stderr)
             return 1
-        settlement = Settlement(settings, pool, settings.chain_is_local)
+        settlement = Settlement(settings, pool)
         running = asyncio.create_task(settlement.run())
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, running.cancel)

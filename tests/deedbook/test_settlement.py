@@ -140,7 +140,9 @@ async def test_kills_lost_redis_and_new_starts_settle_and_release_everything_onc
         world = await stack.enter_async_context(world_on(deployed, pool, tmp_path))
         exchange = await stack.enter_async_context(exchange_on(layout))
         await stack.enter_async_context(signers_on(layout, world))
-        settings = Settings(data_dir=layout.root, redis_url=valkey.url, chain_rpc_url=world.anvil.url)
+        settings = Settings(
+            data_dir=layout.root, redis_url=valkey.url, chain_rpc_url=world.anvil.url, chain_is_local=True
+        )
         client, redis = FeedClient(layout.feed_socket), connect(valkey.url)
         stack.push_async_callback(redis.aclose)
         stack.push_async_callback(client.close)
@@ -173,7 +175,7 @@ async def test_kills_lost_redis_and_new_starts_settle_and_release_everything_onc
 
 
 async def started(settings: Settings, pool: Pool) -> tuple[Settlement, asyncio.Task[None]]:
-    settlement = OneLotOneUnit(settings, pool, is_local=True)
+    settlement = OneLotOneUnit(settings, pool)
     return settlement, asyncio.create_task(settlement.run())
 
 
