@@ -56,17 +56,22 @@ class Desk:
         cancel_id = self._commands.cancel_id(params.cancel_new_client_order_id)
         self._send(record, Asked(sink, REPLACE, request_id, response, cancel_id, limits))
 
-    def test(self, params: m.NewOrder) -> None:
-        """Everything about a new order that the gateway itself checks."""
+    def test(self, params: m.NewOrder) -> str:
+        """Everything about a new order that the gateway itself checks; the answer at once, nothing is done."""
         self._commands.place(0, params)
+        return "{}"
 
-    def cancel(self, account: int, params: m.CancelOrder, sink: Sink, request_id: str, limits: str | None) -> None:
+    def cancel(
+        self, account: int, params: m.CancelOrder, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
         record = self._commands.cancel(account, params)
         self._check_ids(account, params.order_id, params.orig_client_order_id)
         cancel_id = self._commands.cancel_id(params.new_client_order_id)
         self._send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
 
-    def amend(self, account: int, params: m.AmendOrder, sink: Sink, request_id: str, limits: str | None) -> None:
+    def amend(
+        self, account: int, params: m.AmendOrder, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
         record = self._commands.amend(account, params)
         self._check_ids(account, params.order_id, params.orig_client_order_id)
         if params.new_client_order_id not in (None, params.orig_client_order_id):
@@ -75,7 +80,9 @@ class Desk:
             )
         self._send(record, Asked(sink, AMEND, request_id, "", "", limits or ""))
 
-    def cancel_all(self, account: int, params: m.SymbolSigned, sink: Sink, request_id: str, limits: str | None) -> None:
+    def cancel_all(
+        self, account: int, params: m.SymbolSigned, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
         record = self._commands.cancel_all(account, params)
         self._send(record, Asked(sink, CANCEL_ALL, request_id, "", self._commands.cancel_id(None), limits or ""))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, Union
 
 import msgspec
 
 from gateway import errors
 from gateway import messages as m
 from gateway.errors import ApiError
+from gateway.methods import METHODS
 
 NULL: Final = msgspec.Raw(b"null")
 REQUEST_ID_BYTES_MAX: Final = 256
@@ -19,128 +20,30 @@ class Request(msgspec.Struct, tag_field="method", forbid_unknown_fields=True, kw
     id: msgspec.Raw = NULL  # echoed as it came
 
 
-class Ping(Request, tag="ping"):
-    params: m.Params = m.Params()
+def _request(name: str, params: type[m.Params]) -> type[msgspec.Struct]:
+    """The struct of one method; `params` may be left out where nothing in it is needed."""
+    try:
+        field: tuple[Any, ...] = ("params", params, params())
+    except TypeError:
+        field = ("params", params)
+    return msgspec.defstruct(
+        name, [field], bases=(Request,), tag=name, forbid_unknown_fields=True, kw_only=True, gc=False
+    )
 
 
-class Time(Request, tag="time"):
-    params: m.Params = m.Params()
-
-
-class ExchangeInfo(Request, tag="exchangeInfo"):
-    params: m.ExchangeInfo = m.ExchangeInfo()
-
-
-class Depth(Request, tag="depth"):
-    params: m.Depth
-
-
-class TradesRecent(Request, tag="trades.recent"):
-    params: m.Trades
-
-
-class TickerBook(Request, tag="ticker.book"):
-    params: m.BookTicker = m.BookTicker()
-
-
-class SessionLogon(Request, tag="session.logon"):
-    params: m.Signed
-
-
-class SessionStatus(Request, tag="session.status"):
-    params: m.Params = m.Params()
-
-
-class SessionLogout(Request, tag="session.logout"):
-    params: m.Params = m.Params()
-
-
-class SessionSubscriptions(Request, tag="session.subscriptions"):
-    params: m.Params = m.Params()
-
-
-class OrderPlace(Request, tag="order.place"):
-    params: m.NewOrder
-
-
-class OrderTest(Request, tag="order.test"):
-    params: m.TestOrder
-
-
-class OrderCancel(Request, tag="order.cancel"):
-    params: m.CancelOrder
-
-
-class OrderCancelReplace(Request, tag="order.cancelReplace"):
-    params: m.CancelReplace
-
-
-class OrderAmend(Request, tag="order.amend.keepPriority"):
-    params: m.AmendOrder
-
-
-class OpenOrdersCancelAll(Request, tag="openOrders.cancelAll"):
-    params: m.SymbolSigned
-
-
-class OrderStatus(Request, tag="order.status"):
-    params: m.FindOrder
-
-
-class OpenOrdersStatus(Request, tag="openOrders.status"):
-    params: m.OpenOrders = m.OpenOrders()
-
-
-class AllOrders(Request, tag="allOrders"):
-    params: m.AllOrders
-
-
-class AccountStatus(Request, tag="account.status"):
-    params: m.AccountStatus = m.AccountStatus()
-
-
-class MyTrades(Request, tag="myTrades"):
-    params: m.MyTrades
-
-
-class UserSubscribe(Request, tag="userDataStream.subscribe"):
-    params: m.Params = m.Params()
-
-
-class UserSubscribeSignature(Request, tag="userDataStream.subscribe.signature"):
-    params: m.Signed
-
-
-class UserUnsubscribe(Request, tag="userDataStream.unsubscribe"):
-    params: m.Unsubscribe = m.Unsubscribe()
-
-
-AnyRequest = (
-    OrderPlace
-    | OrderCancel
-    | OrderCancelReplace
-    | OrderAmend
-    | OrderTest
-    | OpenOrdersCancelAll
-    | OrderStatus
-    | OpenOrdersStatus
-    | AllOrders
-    | AccountStatus
-    | MyTrades
-    | Ping
-    | Time
-    | ExchangeInfo
-    | Depth
-    | TradesRecent
-    | TickerBook
-    | SessionLogon
-    | SessionStatus
-    | SessionLogout
-    | SessionSubscriptions
-    | UserSubscribe
-    | UserSubscribeSignature
-    | UserUnsubscribe
-)
+SESSION_PARAMS: Final[dict[str, type[m.Params]]] = {  # of the methods that only a session has
+    "session.logon": m.Signed,
+    "session.status": m.Params,
+    "session.logout": m.Params,
+    "session.subscriptions": m.Params,
+    "userDataStream.subscribe": m.Params,
+    "userDataStream.subscribe.signature": m.Signed,
+    "userDataStream.unsubscribe": m.Unsubscribe,
+}
+REQUESTS: Final = {
+    name: _request(name, params)
+    for name, params in ({method.name: method.params for method in METHODS if method.name} | SESSION_PARAMS).items()
+}
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -151,10 +54,10 @@ class Envelope(msgspec.Struct, gc=False):
     params: msgspec.Raw = msgspec.Raw(b"")
 
 
-DECODER: Final = msgspec.json.Decoder(AnyRequest)
-LAX_DECODER: Final = msgspec.json.Decoder(AnyRequest, strict=False)  # some clients send whole numbers as strings
+_ANY: Any = Union[tuple(REQUESTS.values())]  # noqa: UP007 - made of a tuple
+DECODER: Final = msgspec.json.Decoder(_ANY)
+LAX_DECODER: Final = msgspec.json.Decoder(_ANY, strict=False)  # some clients send whole numbers as strings
 ENVELOPE: Final = msgspec.json.Decoder(Envelope)
-METHODS: Final = frozenset(str(kind.__struct_config__.tag) for kind in AnyRequest.__args__)
 
 
 def id_text(raw: msgspec.Raw) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -19,14 +19,13 @@ from gateway.answers import Asked, error_json
 from gateway.auth import check_time, verify
 from gateway.connection import MESSAGE_BYTES_MAX
 from gateway.errors import ApiError
-from gateway.keys import READ, TRADE, Key
+from gateway.keys import TRADE, Key
+from gateway.methods import METHODS, Answer, Method, Private, Public, weight_of
 from gateway.services import Services
 
 log = logging.getLogger("gateway")
 ANSWER_S_MAX: Final = 10.0
 FIELDS_MAX: Final = 64
-NONE: Final = ""  # the permission of what anyone may ask
-Answer = Callable[[Any, Key | None, int], Awaitable[str] | str]
 
 
 class Waiting:
@@ -48,92 +47,39 @@ class Rest:
     def __init__(self, services: Services) -> None:
         self._services = services
         self.app = web.Application(client_max_size=MESSAGE_BYTES_MAX)
-        public, private = services.public, services.private
-        self._get("ping", m.Params, NONE, 1, lambda p, key, now: "{}")
-        self._get("time", m.Params, NONE, 1, lambda p, key, now: f'{{"serverTime":{now // 10**6}}}')
-        self._get("exchangeInfo", m.ExchangeInfo, NONE, 20, lambda p, key, now: public.exchange_info(p, now))
-        self._get("depth", m.Depth, NONE, 0, lambda p, key, now: public.depth(p))
-        self._get("trades", m.Trades, NONE, 25, lambda p, key, now: public.trades(p))
-        self._get("aggTrades", m.AggregateTrades, NONE, 4, lambda p, key, now: public.aggregate_trades(p))
-        self._get("ticker/bookTicker", m.BookTicker, NONE, 4, lambda p, key, now: public.book_ticker(p))
-        self._get("ticker/price", m.BookTicker, NONE, 4, lambda p, key, now: public.price(p))
-        self._get("order", m.FindOrder, READ, 4, lambda p, key, now: private.order(key.account, p))
-        self._get("openOrders", m.OpenOrders, READ, 6, lambda p, key, now: private.open_orders(key.account, p))
-        self._get("allOrders", m.AllOrders, READ, 20, lambda p, key, now: private.all_orders(key.account, p))
-        self._get("account", m.AccountStatus, READ, 20, lambda p, key, now: private.account(key, p))
-        self._get("myTrades", m.MyTrades, READ, 20, lambda p, key, now: private.trades(key.account, p))
-        self._add("POST", "order", m.NewOrder, TRADE, 1, self._place)
-        self._add("POST", "order/test", m.TestOrder, TRADE, 1, self._test)
-        self._add("DELETE", "order", m.CancelOrder, TRADE, 1, self._cancel)
-        self._add("POST", "order/cancelReplace", m.CancelReplace, TRADE, 1, self._replace)
-        self._add("PUT", "order/amend/keepPriority", m.AmendOrder, TRADE, 4, self._amend)
-        self._add("DELETE", "openOrders", m.SymbolSigned, TRADE, 1, self._cancel_all)
+        for method in METHODS:
+            if method.route:
+                verb, path = method.route.split()
+                self.app.router.add_route(verb, f"/api/v3/{path}", partial(self._respond, method))
 
-    # -- trading
-
-    async def _place(self, params: m.NewOrder, key: Key, now: int) -> str:
-        waiting = Waiting()
-        self._services.desk.place(key.account, params, waiting, "", None, now)
-        return await _answer(waiting)
-
-    def _test(self, params: m.TestOrder, key: Key, now: int) -> str:
-        self._services.desk.test(params)
-        return "{}"
-
-    async def _cancel(self, params: m.CancelOrder, key: Key, now: int) -> str:
-        waiting = Waiting()
-        self._services.desk.cancel(key.account, params, waiting, "", None)
-        return await _answer(waiting)
-
-    async def _replace(self, params: m.CancelReplace, key: Key, now: int) -> str:
-        waiting = Waiting()
-        self._services.desk.replace(key.account, params, waiting, "", None, now)
-        return await _answer(waiting)
-
-    async def _amend(self, params: m.AmendOrder, key: Key, now: int) -> str:
-        waiting = Waiting()
-        self._services.desk.amend(key.account, params, waiting, "", None)
-        return await _answer(waiting)
-
-    async def _cancel_all(self, params: m.SymbolSigned, key: Key, now: int) -> str:
-        waiting = Waiting()
-        self._services.desk.cancel_all(key.account, params, waiting, "", None)
-        return await _answer(waiting)
-
-    # -- routes
-
-    def _get(self, path: str, params: type[m.Params], permission: str, weight: int, answer: Any) -> None:
-        self._add("GET", path, params, permission, weight, answer)
-
-    def _add(self, method: str, path: str, kind: type[m.Params], permission: str, weight: int, answer: Any) -> None:
-        async def handle(request: web.Request) -> web.Response:
-            return await self._respond(request, kind, permission, weight, answer)
-
-        self.app.router.add_route(method, f"/api/v3/{path}", handle)
-
-    async def _respond(
-        self, request: web.Request, kind: type[m.Params], permission: str, weight: int, answer: Any
-    ) -> web.Response:
+    async def _respond(self, method: Method, request: web.Request) -> web.Response:
         now, ip = self._services.clock(), request.remote or ""
         key: Key | None = None
         try:
             query, body = request.raw_path.partition("?")[2], await _body(request)
-            params = m.from_text(_fields(query, body), kind)
-            if not weight:
-                weight = self._services.public.depth_weight(params)
-            self._services.limits.request(ip, weight, now)
-            if permission:
+            params = m.from_text(_fields(query, body), method.params)
+            self._services.limits.request(ip, weight_of(method.weight, params), now)
+            if not isinstance(method, Public):
+                permission = method.permission if isinstance(method, Private) else TRADE
                 key = self._authenticate(request, params, query, body, permission, now)
-            text = answer(params, key, now)
-            if not isinstance(text, str):
-                text = await text
-            return self._response(200, text, ip, key, now)
+            text = self._answer(method, params, key, now)
+            return self._response(200, text if isinstance(text, str) else await text, ip, key, now)
         except ApiError as error:
             return self._response(error.status, error_json(error), ip, key, now, error)
         except Exception:  # the database is away: the other routes go on
             log.exception("a question could not be answered")
             away = ApiError(errors.DISCONNECTED, "Internal error; please try again.", 503)
             return self._response(away.status, error_json(away), ip, key, now, away)
+
+    def _answer(self, method: Method, params: Any, key: Key | None, now: int) -> Answer:
+        if isinstance(method, Public):
+            return method.answer(self._services, params, now)
+        assert key is not None
+        if isinstance(method, Private):
+            return method.answer(self._services, key, params, now)
+        waiting = Waiting()
+        method.act(self._services.desk, key.account, params, waiting, "", None, now)
+        return _durable(waiting)
 
     def _authenticate(
         self, request: web.Request, params: m.Signed, query: str, body: str, permission: str, now: int
@@ -158,7 +104,7 @@ class Rest:
         return web.Response(status=status, text=text, content_type="application/json", headers=headers)
 
 
-async def _answer(waiting: Waiting) -> str:
+async def _durable(waiting: Waiting) -> str:
     """The answer, or -1007 where the journal takes too long: the command may still become durable."""
     try:
         async with asyncio.timeout(ANSWER_S_MAX):

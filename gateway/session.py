@@ -19,6 +19,7 @@ from gateway.auth import check_time, verify
 from gateway.connection import Connection, Cork, text_frame
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
+from gateway.methods import METHODS, Answer, Method, Private, Public, Trading, Weight, weight_of
 from gateway.questions import Questions
 from gateway.services import Services
 from gateway.subscriptions import Subscriptions
@@ -37,10 +38,9 @@ class ApiSession(Connection):
         return_rate_limits: bool,
     ) -> None:
         super().__init__(cork, opened, closed)
-        self._services = services
+        self.services = services
         self._authenticator = services.authenticator
         self._limits = services.limits
-        self._desk = services.desk
         self._clock = services.clock
         self._return_rate_limits = return_rate_limits
         self._connected_ms = services.clock() // 10**6
@@ -69,7 +69,7 @@ class ApiSession(Connection):
         request_id, limits = "null", None
         try:
             request_id = r.id_text(request.id)
-            used = self._limits.request(self.ip, weight or self._services.public.depth_weight(params), now)
+            used = self._limits.request(self.ip, weight if weight.__class__ is int else weight_of(weight, params), now)
             wanted = params.return_rate_limits
             if self._return_rate_limits if wanted is None else wanted:
                 limits = self._limits.weight_json(used)
@@ -88,7 +88,7 @@ class ApiSession(Connection):
                 raise r.not_json() from None
             request_id = r.id_text(envelope.id)
             method = envelope.method.removeprefix("v3/")
-            if method not in r.METHODS:
+            if method not in r.REQUESTS:
                 raise errors.mandatory("method") if not method else r.unknown_method()
             if method == envelope.method:
                 raise m.misfit(str(error)) if isinstance(error, msgspec.ValidationError) else r.not_json()
@@ -113,6 +113,12 @@ class ApiSession(Connection):
         else:
             self.send(f'{{"id":{asked.request_id},"status":200,"result":{result}}}')
 
+    def answer(self, answer: Answer, request_id: str, limits: str | None) -> None:
+        if isinstance(answer, str):
+            self._send(request_id, answer, limits)
+        else:
+            self._questions.ask(answer, request_id, limits)
+
     def fail(self, asked: Asked, error: ApiError) -> None:
         self._send_error(asked.request_id, error, asked.limits)
 
@@ -129,7 +135,7 @@ class ApiSession(Connection):
 
     # -- who asks
 
-    def _key(self, params: m.Signed, permission: str, now: int) -> Key:
+    def key(self, params: m.Signed, permission: str, now: int) -> Key:
         """The live key of a request: the session's, or the one it names and is signed with."""
         if params.api_key is None and params.signature is None and self._logon is not None:
             key = self._authenticator.key(self._logon, self.ip, permission)
@@ -140,67 +146,6 @@ class ApiSession(Connection):
         verify(key, m.signed_text(params), params.signature)
         check_time(params.timestamp, params.recv_window, now)
         return key
-
-    # -- trading
-
-    def _place(self, params: m.NewOrder, request_id: str, limits: str | None, now: int) -> None:
-        self._desk.place(self._key(params, TRADE, now).account, params, self, request_id, limits, now)
-
-    def _test(self, params: m.TestOrder, request_id: str, limits: str | None, now: int) -> None:
-        self._key(params, TRADE, now)
-        self._desk.test(params)
-        self._send(request_id, "{}", limits)
-
-    def _cancel(self, params: m.CancelOrder, request_id: str, limits: str | None, now: int) -> None:
-        self._desk.cancel(self._key(params, TRADE, now).account, params, self, request_id, limits)
-
-    def _replace(self, params: m.CancelReplace, request_id: str, limits: str | None, now: int) -> None:
-        self._desk.replace(self._key(params, TRADE, now).account, params, self, request_id, limits, now)
-
-    def _amend(self, params: m.AmendOrder, request_id: str, limits: str | None, now: int) -> None:
-        self._desk.amend(self._key(params, TRADE, now).account, params, self, request_id, limits)
-
-    def _cancel_all(self, params: m.SymbolSigned, request_id: str, limits: str | None, now: int) -> None:
-        self._desk.cancel_all(self._key(params, TRADE, now).account, params, self, request_id, limits)
-
-    # -- questions
-
-    def _order(self, params: m.FindOrder, request_id: str, limits: str | None, now: int) -> None:
-        key = self._key(params, READ, now)
-        self._questions.ask(self._services.private.order(key.account, params), request_id, limits)
-
-    def _open_orders(self, params: m.OpenOrders, request_id: str, limits: str | None, now: int) -> None:
-        key = self._key(params, READ, now)
-        self._send(request_id, self._services.private.open_orders(key.account, params), limits)
-
-    def _all_orders(self, params: m.AllOrders, request_id: str, limits: str | None, now: int) -> None:
-        key = self._key(params, READ, now)
-        self._questions.ask(self._services.private.all_orders(key.account, params), request_id, limits)
-
-    def _account(self, params: m.AccountStatus, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, self._services.private.account(self._key(params, READ, now), params), limits)
-
-    def _my_trades(self, params: m.MyTrades, request_id: str, limits: str | None, now: int) -> None:
-        key = self._key(params, READ, now)
-        self._questions.ask(self._services.private.trades(key.account, params), request_id, limits)
-
-    def _ping(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, "{}", limits)
-
-    def _time(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, f'{{"serverTime":{now // 10**6}}}', limits)
-
-    def _exchange_info(self, params: m.ExchangeInfo, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, self._services.public.exchange_info(params, now), limits)
-
-    def _depth(self, params: m.Depth, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, self._services.public.depth(params), limits)
-
-    def _trades(self, params: m.Trades, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, self._services.public.trades(params), limits)
-
-    def _book_ticker(self, params: m.BookTicker, request_id: str, limits: str | None, now: int) -> None:
-        self._send(request_id, self._services.public.book_ticker(params), limits)
 
     # -- the session itself
 
@@ -241,7 +186,7 @@ class ApiSession(Connection):
         self._send(request_id, f'{{"subscriptionId":{subscription_id}}}', limits)
 
     def _subscribe_signed(self, params: m.Signed, request_id: str, limits: str | None, now: int) -> None:
-        subscription_id = self._subscriptions.begin(self._key(params, READ, now), by_logon=False)
+        subscription_id = self._subscriptions.begin(self.key(params, READ, now), by_logon=False)
         self._send(request_id, f'{{"subscriptionId":{subscription_id}}}', limits)
 
     def _unsubscribe(self, params: m.Unsubscribe, request_id: str, limits: str | None, now: int) -> None:
@@ -258,29 +203,50 @@ class ApiSession(Connection):
                 self._subscriptions.end(subscription_id, now)
 
 
-HANDLERS: Final[dict[type, tuple[Handler, int]]] = {  # with each request's weight; 0: by what it asks for
-    r.OrderPlace: (ApiSession._place, 1),
-    r.OrderTest: (ApiSession._test, 1),
-    r.OrderCancel: (ApiSession._cancel, 1),
-    r.OrderCancelReplace: (ApiSession._replace, 1),
-    r.OrderAmend: (ApiSession._amend, 4),
-    r.OpenOrdersCancelAll: (ApiSession._cancel_all, 1),
-    r.OrderStatus: (ApiSession._order, 4),
-    r.OpenOrdersStatus: (ApiSession._open_orders, 6),
-    r.AllOrders: (ApiSession._all_orders, 20),
-    r.AccountStatus: (ApiSession._account, 20),
-    r.MyTrades: (ApiSession._my_trades, 20),
-    r.Ping: (ApiSession._ping, 1),
-    r.Time: (ApiSession._time, 1),
-    r.ExchangeInfo: (ApiSession._exchange_info, 20),
-    r.Depth: (ApiSession._depth, 0),
-    r.TradesRecent: (ApiSession._trades, 25),
-    r.TickerBook: (ApiSession._book_ticker, 4),
-    r.SessionLogon: (ApiSession._log_on, 2),
-    r.SessionStatus: (ApiSession._status, 2),
-    r.SessionLogout: (ApiSession._log_out, 2),
-    r.SessionSubscriptions: (ApiSession._list, 2),
-    r.UserSubscribe: (ApiSession._subscribe, 2),
-    r.UserSubscribeSignature: (ApiSession._subscribe_signed, 2),
-    r.UserUnsubscribe: (ApiSession._unsubscribe, 2),
+def _public(method: Public) -> Handler:
+    answer = method.answer
+
+    def handle(session: ApiSession, params: Any, request_id: str, limits: str | None, now: int) -> None:
+        session.answer(answer(session.services, params, now), request_id, limits)
+
+    return handle
+
+
+def _private(method: Private) -> Handler:
+    answer, permission = method.answer, method.permission
+
+    def handle(session: ApiSession, params: Any, request_id: str, limits: str | None, now: int) -> None:
+        key = session.key(params, permission, now)
+        session.answer(answer(session.services, key, params, now), request_id, limits)
+
+    return handle
+
+
+def _trading(method: Trading) -> Handler:
+    act = method.act
+
+    def handle(session: ApiSession, params: Any, request_id: str, limits: str | None, now: int) -> None:
+        act(session.services.desk, session.key(params, TRADE, now).account, params, session, request_id, limits, now)
+
+    return handle
+
+
+def _handler(method: Method) -> Handler:
+    if isinstance(method, Trading):
+        return _trading(method)
+    return _private(method) if isinstance(method, Private) else _public(method)
+
+
+_SESSION_HANDLERS: Final[dict[str, Handler]] = {
+    "session.logon": ApiSession._log_on,
+    "session.status": ApiSession._status,
+    "session.logout": ApiSession._log_out,
+    "session.subscriptions": ApiSession._list,
+    "userDataStream.subscribe": ApiSession._subscribe,
+    "userDataStream.subscribe.signature": ApiSession._subscribe_signed,
+    "userDataStream.unsubscribe": ApiSession._unsubscribe,
 }
+SESSION_WEIGHT: Final = 2
+HANDLERS: Final[dict[type, tuple[Handler, Weight]]] = {
+    r.REQUESTS[method.name]: (_handler(method), method.weight) for method in METHODS if method.name
+} | {r.REQUESTS[name]: (handler, SESSION_WEIGHT) for name, handler in _SESSION_HANDLERS.items()}
