@@ -9,7 +9,7 @@ from uuid import UUID
 from eth_account.signers.local import LocalAccount
 
 from compliance.countries import COUNTRY_NUMERIC
-from compliance.identities import live_grant
+from compliance.identities import GrantState, live_grant
 from compliance.instruments import Instrument, list_instrument, set_instrument
 from compliance.registry import (
     FactError,
@@ -24,7 +24,6 @@ from compliance.rules import AccreditationStatus, KycStatus, Regime
 from deedbook.chain_keys import chain_key
 from deedbook.demo.waiting import until
 from deedbook.deployment import Deployment, give_gas_money
-from deedbook.jobs.identity import record_granted, terms_of
 from deedbook.layout import Layout
 from engine import types as t
 from persistence.commands import Submit
@@ -37,7 +36,6 @@ from settlement.tokenization import (
     TokenSuite,
     deploy_property_token,
     mint,
-    register_investor,
     unpause,
 )
 
@@ -185,10 +183,7 @@ class MarketBuilder:
         platform, infrastructure = self._deployment.platform, self._deployment.infrastructure
         await give_gas_money(platform.chain, key.address)
         if person.kyc is KycStatus.APPROVED:
-            grant = await live_grant(self._pool, bytes.fromhex(key.address[2:]))
-            assert grant is not None, "who has KYC and a country has a grant"
-            await register_investor(platform, infrastructure, terms_of(grant))
-            await record_granted(self._pool, grant, await platform.chain.eth.block_number)
+            await self._until_registered(key)
         sender = Sender(platform.chain, key, self._steps)
         if person.usdc_micros:
             await self._deposit(sender, person.usdc_micros)
@@ -198,6 +193,16 @@ class MarketBuilder:
             await call_once(
                 sender, f"lock {number}", ours("TokenLocker"), infrastructure.locker, "lock", token, base_units
             )
+
+    async def _until_registered(self, key: LocalAccount) -> None:
+        """The back office brings every grant to the chain; a second one who did so would only be in its way."""
+
+        async def granted() -> bool:
+            grant = await live_grant(self._pool, bytes.fromhex(key.address[2:]))
+            assert grant is not None, "who has KYC and a country has a grant"
+            return grant.state is GrantState.GRANTED
+
+        await until(granted, "the wallet is registered on chain", WAIT_S)
 
     async def _deposit(self, sender: Sender, usdc_micros: int) -> None:
         platform, infrastructure = self._deployment.platform, self._deployment.infrastructure

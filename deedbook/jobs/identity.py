@@ -72,7 +72,7 @@ class IdentityJobs:
         block = await self._final_block()
         if not await grant_stands(self._platform, self._infra, terms, block):
             raise JobWaits(POLL_S, "the registration is not final yet")
-        if await record_granted(self._pool, wanted, block, self._notify):
+        if await self._record_granted(wanted, block):
             await job.show("registered", 2, 2)
 
     async def revoke(self, job: Job) -> None:
@@ -93,6 +93,17 @@ class IdentityJobs:
                 details = {"grant": lapsing.number, "block": block}
                 await record(connection, ACTOR, "identity revoked", address=lapsing.address, details=details)
         await job.show("revoked", 2, 2)
+
+    async def _record_granted(self, granted: Grant, block: int) -> bool:
+        """What stands on chain at the FINAL `block` becomes a fact. False if the grant has lapsed meanwhile."""
+        async with facts(self._pool) as connection:
+            if not await identities.move(connection, granted, GrantState.GRANTED, block):
+                return False
+            await put_identity_registered(connection, granted.address, is_registered=True, block=block, actor=ACTOR)
+            text = "Your wallet is registered on chain: you can hold and trade property tokens with it."
+            data = {"wallet": f"0x{granted.address.hex()}"}
+            await self._notify(connection, granted.user_id, "IDENTITY_REGISTERED", text, data)
+        return True
 
     async def _require_quiet(self, job: Job, lapsing: Grant) -> None:
         grant_job = await jobs.job(self._pool, identities.GRANT_JOB, job.key)
@@ -125,17 +136,3 @@ def _until_the_chain_is_back(handler: Handler) -> Handler:
 
 def terms_of(grant: Grant) -> InvestorTerms:
     return InvestorTerms(Web3.to_checksum_address(grant.address), grant.country, grant.number)
-
-
-async def record_granted(pool: Pool, granted: Grant, block: int, notify: Notify | None = None) -> bool:
-    """What stands on chain at the FINAL `block` becomes a fact. False if the grant has lapsed meanwhile."""
-    async with facts(pool) as connection:
-        if not await identities.move(connection, granted, GrantState.GRANTED, block):
-            return False
-        await put_identity_registered(connection, granted.address, is_registered=True, block=block, actor=ACTOR)
-        if notify is not None:
-            text = "Your wallet is registered on chain: you can hold and trade property tokens with it."
-            await notify(
-                connection, granted.user_id, "IDENTITY_REGISTERED", text, {"wallet": f"0x{granted.address.hex()}"}
-            )
-    return True
