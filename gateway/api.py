@@ -37,6 +37,7 @@ from gateway.rest import Rest
 from gateway.services import Services
 from gateway.session import ApiSession
 from gateway.streams import StreamSession, stream_exists
+from gateway.terms import Terms
 from gateway.users import UserStreams
 
 TICK_S: Final = 0.1  # of @depth@100ms; ten of them make the tick of @depth
@@ -76,7 +77,8 @@ class Gateway:
             Authenticator(key_store),
             Desk(markets, orders, counted, submit),
             PublicQueries(markets, publisher, counted),
-            PrivateQueries(markets, orders, balances, publisher.reports, history),
+            PrivateQueries(markets, orders, publisher.reports, history),
+            Terms(markets, balances, counted),
             publisher,
             users,
             clock,

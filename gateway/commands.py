@@ -13,7 +13,7 @@ from gateway import errors
 from gateway import messages as m
 from gateway.decimals import DecimalError, OffGridError, TooLargeError, TooPreciseError, Units
 from gateway.errors import ApiError
-from gateway.markets import Market, Markets
+from gateway.markets import Markets
 
 MS: Final = 10**6  # nanoseconds
 GOOD_TILL_MS_MAX: Final = t.INT64_MAX // MS
@@ -49,14 +49,14 @@ class Commands:
         return self._order(_REPLACE, account, params, order_id, client_id, anyway)
 
     def cancel(self, account: int, params: m.CancelOrder) -> bytes:
-        number = self.market(params.symbol).number
+        number = self._markets.of(params.symbol).number
         order_id, client_id = which(params.order_id, params.orig_client_order_id, "origClientOrderId")
         return COMMAND.pack(
             0, 0, _CANCEL, 0, 0, 0, number, 0, 0, account, 0, 0, 0, 0, 0, order_id, 0, 0, b"", client_id
         )
 
     def amend(self, account: int, params: m.AmendOrder) -> bytes:
-        market = self.market(params.symbol)
+        market = self._markets.of(params.symbol)
         order_id, client_id = which(params.order_id, params.orig_client_order_id, "origClientOrderId")
         lots = units(market.qty_lots, params.new_qty, "newQty", "LOT_SIZE")
         number = market.number
@@ -65,14 +65,8 @@ class Commands:
         )
 
     def cancel_all(self, account: int, params: m.SymbolSigned) -> bytes:
-        number = self.market(params.symbol).number
+        number = self._markets.of(params.symbol).number
         return COMMAND.pack(0, 0, _CANCEL_ALL, 0, 0, 0, number, 0, 0, account, 0, 0, 0, 0, 0, 0, 0, 0, b"", b"")
-
-    def market(self, symbol: str) -> Market:
-        market = self._markets.by_symbol.get(symbol)
-        if market is None:
-            raise ApiError(errors.BAD_SYMBOL, "Invalid symbol.")
-        return market
 
     def cancel_id(self, client_id: str | None) -> str:
         """The id that a cancel goes by in its reply: the client's or a new one."""
@@ -86,7 +80,7 @@ class Commands:
     def _order(
         self, kind: int, account: int, params: m.NewOrder, cancel_order_id: int, cancel_client_id: bytes, flags: int
     ) -> bytes:
-        market = self.market(params.symbol)
+        market = self._markets.of(params.symbol)
         order_type = TYPES[params.type]
         price_ticks = lots = quote_micros = 0
         if order_type == _MARKET:

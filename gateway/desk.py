@@ -56,10 +56,9 @@ class Desk:
         cancel_id = self._commands.cancel_id(params.cancel_new_client_order_id)
         self._send(record, Asked(sink, REPLACE, request_id, response, cancel_id, limits))
 
-    def test(self, params: m.NewOrder) -> str:
-        """Everything about a new order that the gateway itself checks; the answer at once, nothing is done."""
+    def test(self, params: m.NewOrder) -> None:
+        """Everything about a new order that the gateway itself checks."""
         self._commands.place(0, params)
-        return "{}"
 
     def cancel(
         self, account: int, params: m.CancelOrder, sink: Sink, request_id: str, limits: str | None, now: int

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from engine import types as t
+from gateway import errors
 from gateway.decimals import Texts, Units
+from gateway.errors import ApiError
 
 QUOTE: Final = "USDC"
 USDC_DECIMALS: Final = 6
@@ -47,6 +49,13 @@ class Markets:
         self.usdc_micros: Final = Units(USDC_DECIMALS)
         self.assets: Final = {t.USDC: (QUOTE, self.usdc)}  # by number: the name, and what writes its amounts
         self.venue_phase = int(t.Phase.CONTINUOUS)
+
+    def of(self, symbol: str) -> Market:
+        """ApiError where no instrument has the symbol."""
+        market = self.by_symbol.get(symbol)
+        if market is None:
+            raise ApiError(errors.BAD_SYMBOL, "Invalid symbol.")
+        return market
 
     def __iter__(self) -> Iterator[Market]:
         return iter(self.by_number.values())

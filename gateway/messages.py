@@ -80,6 +80,13 @@ class SymbolSigned(Signed, frozen=True, kw_only=True):
     symbol: Symbol
 
 
+class AllOrderLists(Signed, frozen=True, kw_only=True):
+    from_id: int | None = None
+    start_time: int | None = None
+    end_time: int | None = None
+    limit: int | None = None
+
+
 class OpenOrders(Signed, frozen=True, kw_only=True):
     symbol: Symbol | None = None
 

@@ -1,6 +1,7 @@
 """Every method of the order API, once: its names on both doors, its parameters and weight, and what answers it.
 
-The ws-api calls a method by its `name`, REST by its `route` (verb and path under /api/v3); either may be missing.
+The ws-api calls a method by its `name`, REST by its `route` (verb, and path under /api/v3 or from the root);
+either may be missing.
 """
 
 from __future__ import annotations
@@ -67,6 +68,21 @@ PUBLIC: Final = (
     Public("", "GET ticker/price", m.BookTicker, 4, lambda s, p, now: s.public.price(p)),
 )
 
+
+def _test(services: Services, key: Key, params: m.TestOrder, now: int) -> str:
+    services.desk.test(params)
+    return services.terms.order_commission(params.symbol) if params.compute_commission_rates else "{}"
+
+
+def _test_weight(params: m.TestOrder) -> int:
+    return 20 if params.compute_commission_rates else 1
+
+
+def _no_order_lists(services: Services, key: Key, params: m.Signed, now: int) -> str:
+    """No order is part of a list here."""
+    return "[]"
+
+
 PRIVATE: Final = (
     Private("order.status", "GET order", m.FindOrder, 4, lambda s, key, p, now: s.private.order(key.account, p)),
     Private(
@@ -77,9 +93,24 @@ PRIVATE: Final = (
         lambda s, key, p, now: s.private.open_orders(key.account, p),
     ),
     Private("allOrders", "GET allOrders", m.AllOrders, 20, lambda s, key, p, now: s.private.all_orders(key.account, p)),
-    Private("account.status", "GET account", m.AccountStatus, 20, lambda s, key, p, now: s.private.account(key, p)),
+    Private("account.status", "GET account", m.AccountStatus, 20, lambda s, key, p, now: s.terms.account(key, p)),
     Private("myTrades", "GET myTrades", m.MyTrades, 20, lambda s, key, p, now: s.private.trades(key.account, p)),
-    Private("order.test", "POST order/test", m.TestOrder, 1, lambda s, key, p, now: s.desk.test(p), TRADE),
+    Private("order.test", "POST order/test", m.TestOrder, _test_weight, _test, TRADE),
+    Private(
+        "account.commission", "GET account/commission", m.SymbolSigned, 20, lambda s, key, p, now: s.terms.commission(p)
+    ),
+    Private(
+        "account.rateLimits.orders",
+        "GET rateLimit/order",
+        m.Signed,
+        40,
+        lambda s, key, p, now: s.terms.order_counts(key.account, now),
+    ),
+    Private("openOrderLists.status", "GET openOrderList", m.Signed, 6, _no_order_lists),
+    Private("allOrderLists", "GET allOrderList", m.AllOrderLists, 20, _no_order_lists),
+    # What clients ask of the wallet when they start; it is a part of REST alone.
+    Private("", "GET /sapi/v1/capital/config/getall", m.Signed, 10, lambda s, key, p, now: s.terms.coins(key.account)),
+    Private("", "GET /sapi/v1/asset/tradeFee", m.OpenOrders, 1, lambda s, key, p, now: s.terms.trade_fees(p)),
 )
 
 TRADING: Final = (

@@ -1,4 +1,4 @@
-"""What an account may ask about itself: orders, trades, balances. Every look-up starts from the account's own rows."""
+"""What an account may ask about its orders and trades. Every look-up starts from the account's own rows."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from typing import Final, TypeVar
 
 from gateway import errors
 from gateway import messages as m
-from gateway.balances import Balances, free_and_locked
 from gateway.errors import ApiError
 from gateway.history import History, PastOrder, PastTrade, Range
-from gateway.keys import TRADE, Key
-from gateway.markets import Market, Markets
+from gateway.markets import Markets
 from gateway.orders import Fill, Order, Orders
 from gateway.public import bounded
 from gateway.reports import Reports
@@ -27,23 +25,14 @@ Row = TypeVar("Row")
 class PrivateQueries:
     """Each answer is JSON text; ApiError where there is none."""
 
-    def __init__(
-        self, markets: Markets, orders: Orders, balances: Balances, reports: Reports, history: History | None
-    ) -> None:
+    def __init__(self, markets: Markets, orders: Orders, reports: Reports, history: History | None) -> None:
         self._markets = markets
         self._orders = orders
-        self._balances = balances
         self._reports = reports
         self._history = history
 
-    def market(self, symbol: str) -> Market:
-        market = self._markets.by_symbol.get(symbol)
-        if market is None:
-            raise ApiError(errors.BAD_SYMBOL, "Invalid symbol.")
-        return market
-
     async def order(self, account: int, params: m.FindOrder) -> str:
-        market, order_id, client_id = self.market(params.symbol), params.order_id, params.orig_client_order_id
+        market, order_id, client_id = self._markets.of(params.symbol), params.order_id, params.orig_client_order_id
         if order_id is None and client_id is None:
             text = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
             raise ApiError(errors.MANDATORY_PARAM, text)
@@ -57,11 +46,11 @@ class PrivateQueries:
         return self._reports.order(order)
 
     def open_orders(self, account: int, params: m.OpenOrders) -> str:
-        market = self.market(params.symbol) if params.symbol is not None else None
+        market = self._markets.of(params.symbol) if params.symbol is not None else None
         return _json(self._reports.order(order) for order in self._orders.open_of(account, market))
 
     async def all_orders(self, account: int, params: m.AllOrders) -> str:
-        market = self.market(params.symbol)
+        market = self._markets.of(params.symbol)
         rows = _range(params.limit, params.order_id, None, params.start_time, params.end_time)
         orders = self._orders.of(account)
         known = {order.order_id: order for order in (*orders.closed.values(), *orders.open.values())}
@@ -76,7 +65,7 @@ class PrivateQueries:
         return _json(self._reports.order(order) for order in _cut(chosen, rows))
 
     async def trades(self, account: int, params: m.MyTrades) -> str:
-        market = self.market(params.symbol)
+        market = self._markets.of(params.symbol)
         if params.from_id is not None and (params.start_time is not None or params.end_time is not None):
             raise ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")
         rows = _range(params.limit, params.from_id, params.order_id, params.start_time, params.end_time)
@@ -101,24 +90,6 @@ class PrivateQueries:
             yield self._reports.trade(fill, account, is_maker=False)
         if fill.maker_account == account and order_id in (None, fill.maker_order_id):
             yield self._reports.trade(fill, account, is_maker=True)
-
-    def account(self, key: Key, params: m.AccountStatus) -> str:
-        balances, markets = self._balances.of(key.account), self._markets
-        rows = []
-        for asset, (name, amounts) in markets.assets.items():
-            free, locked = free_and_locked(balances.get(asset))
-            if free or locked or not params.omit_zero_balances:
-                rows.append(f'{{"asset":"{name}","free":"{amounts[free]}","locked":"{amounts[locked]}"}}')
-        maker = max((market.maker_fee_bps for market in markets), default=0)
-        taker = max((market.taker_fee_bps for market in markets), default=0)
-        return (
-            f'{{"makerCommission":{maker},"takerCommission":{taker},"buyerCommission":0,"sellerCommission":0,'
-            f'"commissionRates":{{"maker":"{_rate(maker)}","taker":"{_rate(taker)}","buyer":"0.0000","seller":"0.0000"}},'
-            f'"canTrade":{"true" if TRADE in key.permissions else "false"},"canWithdraw":false,"canDeposit":false,'
-            f'"brokered":false,"requireSelfTradePrevention":false,"preventSor":true,'
-            f'"updateTime":{self._balances.update_time_ns.get(key.account, 0) // MS},"accountType":"SPOT",'
-            f'"balances":[{",".join(rows)}],"permissions":["SPOT"],"uid":{key.account}}}'
-        )
 
     def _past_order(self, past: PastOrder, account: int) -> Order:
         assert past.account == account, "history answers for one account"
@@ -192,7 +163,3 @@ def _cut(chosen: Iterable[Row], rows: Range) -> Iterable[Row]:
 
 def _json(texts: Iterable[str]) -> str:
     return f"[{','.join(texts)}]"
-
-
-def _rate(bps: int) -> str:
-    return f"{bps // 10_000}.{bps % 10_000:04d}"

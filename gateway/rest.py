@@ -50,7 +50,8 @@ class Rest:
         for method in METHODS:
             if method.route:
                 verb, path = method.route.split()
-                self.app.router.add_route(verb, f"/api/v3/{path}", partial(self._respond, method))
+                full_path = path if path.startswith("/") else f"/api/v3/{path}"
+                self.app.router.add_route(verb, full_path, partial(self._respond, method))
 
     async def _respond(self, method: Method, request: web.Request) -> web.Response:
         now, ip = self._services.clock(), request.remote or ""

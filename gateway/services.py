@@ -12,6 +12,7 @@ from gateway.markets import Markets
 from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
 from gateway.publisher import Publisher
+from gateway.terms import Terms
 from gateway.users import UserStreams
 
 
@@ -23,6 +24,7 @@ class Services:
     desk: Desk
     public: PublicQueries
     private: PrivateQueries
+    terms: Terms
     publisher: Publisher
     users: UserStreams
     clock: Callable[[], int]  # wall time in nanoseconds since 1970 UTC
