@@ -91,6 +91,7 @@ class Batcher:
         Raises ChainUnavailable, ChainRefused, ChainMoved, SignerUnavailable, SigningRefused, BatchStuck,
         SettlementMisconfigured.
         """
+        await self._read_late_receipts()
         batches = await self._records.open_batches()
         unmined = 0
         for batch in batches:
@@ -99,6 +100,12 @@ class Batcher:
         if unmined == 0 and len(batches) < self._terms.batches_unfinal_max:
             return await self._start_next()
         return unmined > 0
+
+    async def _read_late_receipts(self) -> None:
+        """The listener can hear of a batch as FINAL before a step has seen it mined."""
+        for batch_id, transaction in await self._records.final_without_gas():
+            if (receipt := await self._chain.receipt(transaction)) is not None:
+                await self._records.set_gas(batch_id, receipt.gas_used)
 
     # -- a batch on its way
 

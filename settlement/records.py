@@ -234,6 +234,16 @@ class Records:
             *(batch_id, attempt, block, block_hash, transaction, gas_used),
         )
 
+    async def final_without_gas(self) -> list[tuple[int, bytes]]:
+        """Batch and transaction of those that became FINAL before their receipt was read."""
+        rows = await self._pool.fetch(
+            "SELECT batch_id, mined_transaction FROM settlement_batches WHERE state = 'FINAL' AND gas_used IS NULL"
+        )
+        return [(row["batch_id"], row["mined_transaction"]) for row in rows]
+
+    async def set_gas(self, batch_id: int, gas_used: int) -> None:
+        await self._pool.execute("UPDATE settlement_batches SET gas_used = $2 WHERE batch_id = $1", batch_id, gas_used)
+
     # -- transactions
 
     async def record_transaction(self, signed: SignedTransaction) -> None:

@@ -40,7 +40,7 @@ LEAVE_AT: Final = 0.5
 TRADES_UNDER_FREEZE: Final = 3
 EVENT_WITHIN_S: Final = 30.0
 OPEN_TRADES: Final = "SELECT count(*) FROM trades LEFT JOIN trade_settlements USING (trade_id) WHERE batch_id IS NULL"
-OPEN_BATCHES: Final = "SELECT count(*) FROM settlement_batches WHERE state <> 'FINAL'"
+OPEN_BATCHES: Final = "SELECT count(*) FROM settlement_batches WHERE state <> 'FINAL' OR gas_used IS NULL"
 
 
 class Scenario:
@@ -95,7 +95,7 @@ class Scenario:
             return (monotonic_ns() - begun_ns) / NS
 
     async def settle(self) -> None:
-        """Until every trade is FINAL or FAILED and every withdrawal is paid."""
+        """Until every trade is FINAL or FAILED, with its batch's gas known, and every withdrawal is paid."""
         pool = self._market.pool
 
         async def settled() -> bool:

@@ -27,6 +27,7 @@ from tests.settlement.world import (
     TOKENS,
     World,
     investor,
+    until,
 )
 
 
@@ -61,6 +62,26 @@ async def test_trades_settle_and_the_engine_hears_it(world: World) -> None:
     assert world.engine_balance(1, OAK).position_lots == TOKENS - 10
     assert world.engine_balance(1, t.USDC).level > CASH_USDC_MICROS
     await require_chain_and_engine_agree(world)
+
+
+async def test_the_gas_of_a_batch_that_is_final_before_it_was_seen_mined_is_read_later(world: World) -> None:
+    await world.trade(buyer=0, seller=1, qty_lots=10)
+    await world.batcher.step()
+
+    async def mined() -> bool:
+        (signed,) = await world.records.transactions("batch/1")
+        return await world.chain.receipt(signed.transaction) is not None
+
+    await until(mined, "the batch's block")
+    await world.listen()
+    assert await world.states() == ["FINAL"]
+    assert [batch_id for batch_id, _ in await world.records.final_without_gas()] == [1]
+    await world.batcher.step()
+    batch = await world.records.last_batch()
+    assert batch is not None
+    receipt = await world.chain.receipt(batch.mined_transaction or b"")
+    assert receipt is not None
+    assert (batch.state, batch.gas_used) == ("FINAL", receipt.gas_used)
 
 
 async def test_batches_follow_each_other(world: World) -> None:
