@@ -66,6 +66,7 @@ async def _serve(settings: Settings) -> int:
         announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
         async with _batch_progress(settings, gateway):
             await stopping.wait()
+        gateway.announce_stop()
         await sequencer.stop()  # first: what was taken is answered while its sessions are open
         await gateway.stop()
         await feed.stop()

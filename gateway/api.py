@@ -142,6 +142,13 @@ class Gateway:
         self.rest_port = self._runner.addresses[0][1]
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
 
+    def announce_stop(self) -> None:
+        """Tell every client that the server is about to shut down, before anything is refused for it."""
+        event = f'{{"e":"serverShutdown","E":{self._clock() // 10**6}}}'
+        for connection in list(self._connections):
+            connection.say_shutdown(event)
+        self._cork.flush()
+
     async def stop(self) -> None:
         """Say that the service restarts, and close everything; who does not read is cut off after a moment."""
         if self._timer is not None:

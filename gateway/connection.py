@@ -76,6 +76,10 @@ class Connection(WSListener):
     def on_closed(self) -> None:
         """The connection is gone: forget it everywhere."""
 
+    def say_shutdown(self, event: str) -> None:
+        """The server is about to stop: `event` is the JSON text that tells so."""
+        raise NotImplementedError
+
     def fail_binary(self) -> None:
         """A binary frame came where only text is spoken."""
         raise NotImplementedError

@@ -8,7 +8,7 @@ from typing import Protocol
 from gateway import messages as m
 from gateway.answers import AMEND, CANCEL, CANCEL_ALL, PLACE, REPLACE, Asked, Sink
 from gateway.commands import Commands
-from gateway.errors import AMEND_REJECTED, CLIENT_ORDER_ID_INVALID, ApiError, not_taken
+from gateway.errors import AMEND_REJECTED, CANCEL_REJECTED, CLIENT_ORDER_ID_INVALID, ApiError, not_taken
 from gateway.limits import Limits
 from gateway.markets import Markets
 from gateway.orders import Orders
@@ -51,6 +51,9 @@ class Desk:
     ) -> None:
         record = self._commands.replace(account, params)
         self._check_ids(account, params.cancel_order_id, params.cancel_orig_client_order_id)
+        self._check_restrictions(
+            account, params.cancel_order_id, params.cancel_orig_client_order_id, params.cancel_restrictions
+        )
         limits = self._count(account, limits, now)
         response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
         cancel_id = self._commands.cancel_id(params.cancel_new_client_order_id)
@@ -65,6 +68,7 @@ class Desk:
     ) -> None:
         record = self._commands.cancel(account, params)
         self._check_ids(account, params.order_id, params.orig_client_order_id)
+        self._check_restrictions(account, params.order_id, params.orig_client_order_id, params.cancel_restrictions)
         cancel_id = self._commands.cancel_id(params.new_client_order_id)
         self._send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
 
@@ -92,6 +96,16 @@ class Desk:
         order = self._orders.of(account).find(order_id, None)
         if order is not None and order.client_order_id != client_id:
             raise ApiError(CLIENT_ORDER_ID_INVALID, "Client order ID is not correct for this order ID.")
+
+    def _check_restrictions(
+        self, account: int, order_id: int | None, client_id: str | None, only: m.CancelRestrictions | None
+    ) -> None:
+        """Judged by what is durable now: a fill that is under way is not seen."""
+        if only is None:
+            return
+        order = self._orders.of(account).find(order_id, client_id)
+        if order is not None and order.is_open and order.status != only.removeprefix("ONLY_"):
+            raise ApiError(CANCEL_REJECTED, "Order was not canceled due to cancel restrictions.")
 
     def _count(self, account: int, limits: str | None, now: int) -> str:
         short, day = self._limits.order(account, now)

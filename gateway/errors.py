@@ -37,12 +37,15 @@ CANCEL_REJECTED: Final = -2011
 NO_SUCH_ORDER: Final = -2013
 BAD_API_KEY: Final = -2014
 REJECTED_API_KEY: Final = -2015
+INVALID_CANCEL_RESTRICTIONS: Final = -1145
 CANCEL_REPLACE_PARTLY_FAILED: Final = -2021
 CANCEL_REPLACE_FAILED: Final = -2022
 SUBSCRIPTION_ACTIVE: Final = -2035
 SUBSCRIPTION_INACTIVE: Final = -2036
 AMEND_REJECTED: Final = -2038
 CLIENT_ORDER_ID_INVALID: Final = -2039
+
+BANNED: Final = 418  # a status, not a code
 
 
 class ApiError(Exception):
@@ -54,6 +57,7 @@ class ApiError(Exception):
         self.msg = msg
         self.status = status
         self.data = data
+        self.retry_after_s = 0  # when to come back, where that is all that is wrong
 
 
 def mandatory(name: str) -> ApiError:

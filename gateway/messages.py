@@ -19,6 +19,7 @@ from gateway.errors import ApiError
 Decimal = str | int
 Symbol = str
 RespType = Literal["ACK", "RESULT", "FULL"]
+CancelRestrictions = Literal["ONLY_NEW", "ONLY_PARTIALLY_FILLED"]
 
 
 class Params(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True, gc=False):
@@ -59,6 +60,7 @@ class CancelReplace(NewOrder, frozen=True, kw_only=True):
     cancel_order_id: int | None = None
     cancel_orig_client_order_id: str | None = None
     cancel_new_client_order_id: str | None = None
+    cancel_restrictions: CancelRestrictions | None = None
 
 
 class CancelOrder(Signed, frozen=True, kw_only=True):
@@ -66,6 +68,7 @@ class CancelOrder(Signed, frozen=True, kw_only=True):
     order_id: int | None = None
     orig_client_order_id: str | None = None
     new_client_order_id: str | None = None
+    cancel_restrictions: CancelRestrictions | None = None
 
 
 class AmendOrder(Signed, frozen=True, kw_only=True):
@@ -225,6 +228,7 @@ _ENUM_ERRORS: Final = {
     "side": (errors.INVALID_SIDE, "Invalid side."),
     "type": (errors.INVALID_ORDER_TYPE, "Invalid orderType."),
     "timeInForce": (errors.INVALID_TIF, "Invalid timeInForce."),
+    "cancelRestrictions": (errors.INVALID_CANCEL_RESTRICTIONS, "Invalid cancelRestrictions"),
 }
 
 

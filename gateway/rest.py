@@ -100,8 +100,8 @@ class Rest:
             headers["X-MBX-ORDER-COUNT-1D"] = str(limits.orders_day.count(key.account, now))
         else:
             headers["Access-Control-Allow-Origin"] = "*"  # public data, for pages served elsewhere
-        if error is not None and error.status == 429:
-            headers["Retry-After"] = str(limits.retry_after_s(error.code, now))
+        if error is not None and error.retry_after_s:
+            headers["Retry-After"] = str(error.retry_after_s)
         return web.Response(status=status, text=text, content_type="application/json", headers=headers)
 
 

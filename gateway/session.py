@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import msgspec
+from picows import WSCloseCode
 
 from gateway import errors
 from gateway import messages as m
@@ -98,6 +99,9 @@ class ApiSession(Connection):
             return
         self._handle(request, now)
 
+    def say_shutdown(self, event: str) -> None:
+        self.send(f'{{"event":{event}}}')
+
     def fail_binary(self) -> None:
         self._send_error("null", ApiError(errors.INVALID_JSON, "Requests are JSON in text frames."), None)
 
@@ -132,6 +136,8 @@ class ApiSession(Connection):
     def _send_error(self, request_id: str, error: ApiError, limits: str | None) -> None:
         tail = f',"rateLimits":[{limits}]' if limits else ""
         self.send(f'{{"id":{request_id},"status":{error.status},"error":{error_json(error)}{tail}}}')
+        if error.status == errors.BANNED:
+            self.close(WSCloseCode.POLICY_VIOLATION, "banned for a while")
 
     # -- who asks
 

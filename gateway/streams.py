@@ -88,6 +88,9 @@ class StreamSession(Connection):
     def _fail(self, request_id: str, code: int, text: str) -> None:
         self.send(f'{{"error":{{"code":{code},"msg":"{text}"}},"id":{request_id}}}')
 
+    def say_shutdown(self, event: str) -> None:
+        self.send(f'{{"stream":"!serverShutdown","data":{event}}}' if self._wrapped else event)
+
     def fail_binary(self) -> None:
         self._fail("null", _INVALID_JSON, "Invalid JSON: text frames only")
 

@@ -42,7 +42,7 @@ def test_too_much_weight_says_when_to_come_back() -> None:
     assert (caught.value.code, caught.value.status) == (errors.TOO_MANY_REQUESTS, 429)
     data = msgspec.json.decode(caught.value.data)
     assert data["retryAfter"] == (START_NS + MINUTE_NS) // 10**6
-    assert counted.retry_after_s(caught.value.code, START_NS + 1) == 60
+    assert caught.value.retry_after_s == 60
     assert counted.request("other", 1, START_NS + 1) == 1
 
 
@@ -57,3 +57,35 @@ def test_orders_are_counted_by_account_in_both_windows() -> None:
     assert counted.order(1, START_NS + 10 * 10**9) == (1, 3)
     with pytest.raises(ApiError, match="DAY"):
         counted.order(1, START_NS + 20 * 10**9)
+
+
+def refusal(counted: Limits, now_ns: int) -> ApiError:
+    with pytest.raises(ApiError) as caught:
+        counted.request("ip", 1, now_ns)
+    return caught.value
+
+
+def test_who_goes_on_after_a_429_is_banned_for_longer_each_time() -> None:
+    counted = Limits(LimitSettings(weight_per_minute=10, refusals_per_minute=3))
+    now_ns = START_NS
+    for minutes in (2, 4, 8):
+        counted.request("ip", 10, now_ns)
+        assert [refusal(counted, now_ns).status for _ in range(5)] == [429, 429, 429, 418, 418]
+        banned = refusal(counted, now_ns + MINUTE_NS)  # the window's end does not end the ban
+        assert (banned.code, banned.status, banned.retry_after_s) == (-1003, 418, 60 * (minutes - 1))
+        assert not counted.connection("ip", now_ns)
+        assert counted.connection("other", now_ns)
+        now_ns += minutes * MINUTE_NS
+    assert counted.connection("ip", now_ns)
+    now_ns += 2 * limits.BAN_FORGOTTEN_S * 10**9
+    counted.request("ip", 10, now_ns)
+    assert [refusal(counted, now_ns).status for _ in range(4)] == [429, 429, 429, 418]
+    assert refusal(counted, now_ns).retry_after_s == limits.BAN_S_FIRST
+
+
+def test_a_flood_of_banned_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "TABLE_MAX", 3)
+    bans = limits.Bans(0)
+    for number in range(10):
+        bans.refused(f"ip{number}", START_NS)
+    assert len(bans) == 3

@@ -314,3 +314,16 @@ async def test_questions_that_anyone_may_ask(venue: Venue) -> None:
     assert (await client.ask("ticker.book", symbol=SYMBOL))["result"]["bidQty"] == "0.00"
     assert (await client.ask("trades.recent", symbol=SYMBOL))["result"] == []
     assert (await client.ask("exchangeInfo", symbol=SYMBOL, symbols=[SYMBOL]))["error"]["code"] == -1128
+
+
+async def test_a_cancel_may_be_restricted_to_a_status(venue: Venue) -> None:
+    alice, bob = await venue.trader(ALICE), await venue.trader(BOB)
+    for quantity in ("1", "2"):
+        await alice.limit("SELL", quantity, "100", newClientOrderId=f"of{quantity}")
+    await bob.limit("BUY", "1.5", "100")
+    find = {"symbol": SYMBOL, "origClientOrderId": "of2"}
+    refused = (await alice.do("order.cancel", **find, cancelRestrictions="ONLY_NEW"))["error"]
+    assert (refused["code"], refused["msg"]) == (-2011, "Order was not canceled due to cancel restrictions.")
+    assert (await alice.do("order.cancel", **find, cancelRestrictions="ONLY_OLD"))["error"]["code"] == -1145
+    done = await alice.do("order.cancel", **find, cancelRestrictions="ONLY_PARTIALLY_FILLED")
+    assert done["result"]["status"] == "CANCELED"
