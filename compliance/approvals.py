@@ -28,6 +28,7 @@ MAY_DECIDE: Final = MappingProxyType(
         "DIVIDEND": _ADMINS,
         "FREEZE": frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER}),
         "FEE": _ADMINS,
+        "RENT_TERMS": _ADMINS,
         "HALT_LIFT": frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR}),
     }
 )

@@ -16,10 +16,11 @@ from api.problem import Problem, not_found
 from compliance.instruments import Instrument, instrument_by_number, list_instrument, set_instrument
 from compliance.registry import FactError, lock_facts, put_wallet_frozen
 from deedbook.chain_effects import is_paused, tell_order_holders
+from deedbook.jobs.identity import FinalBlock
 from engine import types as t
 from persistence.commands import Submit
 from persistence.database import Connection, Pool
-from persistence.jobs import Handler, Job, JobFailed
+from persistence.jobs import Handler, Job, JobFailed, JobWaits
 from settlement.artifacts import trex
 from settlement.infrastructure import Platform, call_once
 
@@ -29,28 +30,29 @@ HALT_LIFT: Final = "HALT_LIFT"
 FREEZE_JOB: Final = "freeze"
 FEES_JOB: Final = "fees"
 HALT_LIFT_JOB: Final = "halt-lift"
+FINAL_S: Final = 1.0  # until a block more is FINAL
 
 
 class Operations:
-    """Executors and jobs; `other_fees` decides what else has the kind FEE (a property's, not the exchange's)."""
+    """Executors and jobs; `final_block`: the highest block that counts as FINAL."""
 
     def __init__(
         self,
         pool: Pool,
         submit: Submit,
         platform: Platform,
+        final_block: FinalBlock,
         audit: Audit,
         notify: Notify,
         enqueue: Enqueue,
-        other_fees: Executor | None = None,
     ) -> None:
         self._pool = pool
         self._submit = submit
         self._platform = platform
+        self._final_block = final_block
         self._audit = audit
         self._notify = notify
         self._enqueue = enqueue
-        self._other_fees = other_fees
 
     @property
     def executors(self) -> Mapping[str, Executor]:
@@ -113,11 +115,7 @@ class Operations:
     async def _fees_decided(
         self, connection: Connection, approval_id: UUID, payload: Mapping[str, Any], actor: Actor, /
     ) -> None:
-        if "maker_fee_bps" in payload:
-            await self._enqueue(connection, FEES_JOB, str(approval_id), {**payload, "actor": actor.name})
-        else:
-            assert self._other_fees is not None, "a fee that nobody knows"
-            await self._other_fees(connection, approval_id, payload, actor)
+        await self._enqueue(connection, FEES_JOB, str(approval_id), {**payload, "actor": actor.name})
 
     async def _lift_decided(
         self, connection: Connection, approval_id: UUID, payload: Mapping[str, Any], actor: Actor, /
@@ -133,7 +131,9 @@ class Operations:
         token = Web3.to_checksum_address(instrument.token)
         step, artifact = f"freeze {job.key}", trex("token/Token.sol/Token")
         arguments = (wallet, job.payload["is_frozen"])
-        await call_once(self._platform.sender, step, artifact, token, "setAddressFrozen", *arguments)
+        receipt = await call_once(self._platform.sender, step, artifact, token, "setAddressFrozen", *arguments)
+        if receipt.block_number > await self._final_block():
+            raise JobWaits(FINAL_S, "it is on the chain and not final yet")
 
     async def _set_fees(self, job: Job) -> None:
         number, actor = job.payload["instrument"], job.payload["actor"]

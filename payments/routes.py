@@ -31,7 +31,7 @@ from payments.statements import Expense, add_expense, expenses_of, statement
 from payments.stripe_events import ManagerOf, StripeEvents
 from persistence.database import Connection, Pool
 
-FEE: Final = "FEE"  # the kind of decision
+RENT_TERMS: Final = "RENT_TERMS"  # the kind of decision
 YEAR_MIN, YEAR_MAX = 2000, 2200
 EXPENSE_CENTS_MAX: Final = 99_999_999_999
 
@@ -286,7 +286,7 @@ class _Desk:
         async with self._pool.acquire() as connection, connection.transaction():
             if await self._doors.manager_of(connection, property_id) is None:
                 raise not_found("property")
-            decision = await self._doors.decide(connection, FEE, str(property_id), payload, call.signed_in)
+            decision = await self._doors.decide(connection, RENT_TERMS, str(property_id), payload, call.signed_in)
         return decision_answer(decision)
 
     async def _require_manager(self, connection: Connection, property_id: UUID, actor: Actor) -> None:

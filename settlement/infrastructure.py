@@ -10,7 +10,7 @@ from eth_typing import ChecksumAddress
 from web3 import AsyncWeb3, Web3
 
 from settlement.artifacts import Artifact, onchainid, ours, trex
-from settlement.steps import Sender
+from settlement.steps import Receipt, Sender
 
 ZERO_ADDRESS = Web3.to_checksum_address("0x" + "00" * 20)
 KEY_PURPOSE_CLAIM = 3  # ERC-734
@@ -145,9 +145,9 @@ def identity_storage_artifact() -> Artifact:
 
 async def call_once(
     sender: Sender, step: str, artifact: Artifact, address: ChecksumAddress, function: str, *arguments: Any
-) -> None:
+) -> Receipt:
     """Send a call as a step (see steps.Sender.once)."""
-    await sender.once(step, address, artifact.call_data(function, arguments))
+    return await sender.once(step, address, artifact.call_data(function, arguments))
 
 
 async def _create(sender: Sender, artifact: Artifact, arguments: Sequence[Any], label: str = "") -> ChecksumAddress:

@@ -30,7 +30,11 @@ RECEIPT_LAG_S = 3.0  # a node may count a mined transaction some time before it 
 
 
 class StepFailedError(Exception):
-    """A step's transaction was mined and reverted, or was not mined before the deadline."""
+    """A step's transaction was mined and reverted."""
+
+
+class StepNotMinedError(StepFailedError):
+    """Not mined before the deadline, or another transaction took its nonce: asked for again, the step goes on."""
 
 
 class Turn(Protocol):
@@ -157,7 +161,7 @@ class Sender:
             await self._broadcast(raw)
         receipt = await self._receipt(name, bytes(signed.hash), nonce)
         if receipt is None:
-            raise StepFailedError(f"{name}: another transaction took nonce {nonce}")
+            raise StepNotMinedError(f"{name}: another transaction took nonce {nonce}")
         return receipt
 
     async def _resume(self, name: str, raw: bytes) -> Receipt | None:
@@ -181,7 +185,7 @@ class Sender:
                 if time.monotonic() - taken_since > RECEIPT_LAG_S:
                     return None
             if time.monotonic() > deadline:
-                raise StepFailedError(f"{name}: not mined within {RECEIPT_DEADLINE_S:.0f} s")
+                raise StepNotMinedError(f"{name}: not mined within {RECEIPT_DEADLINE_S:.0f} s")
             await asyncio.sleep(RECEIPT_POLL_S)
         if found["status"] != 1:
             raise StepFailedError(f"{name}: reverted in {HexBytes(transaction_hash).to_0x_hex()}")

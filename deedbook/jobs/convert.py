@@ -6,25 +6,17 @@ from typing import Any, Final
 
 from eth_utils.crypto import keccak
 
-from payments.circle import CircleAway
 from payments.conversion import Conversion, Failed, FinalTransfer, Waits, WrongTransferError
 from persistence.jobs import Handler, Job, JobFailed, JobWaits
-from settlement.chain import Chain, ChainUnavailable
+from settlement.chain import Chain
 
 KIND: Final = "convert"  # its key is the payout's reference
-AWAY_S: Final = 10.0
 TRANSFER: Final = keccak(text="Transfer(address,address,uint256)")
 
 
 def handler(conversion: Conversion) -> Handler:
     async def convert(job: Job) -> None:
-        try:
-            outcome = await conversion.run(job.key, job.show)
-        except CircleAway as error:
-            raise JobWaits(AWAY_S, f"Circle is away: {error}") from error
-        except ChainUnavailable as error:
-            raise JobWaits(AWAY_S, f"the chain is away: {error}") from error
-        match outcome:
+        match await conversion.run(job.key, job.show):
             case Waits(seconds, why):
                 raise JobWaits(seconds, why)
             case Failed(reason):

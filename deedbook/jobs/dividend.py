@@ -8,7 +8,6 @@ from uuid import UUID
 
 from api.actor import Actor
 from api.doors import Decide
-from api.problem import Problem
 from deedbook.jobs.payout import SOON_S, collected, pay, payout_of, plan_of
 from engine.types import Clock
 from payments.allocation import (
@@ -22,7 +21,7 @@ from payments.allocation import (
 )
 from persistence.commands import Submit
 from persistence.database import Connection, Pool
-from persistence.jobs import Job, JobFailed, JobWaits
+from persistence.jobs import Job, JobWaits
 from settlement import dividends, payout_rows
 from settlement.dividends import Dividends, Terms
 from settlement.payout_events import PayoutEvents
@@ -124,10 +123,7 @@ class DividendJobs:
                 payload,
             )
             actor = await self._actor_of(connection, found.proposed_by)
-            try:
-                await self._decide(connection, "DIVIDEND", str(found.payout_id), payload, actor)
-            except Problem as problem:
-                raise JobFailed(problem.detail) from problem
+            await self._decide(connection, "DIVIDEND", str(found.payout_id), payload, actor)
 
 
 def _terms(found: Payout, terms: Terms, record: HoldersOfRecord, charges: list[tuple[str, int]]) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-import aiohttp
 from web3 import Web3
 
 from api.doors import Notify
@@ -17,7 +16,6 @@ from persistence import jobs
 from persistence.database import Pool
 from persistence.jobs import Handler, Job, JobFailed, JobState, JobWaits
 from persistence.unsettled import is_settled
-from settlement.chain import ChainUnavailable
 from settlement.identities import (
     InvestorTerms,
     grant_is_revoked,
@@ -29,8 +27,6 @@ from settlement.infrastructure import Infrastructure, Platform
 
 ACTOR: Final = "identity job"
 POLL_S: Final = 1.0
-AWAY_S: Final = 5.0
-CHAIN_AWAY: Final = (ChainUnavailable, aiohttp.ClientError, OSError, TimeoutError)
 FinalBlock = Callable[[], Awaitable[int]]  # the highest block that counts as FINAL
 
 
@@ -50,10 +46,7 @@ class IdentityJobs:
         self._notify = notify
 
     def handlers(self) -> dict[str, Handler]:
-        return {
-            identities.GRANT_JOB: _until_the_chain_is_back(self.grant),
-            identities.REVOKE_JOB: _until_the_chain_is_back(self.revoke),
-        }
+        return {identities.GRANT_JOB: self.grant, identities.REVOKE_JOB: self.revoke}
 
     async def grant(self, job: Job) -> None:
         """Register the wallet on chain, wait until that is FINAL, then let the facts say so.
@@ -122,16 +115,6 @@ class IdentityJobs:
         if found is None:
             raise JobFailed("there is no such grant")
         return found
-
-
-def _until_the_chain_is_back(handler: Handler) -> Handler:
-    async def handle(job: Job) -> None:
-        try:
-            await handler(job)
-        except CHAIN_AWAY as error:  # if it was the database, the worker cannot write this down, and waits itself
-            raise JobWaits(AWAY_S, "the chain is away") from error
-
-    return handle
 
 
 def terms_of(grant: Grant) -> InvestorTerms:

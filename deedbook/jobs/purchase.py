@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-import aiohttp
-from web3.exceptions import ContractLogicError, Web3Exception
+from web3.exceptions import ContractLogicError
 
 from api.amounts import text, usdc
 from api.doors import Notify
@@ -16,7 +15,7 @@ from persistence.database import Connection, Pool
 from persistence.jobs import Handler, Job, JobFailed, JobWaits
 from settlement import sale_rows as rows
 from settlement.calls import Revert, decode_revert
-from settlement.chain import Chain, ChainMoved, ChainRefused, ChainUnavailable, Log
+from settlement.chain import Chain, Log
 from settlement.purchase import PURCHASE_JOB, SEEN_JOB, as_problem
 from settlement.sale import CLOSE_JOB, OPEN_JOB
 from settlement.sale_contract import Purchase as Bought
@@ -28,8 +27,6 @@ from settlement.trades import Token, Wallet
 
 SOON_S: Final = 1.0  # until a block more is FINAL
 REFUSED_S: Final = 5.0  # until what the chain refuses is tried again
-AWAY_S: Final = 5.0
-CHAIN_AWAY: Final = (ChainUnavailable, ChainRefused, ChainMoved, aiohttp.ClientError, OSError, TimeoutError)
 
 
 class SaleJobs:
@@ -101,37 +98,6 @@ class SaleJobs:
 
     async def purchase(self, job: Job) -> None:
         """Whoever brings a signed purchase to the contract, it is made once; so the contract is asked first."""
-        try:
-            await self._purchase(job)
-        except CHAIN_AWAY as error:
-            raise JobWaits(AWAY_S, f"the chain does not answer: {type(error).__name__}") from error
-
-    async def seen(self, job: Job) -> None:
-        """A signed purchase that its buyer brought to the contract alone: it has a receipt and a lock-up, too.
-
-        Its payload is the FINAL event's: user_id, token, wallet, nonce, qty, usdc_micros, transaction, block.
-        """
-        said = job.payload
-        token, wallet = Token(bytes.fromhex(said["token"])), Wallet(bytes.fromhex(said["wallet"]))
-        sale = await rows.sale_of_block(self._pool, token, said["block"])
-        if sale is None:
-            raise JobWaits(SOON_S, "the sale is not known as open yet")
-        try:
-            time_s = (await self._chain.header(said["block"])).time_s
-        except CHAIN_AWAY as error:
-            raise JobWaits(AWAY_S, f"the chain does not answer: {type(error).__name__}") from error
-        made = Bought(wallet, token, int(said["qty"]), int(said["usdc_micros"]), int(said["nonce"]), time_s)
-        async with self._pool.acquire() as connection, connection.transaction():
-            await rows.sale(connection, sale.sale_id, lock=True)
-            purchase = await rows.put_seen(
-                connection, sale, UUID(said["user_id"]), made, bytes.fromhex(said["transaction"]), said["block"]
-            )
-            if purchase is None:  # we were asked for it after all
-                return
-            await self._acquire(connection, purchase, sale, time_s)
-            await self._tell_both(connection, purchase, sale)
-
-    async def _purchase(self, job: Job) -> None:
         purchase = await rows.purchase(self._pool, UUID(job.key))
         assert purchase is not None, f"no purchase {job.key}"
         if purchase.state in ENDED:
@@ -157,6 +123,28 @@ class SaleJobs:
         await job.show("final", 2, 3)
         await self._end_well(purchase, sale, made, time_s)
         await job.show("bought", 3, 3)
+
+    async def seen(self, job: Job) -> None:
+        """A signed purchase that its buyer brought to the contract alone: it has a receipt and a lock-up, too.
+
+        Its payload is the FINAL event's: user_id, token, wallet, nonce, qty, usdc_micros, transaction, block.
+        """
+        said = job.payload
+        token, wallet = Token(bytes.fromhex(said["token"])), Wallet(bytes.fromhex(said["wallet"]))
+        sale = await rows.sale_of_block(self._pool, token, said["block"])
+        if sale is None:
+            raise JobWaits(SOON_S, "the sale is not known as open yet")
+        time_s = (await self._chain.header(said["block"])).time_s
+        made = Bought(wallet, token, int(said["qty"]), int(said["usdc_micros"]), int(said["nonce"]), time_s)
+        async with self._pool.acquire() as connection, connection.transaction():
+            await rows.sale(connection, sale.sale_id, lock=True)
+            purchase = await rows.put_seen(
+                connection, sale, UUID(said["user_id"]), made, bytes.fromhex(said["transaction"]), said["block"]
+            )
+            if purchase is None:  # we were asked for it after all
+                return
+            await self._acquire(connection, purchase, sale, time_s)
+            await self._tell_both(connection, purchase, sale)
 
     async def _made(self, purchase: Purchase, sale: Sale, last_block: int | None = None) -> Log | None:
         assert sale.opened_block is not None, "only an open sale is bought in"
@@ -248,8 +236,6 @@ class SaleJobs:
             raise _Refused(error) from error
         except StepFailedError as error:
             raise JobWaits(SOON_S, str(error)) from error
-        except Web3Exception as error:
-            raise JobWaits(AWAY_S, f"the chain does not answer: {type(error).__name__}") from error
 
     async def _require_final(self, receipt: Receipt) -> None:
         if receipt.block_number > await self._chain.final_block():

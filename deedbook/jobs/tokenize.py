@@ -21,11 +21,9 @@ from compliance.countries import COUNTRY_NUMERIC
 from compliance.registry import FactError, facts, set_acquisition
 from compliance.rules import Regime
 from deedbook.issuance import COUNTRIES
-from deedbook.jobs.identity import CHAIN_AWAY
 from engine.types import Reason
 from persistence.commands import Submit
 from persistence.database import Connection, Pool
-from persistence.feed import CommandsRefused, FeedLost
 from persistence.jobs import Job, JobFailed, JobWaits
 from properties.answers import market_symbol
 from properties.property import (
@@ -44,7 +42,6 @@ from settlement.tokenization import PropertyTerms, TokenSuite, deploy_property_t
 
 ACTOR: Final = "tokenize job"
 POLL_S: Final = 1.0
-AWAY_S: Final = 5.0
 SECONDS_A_DAY: Final = 24 * 3600
 STEPS: Final = (
     "deploying the contracts",
@@ -78,10 +75,6 @@ class Tokenizer:
             await self._tokenize(job)
         except ContractLogicError as error:
             raise JobFailed(f"the chain refuses it: {error}") from error
-        except (FeedLost, CommandsRefused) as error:
-            raise JobWaits(POLL_S, "the exchange is away") from error
-        except CHAIN_AWAY as error:
-            raise JobWaits(AWAY_S, "the chain is away") from error
 
     async def _tokenize(self, job: Job) -> None:
         try:

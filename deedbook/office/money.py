@@ -22,7 +22,7 @@ from payments import stripe_events
 from payments.payouts import PayoutBooks
 from payments.rent_links import RentLinks
 from payments.rent_terms import TermsExecutor
-from payments.routes import FEE, Neighbours, routes
+from payments.routes import RENT_TERMS, Neighbours, routes
 from payments.stripe_api import Stripe
 from payments.stripe_events import Doors, StripeEvents
 from persistence.database import Connection
@@ -43,7 +43,7 @@ def rent_desk(r: Resources, stripe: Stripe, decide: Decide) -> Desk:
     return Desk(
         routes=routes(r.pool, events, RentLinks(r.pool, stripe, r.public_url), neighbours),
         jobs={stripe_events.JOB: events.run},
-        executors={FEE: TermsExecutor(record)},
+        executors={RENT_TERMS: TermsExecutor(record)},
     )
 
 

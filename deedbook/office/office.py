@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from itertools import chain
-
-import aiohttp
-import asyncpg
-from redis.exceptions import RedisError
+from typing import TypeVar
 
 from api.doors import Executor
 from api.limits import Limits
@@ -22,7 +18,6 @@ from compliance.passwords import Passwords
 from compliance.roles import ROUTE_ROLES, refusal
 from compliance.sessions import Sessions
 from deedbook.credentials import Credentials
-from deedbook.office.desk import Desk
 from deedbook.office.document import document_route
 from deedbook.office.market import market_desk
 from deedbook.office.money import payouts_desk, payouts_of, rent_desk, treasury_desk
@@ -30,18 +25,12 @@ from deedbook.office.operations import operations_desk
 from deedbook.office.people import accounts_desk, identity_desk, notices_desk
 from deedbook.office.property import property_desk, sale_desk
 from deedbook.office.resources import Resources, resources
-from deedbook.operations import FEE
+from deedbook.outages import AWAY, waiting_out
 from deedbook.settings import Settings
 from payments.stripe_api import Stripe
-from persistence.feed import CommandsRefused, FeedLost
-from persistence.jobs import Handler, Worker
-from settlement.chain import ChainRefused, ChainUnavailable
+from persistence.jobs import Worker
 
-# What of ours or of the world may be away for a while: a caller is told so.
-AWAY = (
-    *(asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.CannotConnectNowError, RedisError),
-    *(FeedLost, CommandsRefused, ChainUnavailable, ChainRefused, aiohttp.ClientConnectionError, OSError),
-)
+Named = TypeVar("Named")
 
 
 class Office:
@@ -51,27 +40,27 @@ class Office:
         executors: dict[str, Executor] = {}  # filled below: what is decided names those who decide
         approvals = Approvals(r.pool, executors, record)
         sessions, passwords = Sessions(r.pool), Passwords()
-        payouts, rent = payouts_of(r), rent_desk(r, stripe, approvals.decide)
+        payouts = payouts_of(r)
         desks = [
             accounts_desk(r, sessions, approvals, passwords),
             identity_desk(r),
             notices_desk(r),
             property_desk(r, approvals.decide),
             sale_desk(r),
-            rent,
+            rent_desk(r, stripe, approvals.decide),
             treasury_desk(r),
             payouts_desk(payouts, approvals.decide),
             market_desk(r, passwords),
-            operations_desk(r, approvals.decide, payouts, rent.executors[FEE]),  # the last: it tells FEE from FEE
+            operations_desk(r, approvals.decide, payouts),
         ]
-        for desk in desks:
-            executors.update(desk.executors)
+        executors |= _each_once(desk.executors for desk in desks)
         routes = [route for desk in desks for route in desk.routes]
         self.routes: Sequence[Route] = [*routes, document_route(routes)]
         _require_roles(self.routes)
         self.door = Door(sessions.authenticate, refusal, Limits(time.monotonic), AWAY)
         self._loops = [loop for desk in desks for loop in desk.loops]
-        self._worker = Worker(r.pool, _jobs(desks))
+        handlers = _each_once(desk.jobs for desk in desks)
+        self._worker = Worker(r.pool, {kind: waiting_out(handler) for kind, handler in handlers.items()})
 
     async def run(self) -> None:
         """None of it ends by itself: what ends it is ours."""
@@ -91,12 +80,13 @@ async def open_office(settings: Settings, credentials: Credentials) -> AsyncIter
             await stripe.close()
 
 
-def _jobs(desks: Sequence[Desk]) -> dict[str, Handler]:
-    handlers: dict[str, Handler] = {}
-    for kind, handler in chain.from_iterable(desk.jobs.items() for desk in desks):
-        assert kind not in handlers, f"two handlers for {kind}"
-        handlers[kind] = handler
-    return handlers
+def _each_once(parts: Iterable[Mapping[str, Named]]) -> dict[str, Named]:
+    """What the desks bring together; no two bring the same."""
+    together: dict[str, Named] = {}
+    for part in parts:
+        assert together.keys().isdisjoint(part), f"two for {together.keys() & part.keys()}"
+        together |= part
+    return together
 
 
 def _require_roles(routes: Sequence[Route]) -> None:

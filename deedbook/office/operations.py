@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from api.doors import Decide, Executor
+from api.doors import Decide
 from compliance.audit import record
 from deedbook import operations_routes, progress
 from deedbook.chain_effects import ChainEffects
@@ -18,13 +18,13 @@ from persistence.jobs import enqueue
 from persistence.streams import Stream
 
 
-def operations_desk(r: Resources, decide: Decide, payouts: Payouts, other_fees: Executor) -> Desk:
+def operations_desk(r: Resources, decide: Decide, payouts: Payouts) -> Desk:
     effects = Effects()
     ChainEffects(r.submit, notify).register(effects)
     SaleEffects(enqueue).register(effects)
     payouts.register(effects)
     events = Stream(r.redis, STREAM, length_max=STREAM_LENGTH_MAX)
-    operations = Operations(r.pool, r.submit, r.deployment.platform, record, notify, enqueue, other_fees)
+    operations = Operations(r.pool, r.submit, r.deployment.platform, r.chain.final_block, record, notify, enqueue)
     letters = DeadLetters(r.pool, [events, Stream(r.redis, progress.STREAM)])
     return Desk(
         routes=operations_routes.routes(r.pool, operations, letters, decide, record),

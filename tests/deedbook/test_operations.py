@@ -6,15 +6,15 @@ import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from types import SimpleNamespace
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
 from api.actor import Actor, Role
-from api.doors import Executor
 from api.limits import Limits
 from api.server import Door as ApiDoor
 from api.server import mount
@@ -26,8 +26,9 @@ from deedbook.notify import notify
 from deedbook.operations import Operations
 from deedbook.operations_routes import routes
 from engine import types as t
-from persistence.database import Connection, Pool
-from persistence.jobs import Job, JobFailed, enqueue
+from persistence.database import Pool
+from persistence.jobs import Job, JobFailed, JobWaits, enqueue
+from settlement.steps import Receipt
 from tests.fixtures.answers import Door
 from tests.fixtures.market import Market
 from tests.fixtures.postgres import pool, postgres
@@ -35,6 +36,7 @@ from tests.fixtures.registered import add_investor, add_person, address_of, open
 
 __all__ = ["pool", "postgres"]
 ALICE = "0x" + address_of("alice").hex()
+FREEZE_BLOCK = 7
 EVERYTHING = frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER, Role.SETTLEMENT_OPERATOR})
 
 
@@ -73,7 +75,7 @@ async def _shown(_step: str, _done: int, _of: int) -> None: ...
 
 
 @asynccontextmanager
-async def at_the_desk(pool: Pool, door: Door, other_fees: Executor | None = None) -> AsyncIterator[Desk]:
+async def at_the_desk(pool: Pool, door: Door, platform: Any = None) -> AsyncIterator[Desk]:
     actors = {
         name: Actor(await add_person(pool, name), 1, roles, uuid4(), True)
         for name, roles in (("first", EVERYTHING), ("second", EVERYTHING), ("nobody", frozenset({Role.INVESTOR})))
@@ -82,7 +84,12 @@ async def at_the_desk(pool: Pool, door: Door, other_fees: Executor | None = None
     async def authenticate(request: web.Request) -> Actor | None:
         return actors.get(request.headers.get("Who", ""))
 
-    operations = Operations(pool, door.submit, None, record, notify, enqueue, other_fees)  # type: ignore[arg-type]
+    final = iter((FREEZE_BLOCK - 1, FREEZE_BLOCK))
+
+    async def final_block() -> int:
+        return next(final)
+
+    operations = Operations(pool, door.submit, platform, final_block, record, notify, enqueue)
     approvals = Approvals(pool, operations.executors, record)
     app = web.Application()
     letters = DeadLetters(pool, [])
@@ -155,25 +162,38 @@ async def test_a_freeze_holds_here_once_the_second_person_has_decided(desk: Desk
     assert await desk.pool.fetchval("SELECT count(*) FROM wallet_freezes") == 1, "a thaw comes from the chain"
 
 
-async def test_fees_reach_the_exchange_once_decided_and_other_fees_go_to_whom_they_belong(pool: Pool) -> None:
-    door, others = Door(Market()), list[Mapping[str, Any]]()
+class FreezingSender:
+    """The chain's side of a freeze: each step is mined once, in one block."""
+
+    def __init__(self) -> None:
+        self.steps: list[str] = []
+
+    async def once(self, name: str, _to: str, _data: bytes) -> Receipt:
+        self.steps.append(name)
+        return Receipt(bytes(32), FREEZE_BLOCK, 50_000, None, ())
+
+
+async def test_a_freeze_is_done_once_it_is_final(pool: Pool) -> None:
+    door, sender = Door(Market()), FreezingSender()
     await open_market(pool, door)
-
-    async def other(_connection: Connection, _id: UUID, payload: Mapping[str, Any], _actor: Actor, /) -> None:
-        others.append(payload)
-
-    async with at_the_desk(pool, door, other) as desk:
+    await add_investor(pool, "alice")
+    async with at_the_desk(pool, door, SimpleNamespace(sender=sender)) as desk:
         for who in ("first", "second"):
-            await desk.post(who, "/operations/fees", instrument=2, maker_fee_bps=1, taker_fee_bps=9)
+            await desk.post(who, "/operations/freezes", wallet=ALICE, instrument=2, is_frozen=True)
+        with pytest.raises(JobWaits, match="not final yet"):
+            await desk.run_jobs()
         await desk.run_jobs()
-        assert t.SetFees(2, 1, 9) in door.submitted
-        assert others == []
-        status, _ = await desk.post("first", "/operations/fees", instrument=2, maker_fee_bps=1, taker_fee_bps=1001)
-        assert status == 400
-        async with pool.acquire() as connection:
-            actor = Actor(uuid4(), 1, EVERYTHING, uuid4(), True)
-            await desk.operations.executors["FEE"](connection, uuid4(), {"management_bps": 5}, actor)
-        assert others == [{"management_bps": 5}]
+    assert len(sender.steps) == 2
+    assert len(set(sender.steps)) == 1
+
+
+async def test_fees_reach_the_exchange_once_decided(desk: Desk) -> None:
+    for who in ("first", "second"):
+        await desk.post(who, "/operations/fees", instrument=2, maker_fee_bps=1, taker_fee_bps=9)
+    await desk.run_jobs()
+    assert t.SetFees(2, 1, 9) in desk.door.submitted
+    status, _ = await desk.post("first", "/operations/fees", instrument=2, maker_fee_bps=1, taker_fee_bps=1001)
+    assert status == 400
 
 
 async def test_a_job_that_failed_is_seen_and_tried_again(desk: Desk) -> None:

@@ -96,7 +96,7 @@ async def office(pool: Pool) -> AsyncIterator[Office]:
     async def authenticate(request: web.Request) -> Actor | None:
         return people.get(request.headers.get("Person", ""))
 
-    approvals = Approvals(pool, {"FEE": TermsExecutor(world.audit)}, world.audit)
+    approvals = Approvals(pool, {"RENT_TERMS": TermsExecutor(world.audit)}, world.audit)
     neighbours = Neighbours(world.audit, world.notify, approvals.decide, manager_of, invite_tenant, has_document)
     offered = routes(pool, world.stripe, world.links, neighbours)
     app = web.Application()

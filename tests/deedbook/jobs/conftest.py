@@ -26,7 +26,7 @@ async def payouts(world: World) -> PayoutWorld:
 @pytest.fixture
 async def selling(pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SaleWorld]:
     """A tokenized property that its manager can sell."""
-    for wait in ("SOON_S", "REFUSED_S", "AWAY_S"):
+    for wait in ("SOON_S", "REFUSED_S"):
         monkeypatch.setattr(purchase, wait, 0.02)
     async with sale_world(pool, tmp_path) as made:
         yield made

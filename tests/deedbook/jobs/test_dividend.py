@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
+from web3 import AsyncHTTPProvider, AsyncWeb3
 
 from api.problem import Problem
 from deedbook.jobs.dividend import DividendJobs
 from deedbook.jobs.payout import plan_of
+from deedbook.outages import waiting_out
+from persistence.commands import Answer
+from persistence.feed import FeedLost
 from persistence.jobs import Job, JobFailed, JobWaits
 from settlement import dividends, payout_rows
 from settlement.artifacts import ours
@@ -26,7 +31,7 @@ from tests.deedbook.jobs.payout_world import (
     wallet_of,
 )
 from tests.settlement.killing import Killed, KillingSender, KillingSteps
-from tests.settlement.local_chain import file_steps, keys
+from tests.settlement.local_chain import file_steps, free_port, keys
 from tests.settlement.world import INVESTORS, TOKENS, investor
 
 POOL = 10_000_001
@@ -205,6 +210,30 @@ async def test_a_treasury_that_is_short_is_waited_for(payouts: PayoutWorld, tmp_
         await jobs.pay(Job(dividends.PAY, str(payout_id), {}, 1, no_show))
     await payouts.fill_treasury(POOL)
     await payouts.perform(jobs.pay, dividends.PAY, payout_id)
+
+
+async def test_an_outage_of_the_exchange_or_the_chain_is_waited_out(payouts: PayoutWorld, tmp_path: Path) -> None:
+    async def lost(_: object) -> list[Answer]:
+        raise FeedLost
+
+    submit, payouts.submit = payouts.submit, lost
+    payout_id = await acts_of(payouts).propose(asked(), admin())
+    before = jobs_of(payouts, payouts.treasury(file_steps(tmp_path)))
+    with pytest.raises(JobWaits, match="the exchange is away"):
+        await waiting_out(before.prepare)(Job(dividends.PREPARE, str(payout_id), {}, 1, no_show))
+    payouts.submit = submit
+    jobs = jobs_of(payouts, payouts.treasury(file_steps(tmp_path)))
+    await payouts.perform(jobs.prepare, dividends.PREPARE, payout_id)
+    await payouts.fill_treasury(POOL)
+    await payouts.approve(payout_id, acts_of(payouts).approved)
+    nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
+    cut_off = jobs_of(payouts, Sender(nobody, keys().treasury, file_steps(tmp_path)))
+    with pytest.raises(JobWaits, match="the chain is away"):
+        await waiting_out(cut_off.pay)(Job(dividends.PAY, str(payout_id), {}, 1, no_show))
+    await nobody.provider.disconnect()
+    await payouts.perform(jobs.pay, dividends.PAY, payout_id)
+    assert await payouts.bookings("declared") == [(None, POOL - DUST, DUST)]
+    assert await payouts.usdc_of(keys().treasury.address) == DUST
 
 
 async def test_what_a_lost_wallet_is_owed_goes_where_its_holder_was_recovered(

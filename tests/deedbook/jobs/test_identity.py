@@ -16,6 +16,7 @@ from compliance.permissions import compile_permissions
 from compliance.registry import create_user, link_wallet, set_country, set_kyc
 from compliance.rules import KycStatus
 from deedbook.jobs.identity import IdentityJobs
+from deedbook.outages import waiting_out
 from persistence.database import Pool
 from persistence.jobs import Job, JobWaits, Worker
 from persistence.projections import Projector
@@ -226,7 +227,7 @@ async def test_a_chain_that_refuses_the_connection_is_waited_for(world: World) -
     )
     await world.set_kyc(KycStatus.APPROVED)
     with pytest.raises(JobWaits, match="chain is away"):
-        await away.handlers()[GRANT_JOB](Job(GRANT_JOB, job_key(WALLET, 1), {}, 1, _show))
+        await waiting_out(away.grant)(Job(GRANT_JOB, job_key(WALLET, 1), {}, 1, _show))
     await nobody.provider.disconnect()
 
 
@@ -238,7 +239,7 @@ async def test_a_chain_that_is_away_is_waited_for(world: World) -> None:
 
     away = IdentityJobs(world.pool, world.platform, world.infra, final_block, world.notify)
     with pytest.raises(JobWaits, match="chain is away"):
-        await away.handlers()[GRANT_JOB](Job(GRANT_JOB, job_key(WALLET, 1), {}, 1, _show))
+        await waiting_out(away.grant)(Job(GRANT_JOB, job_key(WALLET, 1), {}, 1, _show))
     assert not await world.is_permitted()
     await world.finish(GRANT_JOB, 1)
     assert await world.verified()

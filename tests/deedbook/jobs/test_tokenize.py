@@ -16,10 +16,12 @@ from web3 import AsyncHTTPProvider, AsyncWeb3
 from compliance.audit import record
 from compliance.instruments import instrument_by_number, list_instrument, set_instrument
 from compliance.registry import create_user, link_wallet
+from deedbook import outages
 from deedbook.issuance import COUNTRIES, fee_account
 from deedbook.jobs import tokenize
 from deedbook.jobs.tokenize import Tokenizer
 from deedbook.notify import notify
+from deedbook.outages import waiting_out
 from engine import types as t
 from persistence.commands import Answer
 from persistence.database import Pool
@@ -109,7 +111,7 @@ class World:
             notify=notify,
         )
         # The worker itself is spared: how it dies is tried by its own tests, and here it would cut a handler short.
-        return Worker(self.pool, {TOKENIZE: tokenizer}, poll_s=0.05)
+        return Worker(self.pool, {TOKENIZE: waiting_out(tokenizer)}, poll_s=0.05)
 
     async def work(self, property_id: UUID, until: str = "") -> JobRow:
         """Run workers, a new one after each kill, until the job has ended or waits for a reason with these words."""
@@ -309,7 +311,7 @@ async def test_it_waits_for_an_exchange_that_is_away(world: World) -> None:
 
 
 async def test_it_waits_for_a_chain_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tokenize, "AWAY_S", 0.01)
+    monkeypatch.setattr(outages, "AWAY_S", 0.01)
     chain = world.platform.chain
     nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
     property_id = await world.approved()
