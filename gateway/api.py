@@ -27,6 +27,8 @@ from gateway.desk import Desk, Submit
 from gateway.history import History
 from gateway.keys import KeyStore
 from gateway.limits import Limits, LimitSettings
+from gateway.listen_keys import ListenKeys
+from gateway.listen_session import ListenSession
 from gateway.market_data import MarketFeed
 from gateway.markets import Markets
 from gateway.orders import Orders
@@ -52,6 +54,7 @@ class Gateway:
     submit   the sequencer's: takes an unstamped record and its origin, returns a refusal or None
     history  older orders and trades than are kept here; None: there are none to ask for
     clock    wall time in nanoseconds since 1970 UTC
+    measures what GET /metrics answers; None: there is no such route
     """
 
     def __init__(
@@ -61,12 +64,14 @@ class Gateway:
         key_store: KeyStore,
         clock: Callable[[], int] = time.time_ns,
         limits: LimitSettings | None = None,
+        measures: Callable[[], str] | None = None,
     ) -> None:
         self._clock = clock
+        self._measures = measures
         self._markets = markets = Markets()
         self._orders = orders = Orders()
         self._balances = balances = Balances()
-        users = UserStreams()
+        users = UserStreams(clock)
         self._publisher = publisher = Publisher(markets, orders, balances, users)
         self._cork = Cork()
         counted = Limits(limits or LimitSettings())
@@ -81,6 +86,7 @@ class Gateway:
             Terms(markets, balances, counted),
             publisher,
             users,
+            ListenKeys(clock),
             clock,
         )
         self._connections: set[Connection] = set()
@@ -134,7 +140,10 @@ class Gateway:
             auto_ping_strategy=WSAutoPingStrategy.PING_PERIODICALLY,
             logger_name="gateway",
         )
-        self._runner = web.AppRunner(Rest(self._services).app, access_log=None, shutdown_timeout=STOP_S)
+        app = Rest(self._services).app
+        if self._measures is not None:
+            app.router.add_get("/metrics", self._measured)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, rest_port)
         await site.start()
@@ -148,6 +157,10 @@ class Gateway:
         for connection in list(self._connections):
             connection.say_shutdown(event)
         self._cork.flush()
+
+    async def _measured(self, _request: web.Request) -> web.Response:
+        assert self._measures is not None
+        return web.Response(text=self._measures(), headers={"Cache-Control": "no-store"})
 
     async def stop(self) -> None:
         """Say that the service restarts, and close everything; who does not read is cut off after a moment."""
@@ -182,8 +195,9 @@ class Gateway:
                 feed.publish_ticker()
         if slow:
             for connection in list(self._connections):
-                if isinstance(connection, ApiSession):
+                if isinstance(connection, ApiSession | ListenSession):
                     connection.end_revoked(self._clock())
+            self._services.users.forget_old()
 
     def _accept(self, request: WSUpgradeRequest) -> WSUpgradeResponseWithListener | Connection | None:
         """Route an upgrade request by its path; None answers 404."""
@@ -198,6 +212,10 @@ class Gateway:
         named = "/".join(options.get("streams", [])).split("/") if first == "stream" else []
         # Some clients number their sockets: a path may end in /ws/0 or /0, which names no stream.
         names = [name for name in map(unquote, (*rest, *named)) if name and name != "ws" and not name.isdigit()]
+        if len(names) == 1 and self._services.listen_keys.api_key(names[0]) is not None:
+            return ListenSession(
+                self._services, self._cork, self._opened, self._closed, names[0], wrapped=first == "stream"
+            )
         if not all(stream_exists(self._services, name) for name in names) or len(names) > 1_024:
             return _refuse(400, "Invalid stream.")
         return StreamSession(self._services, self._cork, self._opened, self._closed, names, wrapped=first == "stream")

@@ -152,6 +152,28 @@ class ExchangeInfo(Params, frozen=True, kw_only=True):
     symbol_status: str | None = None
 
 
+class Keyed(Params, frozen=True, kw_only=True):
+    """What carries its key and no signature; over REST the key is a header."""
+
+    api_key: str | None = None
+
+
+class ListenKey(Keyed, frozen=True, kw_only=True):
+    listen_key: str
+
+
+class Subscribe(Params, frozen=True, kw_only=True):
+    """`from_seq` (ours) asks for the events after that one of the stream `stream_id`."""
+
+    from_seq: int | None = None
+    stream_id: str | None = None
+
+
+class SubscribeSigned(Signed, frozen=True, kw_only=True):
+    from_seq: int | None = None
+    stream_id: str | None = None
+
+
 class Unsubscribe(Params, frozen=True, kw_only=True):
     subscription_id: int | None = None
 

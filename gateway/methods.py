@@ -33,6 +33,17 @@ class Public:
 
 
 @dataclass(frozen=True, slots=True)
+class Keyed:
+    """Needs a key that may READ, and no signature: it tells and changes nothing about an account."""
+
+    name: str
+    route: str
+    params: type[m.Keyed]
+    weight: Weight
+    answer: Callable[[Services, Key, Any], Answer]
+
+
+@dataclass(frozen=True, slots=True)
 class Private:
     """Needs a signature by a key with the permission."""
 
@@ -55,7 +66,7 @@ class Trading:
     act: Callable[[Desk, int, Any, Sink, str, str | None, int], None]
 
 
-Method = Public | Private | Trading
+Method = Public | Keyed | Private | Trading
 
 PUBLIC: Final = (
     Public("ping", "GET ping", m.Params, 1, lambda s, p, now: "{}"),
@@ -66,6 +77,24 @@ PUBLIC: Final = (
     Public("", "GET aggTrades", m.AggregateTrades, 4, lambda s, p, now: s.public.aggregate_trades(p)),
     Public("ticker.book", "GET ticker/bookTicker", m.BookTicker, 4, lambda s, p, now: s.public.book_ticker(p)),
     Public("", "GET ticker/price", m.BookTicker, 4, lambda s, p, now: s.public.price(p)),
+)
+
+KEYED: Final = (
+    Keyed("userDataStream.start", "POST userDataStream", m.Keyed, 2, lambda s, key, p: s.listen_keys.start(key)),
+    Keyed(
+        "userDataStream.ping",
+        "PUT userDataStream",
+        m.ListenKey,
+        2,
+        lambda s, key, p: s.listen_keys.keep(key, p.listen_key),
+    ),
+    Keyed(
+        "userDataStream.stop",
+        "DELETE userDataStream",
+        m.ListenKey,
+        2,
+        lambda s, key, p: s.listen_keys.stop(key, p.listen_key),
+    ),
 )
 
 
@@ -121,7 +150,7 @@ TRADING: Final = (
     Trading("openOrders.cancelAll", "DELETE openOrders", m.SymbolSigned, 1, Desk.cancel_all),
 )
 
-METHODS: Final[tuple[Method, ...]] = (*PUBLIC, *PRIVATE, *TRADING)
+METHODS: Final[tuple[Method, ...]] = (*PUBLIC, *KEYED, *PRIVATE, *TRADING)
 
 
 def weight_of(weight: Weight, params: m.Params) -> int:

@@ -44,12 +44,12 @@ class Publisher:
         self._orders = orders
         self._balances = balances
         self._users = users
-        self._listeners = users.listeners
+        self._followed = users.streams
         self._reports = Reports(markets)
         self.feeds: dict[int, MarketFeed] = {}
         self._row: Row = ()
         self._outcome = Outcome()
-        self._positions: dict[int, dict[int, tuple[int, int]]] = {}  # changed in this command, of who listens
+        self._positions: dict[int, dict[int, tuple[int, int]]] = {}  # changed in this command, of who is followed
         self._executions = 0
         self._commands = b""
         self._first_seq = 0
@@ -127,7 +127,7 @@ class Publisher:
         open_lots = event[9]
         if open_lots:
             self.feeds[number].level(order.side, event[6], open_lots, event[10])
-        if order.account in self._listeners:
+        if order.account in self._followed:
             self._report(order, "NEW")
 
     def _trade(self, event: Row) -> None:
@@ -167,9 +167,9 @@ class Publisher:
             maker.status = FILLED
             makers.close(maker)
         self._outcome.fills.append(fill)
-        if taker_account in self._listeners:
+        if taker_account in self._followed:
             self._report(taker, "TRADE", fill=fill)
-        if maker_account in self._listeners:
+        if maker_account in self._followed:
             self._report(maker, "TRADE", fill=fill, is_maker=True)
 
     def _closed(self, event: Row) -> None:
@@ -187,7 +187,7 @@ class Publisher:
         if reason in (Reason.CANCELLED, Reason.CANCELLED_REPLACED):
             self._outcome.cancelled.append(order)
             cancel_id = order.client_order_id
-        if order.account in self._listeners:
+        if order.account in self._followed:
             self._report(order, _REPORTS[order.status], reason=reason, cancel_id=cancel_id)
 
     def _amended(self, event: Row) -> None:
@@ -196,7 +196,7 @@ class Publisher:
         order.update_time_ns = self._row[1]
         self.feeds[event[3]].level(event[14], event[9], -event[8], event[10])
         self._outcome.amended = order
-        if order.account in self._listeners:
+        if order.account in self._followed:
             self._report(order, "REPLACED")
 
     def _report(
@@ -227,7 +227,7 @@ class Publisher:
     def _balance(self, event: Row) -> None:
         row, account, asset = self._row, event[4], event[3]
         self._balances.set(account, asset, event, row[1])
-        if account not in self._listeners:
+        if account not in self._followed:
             return
         self._positions.setdefault(account, {})[asset] = free_and_locked(event)
         if row[2] == LEVEL_CHANGED and row[6] == asset and row[11]:
@@ -244,7 +244,7 @@ class Publisher:
             fill.settlement, fill.reason, fill.transaction = state, why, transaction
         report = ""
         for account, cash, tokens in ((buyer, notional + buyer_fee, -lots), (seller, seller_fee - notional, lots)):
-            if account not in self._listeners:
+            if account not in self._followed:
                 continue
             report = report or self._reports.settlement(number, trade_id, state, why, transaction, time_ns)
             self._users.emit(account, report)
@@ -261,7 +261,7 @@ class Publisher:
             fill.settlement, fill.transaction = state, transaction
             report = self._reports.settlement(fill.market.number, trade_id, state, "", transaction, time_ns)
             for account in {fill.taker_account, fill.maker_account}:
-                if account in self._listeners:
+                if account in self._followed:
                     self._users.emit(account, report)
 
     # -- the venue

@@ -36,8 +36,8 @@ SESSION_PARAMS: Final[dict[str, type[m.Params]]] = {  # of the methods that only
     "session.status": m.Params,
     "session.logout": m.Params,
     "session.subscriptions": m.Params,
-    "userDataStream.subscribe": m.Params,
-    "userDataStream.subscribe.signature": m.Signed,
+    "userDataStream.subscribe": m.Subscribe,
+    "userDataStream.subscribe.signature": m.SubscribeSigned,
     "userDataStream.unsubscribe": m.Unsubscribe,
 }
 REQUESTS: Final = {

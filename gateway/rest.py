@@ -19,8 +19,8 @@ from gateway.answers import Asked, error_json
 from gateway.auth import check_time, verify
 from gateway.connection import MESSAGE_BYTES_MAX
 from gateway.errors import ApiError
-from gateway.keys import TRADE, Key
-from gateway.methods import METHODS, Answer, Method, Private, Public, weight_of
+from gateway.keys import READ, TRADE, Key
+from gateway.methods import METHODS, Answer, Keyed, Method, Private, Public, weight_of
 from gateway.services import Services
 
 log = logging.getLogger("gateway")
@@ -60,7 +60,9 @@ class Rest:
             query, body = request.raw_path.partition("?")[2], await _body(request)
             params = m.from_text(_fields(query, body), method.params)
             self._services.limits.request(ip, weight_of(method.weight, params), now)
-            if not isinstance(method, Public):
+            if isinstance(method, Keyed):
+                key = self._services.authenticator.key(request.headers.get("X-MBX-APIKEY"), ip, READ)
+            elif not isinstance(method, Public):
                 permission = method.permission if isinstance(method, Private) else TRADE
                 key = self._authenticate(request, params, query, body, permission, now)
             text = self._answer(method, params, key, now)
@@ -76,6 +78,8 @@ class Rest:
         if isinstance(method, Public):
             return method.answer(self._services, params, now)
         assert key is not None
+        if isinstance(method, Keyed):
+            return method.answer(self._services, key, params)
         if isinstance(method, Private):
             return method.answer(self._services, key, params, now)
         waiting = Waiting()

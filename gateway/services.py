@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from gateway.auth import Authenticator
 from gateway.desk import Desk
 from gateway.limits import Limits
+from gateway.listen_keys import ListenKeys
 from gateway.markets import Markets
 from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
@@ -27,4 +28,5 @@ class Services:
     terms: Terms
     publisher: Publisher
     users: UserStreams
+    listen_keys: ListenKeys
     clock: Callable[[], int]  # wall time in nanoseconds since 1970 UTC

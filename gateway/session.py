@@ -17,10 +17,10 @@ from gateway import messages as m
 from gateway import requests as r
 from gateway.answers import Asked, error_json
 from gateway.auth import check_time, verify
-from gateway.connection import Connection, Cork, text_frame
+from gateway.connection import Connection, Cork
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
-from gateway.methods import METHODS, Answer, Method, Private, Public, Trading, Weight, weight_of
+from gateway.methods import METHODS, Answer, Keyed, Method, Private, Public, Trading, Weight, weight_of
 from gateway.questions import Questions
 from gateway.services import Services
 from gateway.subscriptions import Subscriptions
@@ -126,8 +126,9 @@ class ApiSession(Connection):
     def fail(self, asked: Asked, error: ApiError) -> None:
         self._send_error(asked.request_id, error, asked.limits)
 
-    def send_event(self, subscription_id: int, event: str) -> None:
-        self.send_frame(text_frame(f'{{"subscriptionId":{subscription_id},"event":{event}}}'.encode()))
+    def send_event(self, subscription_id: int, seq: int, event: str) -> None:
+        number = f'"seq":{seq},' if seq else ""
+        self.send(f'{{"subscriptionId":{subscription_id},{number}"event":{event}}}')
 
     def _send(self, request_id: str, result: str, limits: str | None) -> None:
         tail = f',"rateLimits":[{limits}]' if limits else ""
@@ -184,16 +185,22 @@ class ApiSession(Connection):
         rows = ",".join([f'{{"subscriptionId":{subscription_id}}}' for subscription_id, _ in self._subscriptions])
         self._send(request_id, f"[{rows}]", limits)
 
-    def _subscribe(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
+    def _subscribe(self, params: m.Subscribe, request_id: str, limits: str | None, now: int) -> None:
         if self._logon is None:
             raise errors.not_permitted()
-        key = self._authenticator.key(self._logon, self.ip, READ)
-        subscription_id = self._subscriptions.begin(key, by_logon=True)
-        self._send(request_id, f'{{"subscriptionId":{subscription_id}}}', limits)
+        self._begin(self._authenticator.key(self._logon, self.ip, READ), params, request_id, limits, by_logon=True)
 
-    def _subscribe_signed(self, params: m.Signed, request_id: str, limits: str | None, now: int) -> None:
-        subscription_id = self._subscriptions.begin(self.key(params, READ, now), by_logon=False)
-        self._send(request_id, f'{{"subscriptionId":{subscription_id}}}', limits)
+    def _subscribe_signed(self, params: m.SubscribeSigned, request_id: str, limits: str | None, now: int) -> None:
+        self._begin(self.key(params, READ, now), params, request_id, limits, by_logon=False)
+
+    def _begin(
+        self, key: Key, params: m.Subscribe | m.SubscribeSigned, request_id: str, limits: str | None, *, by_logon: bool
+    ) -> None:
+        subscription_id, stream, missed = self._subscriptions.begin(key, params, by_logon=by_logon)
+        result = f'{{"subscriptionId":{subscription_id},"streamId":"{stream.stream_id}","seq":{stream.seq}}}'
+        self._send(request_id, result, limits)
+        for seq, event in enumerate(missed, stream.seq - len(missed) + 1):
+            self.send_event(subscription_id, seq, event)
 
     def _unsubscribe(self, params: m.Unsubscribe, request_id: str, limits: str | None, now: int) -> None:
         for subscription_id in self._subscriptions.chosen(params.subscription_id):
@@ -214,6 +221,16 @@ def _public(method: Public) -> Handler:
 
     def handle(session: ApiSession, params: Any, request_id: str, limits: str | None, now: int) -> None:
         session.answer(answer(session.services, params, now), request_id, limits)
+
+    return handle
+
+
+def _keyed(method: Keyed) -> Handler:
+    answer = method.answer
+
+    def handle(session: ApiSession, params: m.Keyed, request_id: str, limits: str | None, now: int) -> None:
+        key = session.services.authenticator.key(params.api_key, session.ip, READ)
+        session.answer(answer(session.services, key, params), request_id, limits)
 
     return handle
 
@@ -240,6 +257,8 @@ def _trading(method: Trading) -> Handler:
 def _handler(method: Method) -> Handler:
     if isinstance(method, Trading):
         return _trading(method)
+    if isinstance(method, Keyed):
+        return _keyed(method)
     return _private(method) if isinstance(method, Private) else _public(method)
 
 

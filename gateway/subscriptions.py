@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from gateway import errors
+from gateway import messages as m
 from gateway.errors import ApiError
 from gateway.keys import Key
-from gateway.users import Listener, UserStreams
+from gateway.users import Listener, UserStream, UserStreams
 
 OPEN_MAX: Final = 1_000
 MADE_MAX: Final = 65_535  # over a session's life
@@ -36,17 +37,21 @@ class Subscriptions:
     def __iter__(self) -> Iterator[tuple[int, Subscription]]:
         return iter(list(self._open.items()))
 
-    def begin(self, key: Key, *, by_logon: bool) -> int:
-        """The new subscription's id."""
+    def begin(
+        self, key: Key, asked: m.Subscribe | m.SubscribeSigned, *, by_logon: bool
+    ) -> tuple[int, UserStream, Sequence[str]]:
+        """The new subscription's id, its stream, and the events that it missed where it names the last it had."""
         if any(subscription.account == key.account for subscription in self._open.values()):
             raise ApiError(errors.SUBSCRIPTION_ACTIVE, "User Data Stream subscription already active.")
         if len(self._open) >= OPEN_MAX or self._made >= MADE_MAX:
             raise ApiError(MAXIMUM_SUBSCRIPTION_IDS, "Maximum subscription ID reached for this connection.")
+        missed: Sequence[str] = ()
+        if asked.from_seq is not None:
+            missed = self._users.of(key.account).since(asked.stream_id or "", asked.from_seq)
         subscription_id = self._made
         self._made += 1
         self._open[subscription_id] = Subscription(key.key, key.account, by_logon)
-        self._users.subscribe(key.account, self._listener, subscription_id)
-        return subscription_id
+        return subscription_id, self._users.subscribe(key.account, self._listener, subscription_id), missed
 
     def chosen(self, subscription_id: int | None) -> list[int]:
         """The one that was named, or all."""
@@ -59,7 +64,7 @@ class Subscriptions:
     def end(self, subscription_id: int, now_ns: int) -> None:
         """End it and say so on it."""
         self._forget(subscription_id)
-        self._listener.send_event(subscription_id, f'{{"e":"eventStreamTerminated","E":{now_ns // 10**6}}}')
+        self._listener.send_event(subscription_id, 0, f'{{"e":"eventStreamTerminated","E":{now_ns // 10**6}}}')
 
     def forget_all(self) -> None:
         """The connection is gone."""

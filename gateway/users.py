@@ -1,32 +1,103 @@
-"""Who listens to which account's user data stream."""
+"""Who listens to which account's user data stream, and what was said there lately.
+
+Each account's events are numbered from 1. They are kept for a while, also after the last listener is gone, so that who
+comes back gets what it missed; both bounds are on all accounts together.
+"""
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Final, Protocol
+
+from gateway import errors
+from gateway.errors import ApiError
+
+EVENTS_KEPT: Final = 4_000  # by account: as much as a connection's buffer holds
+EVENTS_KEPT_IN_ALL: Final = 200_000
+KEPT_NS: Final = 600 * 10**9  # after the last listener left
 
 
 class Listener(Protocol):
     """A session that holds subscriptions."""
 
-    def send_event(self, subscription_id: int, event: str) -> None: ...
+    def send_event(self, subscription_id: int, seq: int, event: str) -> None: ...
+
+
+class UserStream:
+    """One account's events since somebody first listened; `stream_id` says which numbering `seq` belongs to."""
+
+    __slots__ = ("events", "forget_at_ns", "listeners", "seq", "stream_id")
+
+    def __init__(self, stream_id: str) -> None:
+        self.stream_id = stream_id
+        self.listeners: dict[tuple[Listener, int], None] = {}
+        self.seq = 0  # of the newest event
+        self.events: deque[str] = deque()  # the newest, in order
+        self.forget_at_ns = 0  # 0: somebody listens
+
+    def since(self, stream_id: str, seq: int) -> Sequence[str]:
+        """The events after `seq`. ApiError where they are not all here any more, or never were."""
+        missed = self.seq - seq
+        if stream_id != self.stream_id or not 0 <= missed <= len(self.events):
+            text = "The events since are not kept any more; ask for orders and trades, then subscribe without fromSeq."
+            raise ApiError(errors.EVENTS_GONE, text)
+        return list(islice(self.events, len(self.events) - missed, None))
 
 
 class UserStreams:
-    def __init__(self) -> None:
-        self.listeners: Final[dict[int, dict[tuple[Listener, int], None]]] = {}  # by account; none without a listener
+    def __init__(self, clock: Callable[[], int]) -> None:
+        self.streams: Final[dict[int, UserStream]] = {}  # by account; of the others nobody wants to know
+        self._clock = clock
+        self._oldest_first: deque[UserStream] = deque()  # one entry for each event that is kept
+        self._made = 0
+        self._prefix = f"{clock():x}"
 
-    def subscribe(self, account: int, listener: Listener, subscription_id: int) -> None:
-        self.listeners.setdefault(account, {})[listener, subscription_id] = None
+    def of(self, account: int) -> UserStream:
+        stream = self.streams.get(account)
+        if stream is None:
+            self._made += 1
+            stream = self.streams[account] = UserStream(f"{self._prefix}-{self._made:x}")
+            stream.forget_at_ns = self._clock() + KEPT_NS
+        return stream
+
+    def subscribe(self, account: int, listener: Listener, subscription_id: int) -> UserStream:
+        stream = self.of(account)
+        stream.listeners[listener, subscription_id] = None
+        stream.forget_at_ns = 0
+        return stream
 
     def unsubscribe(self, account: int, listener: Listener, subscription_id: int) -> None:
-        listeners = self.listeners.get(account)
-        if listeners is None:
+        stream = self.streams.get(account)
+        if stream is None:
             return
-        listeners.pop((listener, subscription_id), None)
-        if not listeners:
-            del self.listeners[account]
+        stream.listeners.pop((listener, subscription_id), None)
+        if not stream.listeners and not stream.forget_at_ns:
+            stream.forget_at_ns = self._clock() + KEPT_NS
 
     def emit(self, account: int, event: str) -> None:
-        """Send an event (JSON text) to every subscription of the account."""
-        for listener, subscription_id in list(self.listeners.get(account, ())):
-            listener.send_event(subscription_id, event)
+        """Send an event (JSON text) to every subscription of the account, and keep it."""
+        stream = self.streams[account]
+        stream.seq = seq = stream.seq + 1
+        stream.events.append(event)
+        self._oldest_first.append(stream)
+        if len(stream.events) > EVENTS_KEPT:
+            stream.events.popleft()  # its entry in the other line stays, and will find one fewer
+        if len(self._oldest_first) > EVENTS_KEPT_IN_ALL:
+            self._let_go()
+        for listener, subscription_id in list(stream.listeners):
+            listener.send_event(subscription_id, seq, event)
+
+    def forget_old(self) -> None:
+        """Let go of the streams that nobody came back to."""
+        now_ns = self._clock()
+        for account, stream in list(self.streams.items()):
+            if stream.forget_at_ns and stream.forget_at_ns <= now_ns:
+                stream.events.clear()
+                del self.streams[account]
+
+    def _let_go(self) -> None:
+        oldest = self._oldest_first.popleft()
+        if oldest.events:
+            oldest.events.popleft()

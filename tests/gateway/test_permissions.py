@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import time
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.keys import READ, TRADE, Key
-from gateway.methods import METHODS, Private, Public, Trading
-from tests.gateway.venue import ALICE, SYMBOL, Trader, Venue, sign
+from gateway.methods import METHODS, Keyed, Private, Trading
+from tests.gateway.venue import ALICE, SYMBOL, Client, Trader, Venue, sign
 
 ORDER: Final = {
     "symbol": SYMBOL,
@@ -39,7 +41,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {  # by the method's name, or its rou
     "order.amend.keepPriority": FIND | {"newQty": "0.5"},
     "openOrders.cancelAll": {"symbol": SYMBOL},
 }
-SIGNED: Final = [method for method in METHODS if not isinstance(method, Public)]
+SIGNED: Final = [method for method in METHODS if isinstance(method, Private | Trading)]
 IDS: Final = [method.name or method.route for method in SIGNED]
 
 
@@ -124,13 +126,50 @@ async def test_a_signed_request_sent_again_does_nothing_more(venue: Venue, metho
     assert (await trader.do("allOrders", symbol=SYMBOL))["result"] == before
 
 
+async def test_a_session_that_logged_on_may_only_do_what_its_key_is_for(venue: Venue) -> None:
+    private = Ed25519PrivateKey.generate()
+    public = private.public_key().public_bytes_raw()
+    await (await venue.trader(ALICE)).limit("SELL", "5", "100")
+    for scope in (READ, TRADE):
+        key = venue.store.create_ed25519(ALICE, public, [scope])
+        client = await log_on(venue, key, private)
+        for method in (each for each in SIGNED if each.name and needs(each) != scope):
+            assert (await client.ask(method.name, **params_of(method)))["error"]["code"] == -2015, method.name
+        venue.store.revoke(key.key)
+        for method in (each for each in SIGNED if each.name):
+            assert (await client.ask(method.name, **params_of(method)))["error"]["code"] == -2015, method.name
+
+
+async def log_on(venue: Venue, key: Key, private: Ed25519PrivateKey) -> Client:
+    client = await venue.connect()
+    stamp = time.time_ns() // 1_000
+    signature = private.sign(f"apiKey={key.key}&timestamp={stamp}".encode())
+    logged_on = await client.ask(
+        "session.logon", apiKey=key.key, timestamp=stamp, signature=base64.b64encode(signature).decode()
+    )
+    assert logged_on["status"] == 200
+    return client
+
+
+@pytest.mark.parametrize("method", [each for each in METHODS if isinstance(each, Keyed)], ids=lambda each: each.name)
+async def test_listen_keys_are_for_keys_that_may_read_from_where_they_may(venue: Venue, method: Keyed) -> None:
+    client = await venue.connect()
+    params = {} if method.name == "userDataStream.start" else {"listenKey": "x"}
+    for key in (venue.store.create_hmac(ALICE, [TRADE]), venue.store.create_hmac(ALICE, ips=["10.9.8.7"])):
+        assert (await client.ask(method.name, apiKey=key.key, **params))["error"]["code"] == -2015
+        verb, path = method.route.split()
+        url = f"{venue.rest_url}/api/v3/{path}"
+        async with venue.http.request(verb, url, params=params, headers={"X-MBX-APIKEY": key.key}) as response:
+            assert (response.status, (await response.json())["code"]) == (401, -2015)
+    assert (await client.ask(method.name, **params))["error"]["code"] == -1102
+
+
 async def test_a_session_does_not_outlive_its_keys_permission(venue: Venue) -> None:
     trader = await venue.trader(ALICE)
     key = venue.store.create_hmac(ALICE)
     trader.key = key
     assert (await trader.do("userDataStream.subscribe.signature"))["status"] == 200
     venue.store.revoke(key.key)
-    venue.gateway._ticks = 9
-    venue.gateway._tick()
+    venue.end_revoked()
     assert (await trader.event("eventStreamTerminated"))["e"] == "eventStreamTerminated"
     assert (await trader.do("account.status"))["error"]["code"] == -2015

@@ -15,7 +15,7 @@ HASH, TRANSACTION = b"\x11" * 32, b"\x22" * 32
 
 async def listening(venue: Venue, account: int) -> Trader:
     trader = await venue.trader(account)
-    assert (await trader.do("userDataStream.subscribe.signature"))["result"] == {"subscriptionId": 0}
+    assert (await trader.do("userDataStream.subscribe.signature"))["result"]["subscriptionId"] == 0
     return trader
 
 
@@ -146,7 +146,7 @@ async def test_unsubscribing_needs_no_signature(venue: Venue) -> None:
 async def test_a_connection_may_hold_several_accounts_streams(venue: Venue) -> None:
     alice, bob = await listening(venue, ALICE), await venue.trader(BOB)
     alice.key, mine = venue.keys[BOB], alice.key
-    assert (await alice.do("userDataStream.subscribe.signature"))["result"] == {"subscriptionId": 1}
+    assert (await alice.do("userDataStream.subscribe.signature"))["result"]["subscriptionId"] == 1
     alice.key = mine
     await bob.limit("SELL", "1", "100")
     await alice.ask("ping")
@@ -156,9 +156,9 @@ async def test_a_connection_may_hold_several_accounts_streams(venue: Venue) -> N
 async def test_a_subscription_ends_with_its_connection(venue: Venue) -> None:
     alice, again = await listening(venue, ALICE), await venue.trader(ALICE)
     await alice.socket.close()
-    listeners = venue.gateway._services.users.listeners
+    stream = venue.gateway._services.users.streams[ALICE]
     async with asyncio.timeout(10):
-        while ALICE in listeners:
+        while stream.listeners:
             await asyncio.sleep(0.01)
     assert (await again.limit("SELL", "1", "100"))["status"] == 200
 

@@ -21,6 +21,8 @@ from engine.wire import decode_events, encode_command, stamped
 from gateway.api import Gateway
 from gateway.keys import Key, KeyStore
 from gateway.limits import LimitSettings
+from gateway.listen_session import ListenSession
+from gateway.session import ApiSession
 
 FOREVER_NS: Final = 2**62
 DEADLINE_S: Final = 20.0
@@ -152,6 +154,12 @@ class Venue:
     @property
     def rest_url(self) -> str:
         return f"http://127.0.0.1:{self.gateway.rest_port}"
+
+    def end_revoked(self) -> None:
+        """What the gateway does each second: close what its key no longer allows."""
+        for connection in list(self.gateway._connections):
+            if isinstance(connection, ApiSession | ListenSession):
+                connection.end_revoked(time.time_ns())
 
     async def connect(self, path: str = "/ws-api/v3") -> Client:
         socket = await self.http.ws_connect(self.ws_url + path, max_msg_size=0)
