@@ -18,6 +18,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "accounts": ("account",),
     "orders": ("order_id",),
     "trades": ("trade_id",),
+    "candles": ("instrument", "width_s", "open_s"),
     "trade_settlements": ("trade_id",),
     "balances": ("account", "instrument"),
     "batches": ("batch_id", "composed_seq"),

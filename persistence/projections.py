@@ -153,6 +153,10 @@ async def write(connection: Connection, changes: Changes) -> None:
     await _copy(connection, "accounts", AccountRow._fields, changes.accounts)
     await _copy(connection, "orders", ORDER_COLUMNS, list(map(order_record, changes.opened_orders.values())))
     await _copy(connection, "trades", TradeRow._fields, changes.trades)
+    if changes.trades:
+        await connection.execute(
+            "SELECT add_to_candles($1, $2)", changes.trades[0].trade_id, changes.trades[-1].trade_id
+        )
     await _copy(connection, "trade_settlements", SettlementRow._fields, changes.settlements)
     await _copy(connection, "batches", BatchRow._fields, changes.batches)
     await _update_orders(connection, list(changes.changed_orders.values()))
