@@ -15,8 +15,8 @@ from api.route import Call, Kind, Route
 from compliance.accreditation import Accreditation
 from compliance.clock import Clock, utc_now
 from compliance.kyc import ForgedEventError, Kyc
-from compliance.kyc_events import MalformedEventError
-from compliance.kyc_status import KycShown, kyc_status
+from compliance.kyc_events import MalformedEventError, Stage
+from compliance.kyc_status import ApplicantShown, KycShown, applicants, kyc_status
 from compliance.messages import Strict, Text
 from compliance.sumsub import SumsubAway, SumsubRefused
 from persistence.database import Pool
@@ -40,6 +40,13 @@ class KycToken(msgspec.Struct, frozen=True):
     applicant_id: str
     token: str
     expires_at: datetime
+
+
+class ApplicantsQuery(Strict, frozen=True):
+    """`before`: the last `user_id` of the page before."""
+
+    stage: Stage | None = None
+    before: UUID | None = None
 
 
 class DocumentQuery(Strict, frozen=True):
@@ -102,6 +109,14 @@ def kyc_routes(pool: Pool, kyc: Kyc, accreditation: Accreditation, clock: Clock 
             handler=handlers.status,
             answer=KycShown,
             summary="What is there, what is missing and why, step by step.",
+        ),
+        Route(
+            method="GET",
+            path="/kyc/applicants",
+            handler=handlers.applicants,
+            query=ApplicantsQuery,
+            answer=list[ApplicantShown],
+            summary="Who is being identified, and how far it is, in pages.",
         ),
         Route(
             method="POST",
@@ -173,6 +188,10 @@ class _Handlers:
 
     async def status(self, call: Call[None]) -> KycShown:
         return await kyc_status(self._pool, call.signed_in.user_id, self._clock)
+
+    async def applicants(self, call: Call[None]) -> list[ApplicantShown]:
+        query: ApplicantsQuery = call.query
+        return await applicants(self._pool, query.stage, query.before)
 
     async def webhook(self, call: Call[None]) -> None:
         """Forged: 401, and nothing is kept. Everything else that is authentic is answered with success at once."""

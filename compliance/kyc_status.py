@@ -31,6 +31,14 @@ _WALLETS: Final = """
     SELECT w.address, EXISTS (SELECT FROM identity_registrations AS i WHERE i.address = w.address) AS is_registered
     FROM wallets AS w WHERE w.user_id = $1 ORDER BY w.linked_at, w.address
 """
+_APPLICANTS: Final = """
+    SELECT p.user_id, p.stage, p.reject_labels, coalesce(k.status, 'NONE') AS kyc, k.expires_at AS kyc_expires_at,
+        r.country_alpha2 AS country, p.created_at, to_timestamp(nullif(p.event_ms, 0) / 1000.0) AS heard_at
+    FROM kyc_applicants AS p LEFT JOIN kyc AS k USING (user_id) LEFT JOIN residence AS r USING (user_id)
+    WHERE ($1::text IS NULL OR p.stage = $1) AND ($2::uuid IS NULL OR p.user_id < $2)
+    ORDER BY p.user_id DESC LIMIT $3
+"""
+APPLICANTS_PAGE: Final = 100
 _WAITS: Final = (Stage.PENDING, Stage.ON_HOLD, Stage.GREEN)
 
 
@@ -65,6 +73,19 @@ class WalletShown(msgspec.Struct, frozen=True):
     is_registered: bool
 
 
+class ApplicantShown(msgspec.Struct, frozen=True):
+    """Somebody at the identity provider; `heard_at`: the provider's last event that counted."""
+
+    user_id: UUID
+    stage: Stage
+    reject_labels: list[str]
+    kyc: KycStatus
+    kyc_expires_at: datetime | None
+    country: str | None
+    created_at: datetime
+    heard_at: datetime | None
+
+
 class KycShown(msgspec.Struct, frozen=True):
     """All that matters to the person it is of; `accreditation` is needed for some properties only."""
 
@@ -75,6 +96,12 @@ class KycShown(msgspec.Struct, frozen=True):
     accreditation_expires_at: datetime | None
     wallets: list[WalletShown]
     steps: list[Step]
+
+
+async def applicants(pool: Pool, stage: str | None, before: UUID | None) -> list[ApplicantShown]:
+    """A page, those who registered last first."""
+    rows = await pool.fetch(_APPLICANTS, stage, before, APPLICANTS_PAGE)
+    return [msgspec.convert(dict(row), ApplicantShown) for row in rows]
 
 
 async def kyc_status(pool: Pool, user_id: UUID, clock: Clock = utc_now) -> KycShown:

@@ -59,6 +59,7 @@ _ACCOUNTS: Final[dict[tuple[str, str], Who]] = {
 _KYC: Final[dict[tuple[str, str], Who]] = {
     ("POST", "/kyc/initiate"): SIGNED_IN,
     ("GET", "/kyc/status"): SIGNED_IN,
+    ("GET", "/kyc/applicants"): _COMPLIANCE,
     ("POST", "/webhooks/sumsub"): OPEN,
     ("POST", "/accreditation/documents"): SIGNED_IN,
     ("POST", "/accreditation"): SIGNED_IN,
@@ -146,6 +147,12 @@ _OPERATORS: Final[dict[tuple[str, str], Who]] = {
     ("POST", "/operations/fees"): _ADMIN,
     ("POST", "/operations/halts"): _OPERATION,
     ("POST", "/operations/halts/lift"): _OPERATION,
+    ("GET", "/operations/instruments"): _APPROVERS,
+    ("GET", "/operations/settlement"): _OPERATION,
+    ("GET", "/operations/batches"): _OPERATION,
+    ("GET", "/operations/failed-trades"): _OPERATION,
+    ("GET", "/operations/reserves"): _OPERATION,
+    ("GET", "/metrics"): _OPERATION,
 }
 
 ROUTE_ROLES: Final = MappingProxyType(

@@ -12,6 +12,7 @@ import uvloop
 
 from deedbook import collector, progress
 from deedbook.layout import Layout
+from deedbook.measures import Measures
 from deedbook.past import Past
 from deedbook.process import announce_ready, stop_signals
 from deedbook.settings import Settings
@@ -54,9 +55,10 @@ async def _serve(settings: Settings) -> int:
         sequencer = Sequencer(exchange, writer, time.time_ns, _die, layout.poison)
         feed = FeedServer(layout.feed_socket, sequencer, layout.journal)
         past = Past(settings.database_url) if settings.database_url else None
-        gateway = Gateway(sequencer.submit, past, KeyStore(layout.api_keys), time.time_ns)
+        measures = Measures(time.time_ns)
+        gateway = Gateway(sequencer.submit, past, KeyStore(layout.api_keys), time.time_ns, measures=measures.text)
         gateway.restore(state)
-        sequencer.subscribers += [gateway.on_durable, feed.on_durable]
+        sequencer.subscribers += [gateway.on_durable, feed.on_durable, measures.on_durable]
         await halt_poisoned(sequencer, layout.poison)
         await feed.start()
         await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)

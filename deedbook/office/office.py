@@ -25,6 +25,7 @@ from deedbook.office.operations import operations_desk
 from deedbook.office.people import accounts_desk, identity_desk, notices_desk
 from deedbook.office.property import property_desk, sale_desk
 from deedbook.office.resources import Resources, resources
+from deedbook.office.watching import watching_desk
 from deedbook.outages import AWAY, waiting_out
 from deedbook.settings import Settings
 from payments.stripe_api import Stripe
@@ -52,6 +53,7 @@ class Office:
             payouts_desk(payouts, approvals.decide),
             market_desk(r, passwords),
             operations_desk(r, approvals.decide, payouts),
+            watching_desk(r),
         ]
         executors |= _each_once(desk.executors for desk in desks)
         routes = [route for desk in desks for route in desk.routes]

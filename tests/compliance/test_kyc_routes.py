@@ -100,6 +100,19 @@ async def test_a_webhook_is_checked_on_its_raw_body(world: World) -> None:
     assert answer["kyc"] == "PENDING"
 
 
+async def test_an_officer_sees_who_is_being_identified(world: World) -> None:
+    await world.call("ann", "POST", "/kyc/initiate", json={})
+    raw = webhook(world.people["ann"].user_id, "applicantPending")
+    headers = {"x-payload-digest": digest(raw), "x-payload-digest-alg": ALGORITHM}
+    await world.call("", "POST", "/webhooks/sumsub", data=raw, headers=headers)
+    assert (await world.call("ann", "GET", "/kyc/applicants"))[0] == 403
+    status, shown = await world.call("officer", "GET", "/kyc/applicants?stage=PENDING")
+    assert (status, [each["user_id"] for each in shown]) == (200, [str(world.people["ann"].user_id)])
+    assert (shown[0]["kyc"], shown[0]["country"], bool(shown[0]["heard_at"])) == ("PENDING", None, True)
+    assert (await world.call("officer", "GET", "/kyc/applicants?stage=GREEN"))[1] == []
+    assert (await world.call("officer", "GET", f"/kyc/applicants?before={shown[0]['user_id']}"))[1] == []
+
+
 async def test_accreditation_is_sent_submitted_and_decided_by_an_officer_alone(world: World) -> None:
     path = "/accreditation/documents?name=letter.pdf"
     status, answer = await world.call("ann", "POST", path, data=PDF)
