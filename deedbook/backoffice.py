@@ -15,6 +15,7 @@ from deedbook.credentials import Credentials
 from deedbook.office.office import open_office
 from deedbook.pages import PagesConfig, pages
 from deedbook.process import announce_ready, stop_signals, until_stopped
+from deedbook.sandboxes import sandbox_pages
 from deedbook.settings import Settings
 from persistence.commands import Submit
 from persistence.database import Pool
@@ -36,7 +37,7 @@ def main() -> int:
 
 async def _serve(settings: Settings, credentials: Credentials) -> None:
     async with open_office(settings, credentials) as (office, r):
-        app = pages(PagesConfig(settings.websocket_port, settings.rest_port))
+        app = pages(PagesConfig(settings.websocket_port, settings.rest_port, sandbox_pages(r.layout)))
         mount(app, office.routes, office.door)
         runner = web.AppRunner(app, access_log=None)
         await runner.setup()

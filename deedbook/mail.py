@@ -51,7 +51,7 @@ PAGES: Final[Mapping[str, str]] = {
     "verify_email": "/verify",
     "reset_password": "/reset-password",
     "invitation": "/register",
-    "notice": "/notifications",
+    "notice": "/account/messages",
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,8 @@ from deedbook.embedded.child import free_port
 from deedbook.layout import Layout
 from deedbook.settings import Settings
 from persistence.whole_file import write_whole
+
+SUFFIX: Final = "-sandbox"  # of the process's name
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,14 @@ def write_pages(settings: Settings, sandboxes: list[Sandbox]) -> None:
     """Where a person plays the outside world, for the pages and the demo."""
     urls = {sandbox.name: sandbox.page_url for sandbox in sandboxes}
     write_whole(Layout(settings.data_dir).sandboxes, msgspec.json.encode(urls))
+
+
+def sandbox_pages(layout: Layout) -> dict[str, str]:
+    """What `write_pages` wrote, by the provider's name; empty where no machine with sandboxes runs on the directory."""
+    if not layout.sandboxes.exists():
+        return {}
+    urls = msgspec.json.decode(layout.sandboxes.read_bytes(), type=dict[str, str])
+    return {name.removesuffix(SUFFIX): url for name, url in urls.items()}
 
 
 def _sumsub(settings: Settings, credentials: Credentials, target: str) -> Sandbox:
@@ -96,7 +107,7 @@ def _mail(settings: Settings) -> Sandbox:
 
 def _sandbox(name: str, page_url: str, settings: Settings, environment: Callable[[], dict[str, str]]) -> Sandbox:
     data = {"DEEDBOOK_DATA": str(settings.data_dir)}
-    return Sandbox(f"{name}-sandbox", f"deedbook.sandbox.{name}", page_url, lambda: data | environment())
+    return Sandbox(f"{name}{SUFFIX}", f"deedbook.sandbox.{name}", page_url, lambda: data | environment())
 
 
 def _url() -> str:

@@ -3,8 +3,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { Book } from "../../web/book.js";
-import { decimalsOf, toUnits } from "../../web/decimals.js";
+import { Book } from "../../web/market/book.js";
+import { decimalsOf, toUnits } from "../../web/shell/numbers.js";
 
 const difference = (U, u, b = [], a = []) => ({ U, u, b, a });
 const snapshot = (lastUpdateId) => ({ lastUpdateId, bids: [["1.00", "5"]], asks: [["1.02", "7"]] });

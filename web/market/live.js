@@ -1,7 +1,7 @@
 // One market as it is now: its book, its trades, and whether they can be believed.
 
 import { Book } from "./book.js";
-import { toUnits } from "./decimals.js";
+import { toUnits } from "../shell/numbers.js";
 import { Feed } from "./feed.js";
 
 const TRADES_KEPT = 500;

@@ -1,7 +1,7 @@
 // The rows of the order book and of the last trades: made once, filled on every frame.
 
-import { fromUnits } from "./decimals.js";
-import { showTime } from "./times.js";
+import { fromUnits } from "../shell/numbers.js";
+import { showTime } from "../shell/times.js";
 
 function makeRows(body, count) {
   const rows = Array.from({ length: count }, () => {

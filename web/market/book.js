@@ -2,7 +2,7 @@
 // differences wait until a snapshot is there; those up to its lastUpdateId are dropped; the first that counts must reach
 // back to it; and each later one must begin where the one before ended. Anything else is a gap, and the book starts over.
 
-import { toUnits } from "./decimals.js";
+import { toUnits } from "../shell/numbers.js";
 
 const WAITING_MAX = 2000;
 

@@ -1,0 +1,62 @@
+// What two people decide: in words, and what to say of a decision that was just taken part in.
+
+import { api } from "../api.js";
+import { make } from "../shell/make.js";
+import { basisPoints, tokens, usdc } from "../shell/numbers.js";
+import { words } from "../shell/states.js";
+import { toast } from "../shell/toasts.js";
+
+export const KINDS = {
+  PROPERTY_APPROVE: "Approve a property",
+  MINT: "Deploy and mint a token",
+  BURN: "Burn all tokens and pay the holders",
+  DIVIDEND: "Pay a dividend",
+  FREEZE: "Freeze or free a wallet",
+  FEE: "Set trading fees",
+  RENT_TERMS: "Set a property's rent terms",
+  ROLES: "Appoint somebody",
+  HALT_LIFT: "Let trading go on",
+};
+
+/** After a route that answers a decision: was it a proposal, or the second yes? */
+export function sayDecision(decision) {
+  const link = { href: `/office/approvals#${decision.approval_id}`, text: "See it" };
+  if (decision.state === "APPROVED") toast("Two people have approved this; it is being carried out.", "good", link);
+  else toast("Proposed. Another person has to approve it.", "good", link);
+}
+
+const UNITS = [
+  [/_bps$/, (value) => basisPoints(value)],
+  [/_usdc$/, (value) => usdc(value)],
+  [/_usdc_micros$/, (value) => `${value} millionths of a USDC`],
+  [/_tokens$/, (value) => tokens(value, "tokens")],
+  [/_days$/, (value) => `${value} days`],
+  [/_base_units$/, (value) => `${value} base units`],
+];
+
+/** A payload as [name, text] pairs, whatever it holds, in its own order; the members of its members too. */
+export function payloadFacts(payload, prefix = "") {
+  return Object.entries(payload).flatMap(([name, value]) => {
+    if (value !== null && typeof value === "object" && !Array.isArray(value)) return payloadFacts(value, `${prefix}${label(name)}: `);
+    return [[prefix + label(name), valueText(name, value)]];
+  });
+}
+
+function label(name) {
+  return words(name.replace(/_(bps|usdc|usdc_micros|tokens|days|base_units)$/, ""));
+}
+
+function valueText(name, value) {
+  if (value === null) return name === "instrument" ? "the whole venue" : "none";
+  if (typeof value === "boolean") return value ? "yes" : "no";
+  if (Array.isArray(value)) return value.length ? make("span", { class: "mono" }, value.map((each) => [typeof each === "object" ? JSON.stringify(each) : String(each), make("br")])) : "none";
+  const unit = UNITS.find(([pattern]) => pattern.test(name));
+  const isHash = typeof value === "string" && /^(0x)?[0-9a-f-]{32,}$/i.test(value);
+  return unit ? unit[1](value) : make("span", { class: isHash ? "mono" : undefined }, String(value));
+}
+
+/** The approval that waits for a subject, or null; `kinds` are asked for in this order. */
+export async function waitingFor(subject, ...kinds) {
+  const open = await api.get("/approvals", { state: "PROPOSED" });
+  return open.find((each) => each.subject === subject && kinds.includes(each.kind)) ?? null;
+}

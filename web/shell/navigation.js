@@ -1,0 +1,47 @@
+// What stands in the bar, by role: a section is shown to who has one of its roles (none: to everybody).
+
+const INVESTORS = ["INVESTOR"];
+const MANAGERS = ["PROPERTY_MANAGER"];
+const TENANTS = ["TENANT"];
+
+/** A page may narrow its section's roles. The first page that a reader may see is where the section's name leads. */
+export const SECTIONS = [
+  { name: "Markets", pages: [{ name: "Markets", path: "/" }, { name: "Market", path: "/market", isHidden: true }] },
+  {
+    name: "Invest",
+    pages: [
+      { name: "Properties", path: "/invest/properties" },
+      { name: "Property", path: "/invest/property", isHidden: true },
+      { name: "Portfolio", path: "/invest/portfolio", roles: INVESTORS },
+      { name: "Cash and tokens", path: "/invest/funds", roles: INVESTORS },
+      { name: "Orders and trades", path: "/invest/activity", roles: INVESTORS },
+      { name: "Dividends", path: "/invest/dividends", roles: INVESTORS },
+    ],
+  },
+  { name: "Manage", roles: MANAGERS, pages: [{ name: "Properties", path: "/office/properties" }] },
+  { name: "Rent", roles: TENANTS, pages: [{ name: "Rent", path: "/office/rent" }] },
+  { name: "Run", roles: ["ADMIN", "COMPLIANCE_OFFICER", "SETTLEMENT_OPERATOR"], pages: [{ name: "Approvals", path: "/office/approvals" }] },
+  {
+    name: "Account",
+    isInMenu: true,
+    pages: [
+      { name: "Getting started", path: "/account/start" },
+      { name: "Identity", path: "/account/identity" },
+      { name: "Wallets", path: "/account/wallets" },
+      { name: "Security", path: "/account/security" },
+      { name: "API keys", path: "/account/keys" },
+      { name: "Messages", path: "/account/messages" },
+    ],
+  },
+];
+
+function isFor(roles, held) {
+  return !roles || roles.some((role) => held.includes(role));
+}
+
+/** The sections that somebody with `held` roles sees, each with its `pages` that they may see, hidden ones too. */
+export function sectionsFor(held, isSignedIn) {
+  return SECTIONS.filter((section) => isFor(section.roles, held) && (isSignedIn || !section.isInMenu))
+    .map((section) => ({ ...section, pages: section.pages.filter((page) => isFor(page.roles, held)) }))
+    .filter((section) => section.pages.some((page) => !page.isHidden));
+}
