@@ -17,8 +17,17 @@ REPLACE: Final = int(CommandKind.REPLACE)
 CANCEL_ALL: Final = int(CommandKind.CANCEL_ALL)
 
 
+class Owner(Protocol):
+    def add(self, order: Order) -> None: ...
+
+
 class Sink(Protocol):
     """Where an answer goes: a websocket session, or the future of a REST request."""
+
+    @property
+    def owned(self) -> Owner | None:
+        """Who wants to know of the orders that were placed here, if anybody."""
+        ...
 
     def succeed(self, asked: Asked, result: str) -> None:
         """`result` is JSON text."""
@@ -56,6 +65,8 @@ class Outcome:
 
 def reply(reports: Reports, asked: Asked, outcome: Outcome, seq: int) -> None:
     """Answer a request whose command is durable."""
+    if outcome.order is not None and asked.sink.owned is not None:
+        asked.sink.owned.add(outcome.order)
     if asked.kind == REPLACE:
         _reply_replaced(reports, asked, outcome)
     elif outcome.refusals:

@@ -22,6 +22,7 @@ from picows import (
 from engine.types import MarketState
 from gateway.auth import Authenticator
 from gateway.balances import Balances
+from gateway.cancels import Cancels, Countdowns
 from gateway.connection import MESSAGE_BYTES_MAX, Connection, Cork
 from gateway.desk import Desk, Submit
 from gateway.history import History
@@ -76,6 +77,7 @@ class Gateway:
         self._cork = Cork()
         counted = Limits(limits or LimitSettings())
         self._limits = counted
+        cancels = Cancels(submit)
         self._services = Services(
             markets,
             counted,
@@ -85,6 +87,8 @@ class Gateway:
             PrivateQueries(markets, orders, publisher.reports, history),
             Terms(markets, balances, counted),
             publisher,
+            cancels,
+            Countdowns(markets, cancels, clock),
             users,
             ListenKeys(clock),
             clock,
@@ -166,6 +170,7 @@ class Gateway:
         """Say that the service restarts, and close everything; who does not read is cut off after a moment."""
         if self._timer is not None:
             self._timer.cancel()
+        self._services.countdowns.stop()
         if self._server is not None:
             self._server.close()
         self._cork.flush()

@@ -51,8 +51,12 @@ class Commands:
     def cancel(self, account: int, params: m.CancelOrder) -> bytes:
         number = self._markets.of(params.symbol).number
         order_id, client_id = which(params.order_id, params.orig_client_order_id, "origClientOrderId")
+        return self.cancel_order(account, number, order_id, client_id)
+
+    @staticmethod
+    def cancel_order(account: int, instrument: int, order_id: int, client_id: bytes = b"") -> bytes:
         return COMMAND.pack(
-            0, 0, _CANCEL, 0, 0, 0, number, 0, 0, account, 0, 0, 0, 0, 0, order_id, 0, 0, b"", client_id
+            0, 0, _CANCEL, 0, 0, 0, instrument, 0, 0, account, 0, 0, 0, 0, 0, order_id, 0, 0, b"", client_id
         )
 
     def amend(self, account: int, params: m.AmendOrder) -> bytes:
@@ -65,8 +69,12 @@ class Commands:
         )
 
     def cancel_all(self, account: int, params: m.SymbolSigned) -> bytes:
-        number = self._markets.of(params.symbol).number
-        return COMMAND.pack(0, 0, _CANCEL_ALL, 0, 0, 0, number, 0, 0, account, 0, 0, 0, 0, 0, 0, 0, 0, b"", b"")
+        return self.cancel_all_of(account, self._markets.of(params.symbol).number)
+
+    @staticmethod
+    def cancel_all_of(account: int, instrument: int) -> bytes:
+        """All the account's orders in the instrument, or in all of them: t.VENUE."""
+        return COMMAND.pack(0, 0, _CANCEL_ALL, 0, 0, 0, instrument, 0, 0, account, 0, 0, 0, 0, 0, 0, 0, 0, b"", b"")
 
     def cancel_id(self, client_id: str | None) -> str:
         """The id that a cancel goes by in its reply: the client's or a new one."""

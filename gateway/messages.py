@@ -20,6 +20,7 @@ Decimal = str | int
 Symbol = str
 RespType = Literal["ACK", "RESULT", "FULL"]
 CancelRestrictions = Literal["ONLY_NEW", "ONLY_PARTIALLY_FILLED"]
+NOT_SENT: Final = msgspec.Raw(b"")
 
 
 class Params(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True, gc=False):
@@ -81,6 +82,25 @@ class AmendOrder(Signed, frozen=True, kw_only=True):
 
 class SymbolSigned(Signed, frozen=True, kw_only=True):
     symbol: Symbol
+
+
+class Countdown(Signed, frozen=True, kw_only=True):
+    countdown_time: int  # ms until all orders are cancelled; 0 stops it
+    symbol: Symbol | None = None
+
+
+class BatchOrders(Signed, frozen=True, kw_only=True):
+    batch_orders: msgspec.Raw  # a JSON list, as sent: that is what is signed
+
+
+class CancelBatch(Signed, frozen=True, kw_only=True):
+    symbol: Symbol
+    order_id_list: msgspec.Raw = NOT_SENT
+    orig_client_order_id_list: msgspec.Raw = NOT_SENT
+
+
+class CancelOnDisconnect(Signed, frozen=True, kw_only=True):
+    enabled: bool
 
 
 class AllOrderLists(Signed, frozen=True, kw_only=True):
@@ -181,10 +201,21 @@ class Unsubscribe(Params, frozen=True, kw_only=True):
 # -- the parameters as signed and as REST sends them
 
 _INTEGERS: Final = frozenset(
-    {"orderId", "cancelOrderId", "fromId", "limit", "timestamp", "goodTillDate", "startTime", "endTime"}
+    {
+        "orderId",
+        "cancelOrderId",
+        "fromId",
+        "limit",
+        "timestamp",
+        "goodTillDate",
+        "startTime",
+        "endTime",
+        "countdownTime",
+    }
 )
 _BOOLEANS: Final = frozenset({"omitZeroBalances", "returnRateLimits", "computeCommissionRates", "showPermissionSets"})
 _LISTS: Final = frozenset({"symbols"})
+_RAW: Final = frozenset({"batchOrders", "orderIdList", "origClientOrderIdList"})
 _INTEGER: Final = re.compile(r"-?[0-9]{1,18}").fullmatch
 
 
@@ -202,6 +233,8 @@ def from_text(values: dict[str, str], params: type[Params]) -> Any:
             typed[name] = text.lower() == "true"
         elif name in _LISTS:
             typed[name] = _list(name, text)
+        elif name in _RAW:
+            typed[name] = msgspec.Raw(text.encode())
         else:
             typed[name] = text
     try:
@@ -224,14 +257,19 @@ def signed_text(params: Params) -> bytes:
         sorting = _SORTINGS[params.__class__] = _sorting(params.__class__)
     prefixes, values_of = sorting
     parts = [
-        f"{prefix}{_BOOLEAN_TEXTS[value] if value.__class__ is bool else value}"
+        f"{prefix}{value if value.__class__ is str else _text(value)}"
         for prefix, value in zip(prefixes, values_of(params), strict=True)
-        if value is not None
+        if value is not None and value is not NOT_SENT
     ]
     return "&".join(parts).encode()
 
 
-_BOOLEAN_TEXTS: Final = {True: "true", False: "false"}
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(value, "utf-8", "replace") if isinstance(value, msgspec.Raw) else str(value)
+
+
 _SORTINGS: Final[dict[type[Params], tuple[list[str], Callable[[Params], tuple[Any, ...]]]]] = {}
 
 
@@ -245,7 +283,7 @@ def _sorting(params: type[Params]) -> tuple[list[str], Callable[[Params], tuple[
 # -- what does not fit, as Binance says it
 
 _FIELD: Final = re.compile(r"field `([^`]{0,64})")
-_PATH: Final = re.compile(r"`\$(?:\.params)?\.([A-Za-z]+)")
+_PATH: Final = re.compile(r"`\$(?:\.params|\[[0-9]+\])?\.([A-Za-z]+)")
 _ENUM_ERRORS: Final = {
     "side": (errors.INVALID_SIDE, "Invalid side."),
     "type": (errors.INVALID_ORDER_TYPE, "Invalid orderType."),

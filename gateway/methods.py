@@ -10,6 +10,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
+from gateway import batches
 from gateway import messages as m
 from gateway.answers import Sink
 from gateway.desk import Desk
@@ -137,6 +138,14 @@ PRIVATE: Final = (
     ),
     Private("openOrderLists.status", "GET openOrderList", m.Signed, 6, _no_order_lists),
     Private("allOrderLists", "GET allOrderList", m.AllOrderLists, 20, _no_order_lists),
+    Private(
+        "openOrders.cancelAllAfter",
+        "POST countdownCancelAll",
+        m.Countdown,
+        10,
+        lambda s, key, p, now: s.countdowns.set(key.account, p),
+        TRADE,
+    ),
     # What clients ask of the wallet when they start; it is a part of REST alone.
     Private("", "GET /sapi/v1/capital/config/getall", m.Signed, 10, lambda s, key, p, now: s.terms.coins(key.account)),
     Private("", "GET /sapi/v1/asset/tradeFee", m.OpenOrders, 1, lambda s, key, p, now: s.terms.trade_fees(p)),
@@ -147,6 +156,8 @@ TRADING: Final = (
     Trading("order.cancel", "DELETE order", m.CancelOrder, 1, Desk.cancel),
     Trading("order.cancelReplace", "POST order/cancelReplace", m.CancelReplace, 1, Desk.replace),
     Trading("order.amend.keepPriority", "PUT order/amend/keepPriority", m.AmendOrder, 4, Desk.amend),
+    Trading("batchOrders.place", "POST batchOrders", m.BatchOrders, 5, batches.place),
+    Trading("batchOrders.cancel", "DELETE batchOrders", m.CancelBatch, 5, batches.cancel),
     Trading("openOrders.cancelAll", "DELETE openOrders", m.SymbolSigned, 1, Desk.cancel_all),
 )
 

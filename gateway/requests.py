@@ -36,6 +36,7 @@ SESSION_PARAMS: Final[dict[str, type[m.Params]]] = {  # of the methods that only
     "session.status": m.Params,
     "session.logout": m.Params,
     "session.subscriptions": m.Params,
+    "session.cancelOnDisconnect": m.CancelOnDisconnect,
     "userDataStream.subscribe": m.Subscribe,
     "userDataStream.subscribe.signature": m.SubscribeSigned,
     "userDataStream.unsubscribe": m.Unsubscribe,

@@ -31,6 +31,8 @@ FIELDS_MAX: Final = 64
 class Waiting:
     """A trading request that waits until its command is durable."""
 
+    owned = None
+
     def __init__(self) -> None:
         self.result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gateway.auth import Authenticator
+from gateway.cancels import Cancels, Countdowns
 from gateway.desk import Desk
 from gateway.limits import Limits
 from gateway.listen_keys import ListenKeys
@@ -27,6 +28,8 @@ class Services:
     private: PrivateQueries
     terms: Terms
     publisher: Publisher
+    cancels: Cancels
+    countdowns: Countdowns
     users: UserStreams
     listen_keys: ListenKeys
     clock: Callable[[], int]  # wall time in nanoseconds since 1970 UTC

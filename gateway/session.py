@@ -17,6 +17,7 @@ from gateway import messages as m
 from gateway import requests as r
 from gateway.answers import Asked, error_json
 from gateway.auth import check_time, verify
+from gateway.cancels import OwnedOrders
 from gateway.connection import Connection, Cork
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
@@ -49,6 +50,7 @@ class ApiSession(Connection):
         self._logon_ms = 0
         self._subscriptions = Subscriptions(services.users, self)
         self._questions = Questions(self._send, self._send_error)
+        self.owned: OwnedOrders | None = None
 
     # -- incoming
 
@@ -108,6 +110,8 @@ class ApiSession(Connection):
     def on_closed(self) -> None:
         self._subscriptions.forget_all()
         self._questions.forget_all()
+        if self.owned is not None:
+            self.owned.end()
 
     # -- outgoing
 
@@ -184,6 +188,17 @@ class ApiSession(Connection):
     def _list(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
         rows = ",".join([f'{{"subscriptionId":{subscription_id}}}' for subscription_id, _ in self._subscriptions])
         self._send(request_id, f"[{rows}]", limits)
+
+    def _cancel_on_disconnect(
+        self, params: m.CancelOnDisconnect, request_id: str, limits: str | None, now: int
+    ) -> None:
+        """From now on, or no more; orders that were placed before are not concerned."""
+        self.key(params, TRADE, now)
+        if not params.enabled:
+            self.owned = None
+        elif self.owned is None:
+            self.owned = OwnedOrders(self.services.cancels)
+        self._send(request_id, f'{{"enabled":{"true" if params.enabled else "false"}}}', limits)
 
     def _subscribe(self, params: m.Subscribe, request_id: str, limits: str | None, now: int) -> None:
         if self._logon is None:
@@ -267,6 +282,7 @@ _SESSION_HANDLERS: Final[dict[str, Handler]] = {
     "session.status": ApiSession._status,
     "session.logout": ApiSession._log_out,
     "session.subscriptions": ApiSession._list,
+    "session.cancelOnDisconnect": ApiSession._cancel_on_disconnect,
     "userDataStream.subscribe": ApiSession._subscribe,
     "userDataStream.subscribe.signature": ApiSession._subscribe_signed,
     "userDataStream.unsubscribe": ApiSession._unsubscribe,

@@ -38,6 +38,9 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {  # by the method's name, or its rou
     "order.place": ORDER,
     "order.cancel": FIND,
     "order.cancelReplace": ORDER | {"cancelReplaceMode": "ALLOW_FAILURE", "cancelOrderId": 1},
+    "batchOrders.place": {"batchOrders": [ORDER]},
+    "batchOrders.cancel": {"symbol": SYMBOL, "orderIdList": [1]},
+    "openOrders.cancelAllAfter": {"countdownTime": 60_000},
     "order.amend.keepPriority": FIND | {"newQty": "0.5"},
     "openOrders.cancelAll": {"symbol": SYMBOL},
 }
@@ -122,7 +125,7 @@ async def test_a_signed_request_sent_again_does_nothing_more(venue: Venue, metho
     assert (await trader.ask(method.name, **request))["status"] == 200
     before = (await trader.do("allOrders", symbol=SYMBOL))["result"]
     again = await trader.ask(method.name, **request)
-    assert again["status"] != 200
+    assert again["status"] != 200 or [row["code"] for row in again["result"]] in ([-2010], [-2011])  # a batch of one
     assert (await trader.do("allOrders", symbol=SYMBOL))["result"] == before
 
 

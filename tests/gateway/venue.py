@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
+from yarl import URL
 
 from engine import types as t
 from engine.exchange import Exchange
@@ -173,7 +174,7 @@ class Venue:
         self, method: str, path: str, account: int | None = None, **params: object
     ) -> tuple[int, Any, dict[str, str]]:
         """Status, decoded body and headers; signed where an account is given."""
-        query = urlencode({name: value for name, value in params.items() if value is not None})
+        query = urlencode({name: text_of(value) for name, value in params.items() if value is not None})
         headers = {}
         if account is not None:
             key = self.keys[account]
@@ -181,7 +182,9 @@ class Venue:
             query += f"timestamp={time.time_ns() // 10**6}"
             query += f"&signature={hmac.digest(key.secret, query.encode(), 'sha256').hex()}"
             headers["X-MBX-APIKEY"] = key.key
-        async with self.http.request(method, f"{self.rest_url}{path}?{query}", headers=headers) as response:
+        async with self.http.request(
+            method, URL(f"{self.rest_url}{path}?{query}", encoded=True), headers=headers
+        ) as response:
             return (
                 response.status,
                 msgspec.json.decode(await response.read()),
@@ -245,10 +248,17 @@ class Trader(Client):
         return await self.do("order.place", **order, quantity=quantity, price=price)
 
 
+def text_of(value: object) -> str:
+    """A parameter as it is signed and as REST sends it: lists as JSON."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return msgspec.json.encode(value).decode() if isinstance(value, list) else str(value)
+
+
 def sign(key: Key, params: Mapping[str, object]) -> dict[str, object]:
     """The parameters with key, time and signature as the ws-api wants them."""
     full = {"apiKey": key.key, "timestamp": time.time_ns() // 1_000} | dict(params)
-    texts = {name: str(value).lower() if isinstance(value, bool) else str(value) for name, value in full.items()}
+    texts = {name: text_of(value) for name, value in full.items()}
     payload = "&".join(f"{name}={texts[name]}" for name in sorted(texts))
     return full | {"signature": hmac.digest(key.secret, payload.encode(), "sha256").hex()}
 

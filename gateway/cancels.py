@@ -1,0 +1,106 @@
+"""Orders that nobody is there to cancel: when a session ends, or when an account is not heard of in time.
+
+Both send cancels that nobody waits for; one that finds no room is tried again until the sequencer takes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from gateway import messages as m
+from gateway.commands import Commands
+from gateway.desk import Submit
+from gateway.errors import mandatory
+from gateway.markets import Markets
+from gateway.orders import Order
+
+AGAIN_S: Final = 0.05
+COUNTDOWN_MS_MAX: Final = 24 * 3600 * 1000
+OWNED_SWEPT: Final = 1_000  # orders remembered before those that are done are let go
+
+
+class Cancels:
+    def __init__(self, submit: Submit) -> None:
+        self._submit = submit
+        self._waiting: list[bytes] = []
+
+    def send(self, record: bytes) -> None:
+        refusal = self._submit(record, None)
+        if refusal is not None and refusal.name != "STOPPING":
+            if not self._waiting:
+                asyncio.get_running_loop().call_later(AGAIN_S, self._again)
+            self._waiting.append(record)
+
+    def _again(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        for record in waiting:
+            self.send(record)
+
+
+class OwnedOrders:
+    """The orders that a session placed since it asked for cancel-on-disconnect."""
+
+    def __init__(self, cancels: Cancels) -> None:
+        self._cancels = cancels
+        self._orders: dict[int, Order] = {}
+        self._sweep_at = OWNED_SWEPT
+        self._ended = False
+
+    def add(self, order: Order) -> None:
+        """An order of the session's was accepted; the session may be gone already."""
+        if self._ended:
+            self._cancel(order)
+            return
+        self._orders[order.order_id] = order
+        if len(self._orders) > self._sweep_at:
+            self._orders = {number: order for number, order in self._orders.items() if order.is_open}
+            self._sweep_at = 2 * len(self._orders) + OWNED_SWEPT
+
+    def end(self) -> None:
+        """The session is gone."""
+        self._ended = True
+        for order in self._orders.values():
+            self._cancel(order)
+        self._orders.clear()
+
+    def _cancel(self, order: Order) -> None:
+        if order.is_open:
+            self._cancels.send(Commands.cancel_order(order.account, order.market.number, order.order_id))
+
+
+class Countdowns:
+    """One for each account and symbol (or all symbols): all its orders are cancelled unless it is set again in time."""
+
+    def __init__(self, markets: Markets, cancels: Cancels, clock: Callable[[], int]) -> None:
+        self._markets = markets
+        self._cancels = cancels
+        self._clock = clock
+        self._timers: dict[tuple[int, int], asyncio.TimerHandle] = {}
+
+    def set(self, account: int, params: m.Countdown) -> str:
+        """Start it anew, or stop it with 0; the answer says when it ends (ms, 0: never)."""
+        if not 0 <= params.countdown_time <= COUNTDOWN_MS_MAX:
+            raise mandatory("countdownTime")
+        number = 0 if params.symbol is None else self._markets.of(params.symbol).number
+        timer = self._timers.pop((account, number), None)
+        if timer is not None:
+            timer.cancel()
+        cancel_time_ms = 0
+        if params.countdown_time:
+            cancel_time_ms = self._clock() // 10**6 + params.countdown_time
+            self._timers[account, number] = asyncio.get_running_loop().call_later(
+                params.countdown_time / 1_000, self._end, account, number
+            )
+        symbol = "" if params.symbol is None else f'"symbol":"{params.symbol}",'
+        return f'{{{symbol}"countdownTime":{params.countdown_time},"cancelTime":{cancel_time_ms}}}'
+
+    def stop(self) -> None:
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    def _end(self, account: int, number: int) -> None:
+        del self._timers[account, number]
+        self._cancels.send(Commands.cancel_all_of(account, number))
