@@ -48,6 +48,8 @@ def with_sandboxes(settings: Settings, credentials: Credentials) -> tuple[Settin
         login = f"deedbook:{secrets.token_hex(16)}"
         settings = replace(settings, smtp_url=f"smtp://{login}@127.0.0.1:{free_port()}")
         sandboxes.append(_mail(settings))
+    if settings.chain_is_local:
+        sandboxes.append(_wallet(settings))
     return settings, sandboxes
 
 
@@ -103,6 +105,22 @@ def _mail(settings: Settings) -> Sandbox:
     port = free_port()
     environment = {"SMTP_URL": settings.smtp_url, "MAIL_PAGE_PORT": str(port)}
     return _sandbox("mail", f"http://127.0.0.1:{port}", settings, lambda: environment)
+
+
+def _wallet(settings: Settings) -> Sandbox:
+    """For a browser that has none; it acts on our own chain only."""
+    assert settings.chain_rpc_url is not None
+    url = _url()
+    origins = {f"http://{host}:{settings.port}" for host in ("127.0.0.1", "localhost")}
+    origins |= {settings.public_url.rstrip("/")} if settings.public_url else set()
+    fixed = {"WALLET_URL": url, "WALLET_ORIGINS": " ".join(sorted(origins)), "CHAIN_RPC_URL": settings.chain_rpc_url}
+    layout = Layout(settings.data_dir)
+
+    def environment() -> dict[str, str]:
+        minter = chain_key(layout.signer_keys, CIRCLE_KEY).address
+        return fixed | {"WALLET_MINTER_ADDRESS": minter, "WALLET_USDC_ADDRESS": recorded(layout).usdc}
+
+    return _sandbox("wallet", url, settings, environment)
 
 
 def _sandbox(name: str, page_url: str, settings: Settings, environment: Callable[[], dict[str, str]]) -> Sandbox:

@@ -19,7 +19,7 @@ HEADERS: Final = {
 }
 
 
-async def serve(app: web.Application, url: str, work: Coroutine[Any, Any, None]) -> None:
+async def serve(app: web.Application, url: str, work: Coroutine[Any, Any, object]) -> None:
     """On the port of `url`, beside its work, until SIGTERM or SIGINT."""
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
