@@ -24,6 +24,11 @@ function standing(dividend) {
   return paidProgress(dividend);
 }
 
+function title(dividend, who) {
+  if (!has(who, "ADMIN", "SETTLEMENT_OPERATOR")) return "What your wallets get";
+  return UNDECIDED.includes(dividend.state) ? "Preview: what each holder will get" : "Each holder";
+}
+
 function cancelling(dividend) {
   return actionButton("Call it off", async () => {
     if (!(await confirmed("Call this dividend off", "Its income is free again; nobody is paid.", "Call it off", true))) return;
@@ -35,7 +40,7 @@ function cancelling(dividend) {
 
 openOffice({
   title: "Dividend",
-  needs: ["ADMIN", "SETTLEMENT_OPERATOR"],
+  needs: ["ADMIN", "SETTLEMENT_OPERATOR", "PROPERTY_MANAGER"],
   isTitled: false,
   async show(main, who) {
     const [id] = parts();
@@ -61,7 +66,7 @@ openOffice({
         ["sha256 of the list", hash(dividend.list_sha256, "sha256")],
         ["Proposed", time(dividend.created_at)],
       ]))),
-      panel(UNDECIDED.includes(dividend.state) ? "Preview: what each holder will get" : "Each holder", linesTable(dividend, symbol), keepLines(`dividend-${id}`, dividend)),
+      panel(title(dividend, who), linesTable(dividend, symbol), keepLines(`dividend-${id}`, dividend)),
       dividend.charges.length > 0 && panel("The charges that it names", table({
         caption: "Charges", rows: dividend.charges,
         columns: [{ name: "Charge", cell: (each) => hash(each.charge, "charge") }, { name: "Of it", cell: (each) => usdc(each.usdc), isNumber: true }],

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { form } from "../shell/forms.js";
 import { make } from "../shell/make.js";
-import { openPage } from "../shell/page.js";
+import { openOffice } from "./open.js";
 import { notice } from "../shell/states.js";
 import { panel } from "../shell/tables.js";
 import { parts } from "./place.js";
@@ -51,7 +51,7 @@ function asBody(values) {
   return { terms, issuer_wallet: wallet || null };
 }
 
-openPage({
+openOffice({
   title: "Draft a property",
   needs: ["PROPERTY_MANAGER"],
   isTitled: false,

@@ -2,7 +2,7 @@
 
 import { make } from "../shell/make.js";
 import { tokens, usdc } from "../shell/numbers.js";
-import { openPage } from "../shell/page.js";
+import { openOffice } from "./open.js";
 import { badge } from "../shell/states.js";
 import { panel, table } from "../shell/tables.js";
 import { time } from "../shell/times.js";
@@ -33,7 +33,7 @@ function show(who) {
   });
 }
 
-openPage({
+openOffice({
   title: "Properties",
   needs: ["PROPERTY_MANAGER", "ADMIN"],
   isTitled: false,

@@ -3,6 +3,9 @@
 const INVESTORS = ["INVESTOR"];
 const MANAGERS = ["PROPERTY_MANAGER"];
 const TENANTS = ["TENANT"];
+const ADMINS = ["ADMIN"];
+const OFFICERS = ["COMPLIANCE_OFFICER"];
+const OPERATORS = ["SETTLEMENT_OPERATOR"];
 
 /** A page may narrow its section's roles. The first page that a reader may see is where the section's name leads. */
 export const SECTIONS = [
@@ -18,9 +21,42 @@ export const SECTIONS = [
       { name: "Dividends", path: "/invest/dividends", roles: INVESTORS },
     ],
   },
-  { name: "Manage", roles: MANAGERS, pages: [{ name: "Properties", path: "/office/properties" }] },
+  {
+    name: "Manage",
+    roles: MANAGERS,
+    pages: [
+      { name: "Properties", path: "/office/properties" },
+      { name: "Draft", path: "/office/draft", isHidden: true },
+      { name: "Property", path: "/office/property", isHidden: true },
+      { name: "Leases and rent", path: "/office/leases", isHidden: true },
+      { name: "Income", path: "/office/income", isHidden: true },
+      { name: "Dividends", path: "/office/dividends" },
+      { name: "Dividend", path: "/office/dividend", isHidden: true },
+    ],
+  },
   { name: "Rent", roles: TENANTS, pages: [{ name: "Rent", path: "/office/rent" }] },
-  { name: "Run", roles: ["ADMIN", "COMPLIANCE_OFFICER", "SETTLEMENT_OPERATOR"], pages: [{ name: "Approvals", path: "/office/approvals" }] },
+  {
+    name: "Run",
+    roles: [...ADMINS, ...OFFICERS, ...OPERATORS],
+    pages: [
+      { name: "Approvals", path: "/office/approvals" },
+      { name: "Properties", path: "/office/properties", roles: ADMINS },
+      { name: "Property", path: "/office/property", roles: ADMINS, isHidden: true },
+      { name: "Leases and rent", path: "/office/leases", roles: ADMINS, isHidden: true },
+      { name: "Income", path: "/office/income", roles: ADMINS, isHidden: true },
+      { name: "Exit", path: "/office/exit", roles: ADMINS, isHidden: true },
+      { name: "Dividends", path: "/office/dividends", roles: [...ADMINS, ...OPERATORS] },
+      { name: "Dividend", path: "/office/dividend", roles: [...ADMINS, ...OPERATORS], isHidden: true },
+      { name: "Compliance", path: "/office/compliance", roles: [...ADMINS, ...OFFICERS] },
+      { name: "Controls", path: "/office/controls" },
+      { name: "Settlement", path: "/office/settlement", roles: [...ADMINS, ...OPERATORS] },
+      { name: "Reserves", path: "/office/reserves", roles: [...ADMINS, ...OPERATORS] },
+      { name: "Live", path: "/office/live", roles: [...ADMINS, ...OPERATORS] },
+      { name: "Jobs", path: "/office/jobs", roles: [...ADMINS, ...OPERATORS] },
+      { name: "People", path: "/office/people", roles: [...ADMINS, ...OFFICERS] },
+      { name: "Audit", path: "/office/audit", roles: [...ADMINS, ...OFFICERS] },
+    ],
+  },
   {
     name: "Account",
     isInMenu: true,
