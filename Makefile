@@ -10,6 +10,7 @@ PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --no-input -
 PIP_CHECK := $(BIN)/python -m pip --disable-pip-version-check check -q
 PYTEST := $(BIN)/pytest
 FAST := not slow and not torture
+TWO_CORES := -n 2
 CORE := $(wildcard engine/core/*)
 SOURCES := engine api gateway settlement compliance persistence properties payments deedbook bench tests
 DEMO_SECONDS ?= 10
@@ -79,10 +80,12 @@ types: setup-dev
 
 # The engine's own tests must reach every branch of it.
 test-engine: setup-dev
-	$(PYTEST) tests/engine -m "$(FAST)" --cov --cov-report=term:skip-covered
+	$(PYTEST) tests/engine -m "$(FAST)" $(TWO_CORES) --cov --cov-report=term:skip-covered
 
+# A file's tests stay together, as they share servers; what is timed runs alone.
 test-rooms: setup-dev
-	$(PYTEST) tests --ignore=tests/engine -m "$(FAST)"
+	$(PYTEST) tests --ignore=tests/engine --ignore=tests/bench -m "$(FAST)" $(TWO_CORES) --dist loadfile
+	$(PYTEST) tests/bench -m "$(FAST)"
 
 demo-short: setup
 	$(BIN)/deedbook demo --seconds $(DEMO_SECONDS) --json

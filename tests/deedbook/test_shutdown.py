@@ -51,7 +51,8 @@ async def test_what_was_taken_is_answered_before_the_sockets_close(tmp_path: Pat
             await stopping
     finally:
         await process.stop()
-    accepted = {json.loads(text)["id"] for text in answered if json.loads(text)["status"] == 200}
+    messages = [json.loads(text) for text in answered]
+    accepted = {message["id"] for message in messages if message.get("status") == 200}
     with JournalReader(layout.journal) as reader:
         placed = {
             int(command.client_order_id.removeprefix(b"order-"))
