@@ -1,15 +1,22 @@
-"""What the gateway asks of the database: orders and trades that it has let go itself."""
+"""What the gateway asks of the database: orders, trades and candles that it has let go itself."""
 
-from collections.abc import Sequence
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 
 from engine.types import Reason
-from gateway.history import PastOrder, PastTrade, Range
+from gateway.candles import Candle
+from gateway.history import HistoryAwayError, PastOrder, PastTrade, Range
 from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, end_status
-from persistence import history
+from persistence import history, market_history
 from persistence.database import Pool, connect
-from persistence.fold import OrderRow
+from persistence.fold import OrderRow, TradeRow
+from persistence.projections import DATABASE_AWAY
 
 CONNECTIONS_MAX = 2  # beside the market's work, never in its way
+ANSWER_S_MAX = 2.0
+AWAY_S = 1.0  # how long nobody waits again for a database that did not answer
 
 
 class Past:
@@ -18,6 +25,7 @@ class Past:
     def __init__(self, database_url: str) -> None:
         self._database_url = database_url
         self._pool: Pool | None = None
+        self._away_until_s = 0.0
 
     async def close(self) -> None:
         if self._pool is not None:
@@ -57,6 +65,45 @@ class Past:
             limit=rows.limit,
         )
         return [_trade(row) for row in found]
+
+    async def last_trade_id(self) -> int:
+        async with self._asking() as pool:
+            return await market_history.last_trade_id(pool)
+
+    async def first_trade_s(self, instrument: int) -> int | None:
+        async with self._asking() as pool:
+            return await market_history.first_trade_s(pool, instrument)
+
+    async def market_trades(self, instrument: int, rows: Range) -> tuple[Sequence[PastTrade], int]:
+        async with self._asking() as pool:
+            found, last_id = await market_history.market_trades(
+                pool,
+                instrument,
+                from_trade_id=rows.from_id,
+                start_ns=rows.start_time_ns,
+                end_ns=rows.end_time_ns,
+                limit=rows.limit,
+            )
+        return [_public_trade(row) for row in found], last_id
+
+    async def candles(
+        self, instrument: int, width_s: int, bounds_s: Sequence[int]
+    ) -> tuple[Sequence[Candle], Candle | None, int]:
+        async with self._asking() as pool:
+            found, before, last_id = await market_history.candles(pool, instrument, width_s, bounds_s)
+        return [Candle(*row) for row in found], None if before is None else Candle(*before), last_id
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[Pool]:
+        """The pool; HistoryAwayError where the database does not answer, at once if it did not a moment ago."""
+        if time.monotonic() < self._away_until_s:
+            raise HistoryAwayError("the database did not answer")
+        try:
+            async with asyncio.timeout(ANSWER_S_MAX):
+                yield await self._connected()
+        except DATABASE_AWAY as error:
+            self._away_until_s = time.monotonic() + AWAY_S
+            raise HistoryAwayError(f"the database does not answer: {type(error).__name__}") from error
 
     async def _connected(self) -> Pool:
         if self._pool is None:
@@ -109,4 +156,25 @@ def _trade(row: history.PastTrade) -> PastTrade:
         settlement=row.state,
         reason=Reason(row.reason).name if row.reason else "",
         transaction=f"0x{row.transaction_hash.hex()}" if row.transaction_hash else "",
+    )
+
+
+def _public_trade(row: TradeRow) -> PastTrade:
+    """Without its settlement, which the public is not told."""
+    return PastTrade(
+        trade_id=row.trade_id,
+        instrument=row.instrument,
+        taker_account=row.taker_account,
+        maker_account=row.maker_account,
+        taker_order_id=row.taker_order_id,
+        maker_order_id=row.maker_order_id,
+        taker_side=row.taker_side,
+        price_ticks=row.price_ticks,
+        qty_lots=row.qty_lots,
+        taker_fee_usdc_micros=row.taker_fee_usdc_micros,
+        maker_fee_usdc_micros=row.maker_fee_usdc_micros,
+        time_ns=row.time_ns,
+        settlement="",
+        reason="",
+        transaction="",
     )

@@ -20,17 +20,20 @@ from picows import (
 )
 
 from engine.types import MarketState
+from gateway.all_markets import AllMarkets
+from gateway.archive import Archive
 from gateway.auth import Authenticator
 from gateway.balances import Balances
 from gateway.cancels import Cancels, Countdowns
 from gateway.connection import MESSAGE_BYTES_MAX, Connection, Cork
 from gateway.desk import Desk, Submit
+from gateway.errors import ApiError
 from gateway.history import History
 from gateway.keys import KeyStore
 from gateway.limits import Limits, LimitSettings
 from gateway.listen_keys import ListenKeys
 from gateway.listen_session import ListenSession
-from gateway.market_data import MarketFeed
+from gateway.market_queries import MarketQueries
 from gateway.markets import Markets
 from gateway.orders import Orders
 from gateway.private import PrivateQueries
@@ -41,6 +44,7 @@ from gateway.services import Services
 from gateway.session import ApiSession
 from gateway.streams import StreamSession, stream_exists
 from gateway.terms import Terms
+from gateway.times import time_unit_ns
 from gateway.users import UserStreams
 
 TICK_S: Final = 0.1  # of @depth@100ms; ten of them make the tick of @depth
@@ -77,13 +81,18 @@ class Gateway:
         self._cork = Cork()
         counted = Limits(limits or LimitSettings())
         self._limits = counted
+        self._history = history
+        self._archive = Archive(publisher.feeds, history, clock)
+        public = PublicQueries(markets, publisher, counted)
         cancels = Cancels(submit)
         self._services = Services(
             markets,
             counted,
             Authenticator(key_store),
             Desk(markets, orders, counted, submit),
-            PublicQueries(markets, publisher, counted),
+            public,
+            MarketQueries(public, self._archive, publisher.reports),
+            AllMarkets(publisher.feeds),
             PrivateQueries(markets, orders, publisher.reports, history),
             Terms(markets, balances, counted),
             publisher,
@@ -99,6 +108,7 @@ class Gateway:
         self._server: asyncio.Server | None = None
         self._runner: web.AppRunner | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self._archiving: asyncio.Task[None] | None = None
         self._ticks = 0
         self.ws_port = 0
         self.rest_port = 0
@@ -114,9 +124,9 @@ class Gateway:
             market = markets.list(listed.terms)
             market.maker_fee_bps, market.taker_fee_bps = listed.maker_fee_bps, listed.taker_fee_bps
             market.phase, market.last_price_ticks = listed.phase, listed.last_price_ticks
-            feeds[market.number] = MarketFeed(market, listed.update_id)
+            self._publisher.open_feed(market, listed.update_id, state.last_trade_id if self._history else 0)
         for order in state.orders:
-            feeds[order.instrument].level(order.side, order.price_ticks, order.open_lots, 0)
+            feeds[order.instrument].level(order.order_id, order.side, order.price_ticks, order.open_lots, 0)
         self._balances.restore(state)
         self._orders.restore(state, markets)
 
@@ -154,6 +164,7 @@ class Gateway:
         self.ws_port = self._server.sockets[0].getsockname()[1]
         self.rest_port = self._runner.addresses[0][1]
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._archiving = asyncio.create_task(self._archive.run())
 
     def announce_stop(self) -> None:
         """Tell every client that the server is about to shut down, before anything is refused for it."""
@@ -170,6 +181,9 @@ class Gateway:
         """Say that the service restarts, and close everything; who does not read is cut off after a moment."""
         if self._timer is not None:
             self._timer.cancel()
+        if self._archiving is not None:
+            self._archiving.cancel()
+            await asyncio.gather(self._archiving, return_exceptions=True)
         self._services.countdowns.stop()
         if self._server is not None:
             self._server.close()
@@ -189,15 +203,10 @@ class Gateway:
         self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
         self._ticks += 1
         slow = self._ticks % 10 == 0
-        time_ms = self._clock() // 10**6
+        now = self._clock()
         for feed in self._publisher.feeds.values():
-            feed.depth_fast.publish(time_ms)
-            feed.publish_partial(fast=True)
-            if slow:
-                feed.depth_slow.publish(time_ms)
-                feed.publish_partial(fast=False)
-            if feed.ticker_due:
-                feed.publish_ticker()
+            feed.tick(self._ticks, now)
+        self._services.all_markets.tick(self._ticks, now)
         if slow:
             for connection in list(self._connections):
                 if isinstance(connection, ApiSession | ListenSession):
@@ -208,22 +217,32 @@ class Gateway:
         """Route an upgrade request by its path; None answers 404."""
         path, _, query = request.path.decode("ascii", "replace").partition("?")
         options = parse_qs(query)
+        try:
+            unit_ns = time_unit_ns(options.get("timeUnit", [None])[-1])
+        except ApiError as error:
+            return _refuse(400, error.msg)
         if path.rstrip("/") == "/ws-api/v3":
             shown = options.get("returnRateLimits", ["true"])[-1] != "false"
-            return ApiSession(self._services, self._cork, self._opened, self._closed, return_rate_limits=shown)
+            return ApiSession(
+                self._services, self._cork, self._opened, self._closed, return_rate_limits=shown, unit_ns=unit_ns
+            )
         first, *rest = path.strip("/").split("/")
         if first not in ("ws", "stream"):
             return None
         named = "/".join(options.get("streams", [])).split("/") if first == "stream" else []
         # Some clients number their sockets: a path may end in /ws/0 or /0, which names no stream.
-        names = [name for name in map(unquote, (*rest, *named)) if name and name != "ws" and not name.isdigit()]
+        # A time zone's plus sign in a query comes as a space.
+        spelled = (unquote(name).replace(" ", "+") for name in (*rest, *named))
+        names = [name for name in spelled if name and name != "ws" and not name.isdigit()]
         if len(names) == 1 and self._services.listen_keys.api_key(names[0]) is not None:
             return ListenSession(
                 self._services, self._cork, self._opened, self._closed, names[0], wrapped=first == "stream"
             )
         if not all(stream_exists(self._services, name) for name in names) or len(names) > 1_024:
             return _refuse(400, "Invalid stream.")
-        return StreamSession(self._services, self._cork, self._opened, self._closed, names, wrapped=first == "stream")
+        return StreamSession(
+            self._services, self._cork, self._opened, self._closed, names, wrapped=first == "stream", unit_ns=unit_ns
+        )
 
     def _opened(self, connection: Connection) -> bool:
         """Whether there is room for it."""

@@ -6,6 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gateway.candles import Candle
+from gateway.markets import Market
+from gateway.orders import Fill
+
+
+class HistoryAwayError(Exception):
+    """The database does not answer, or is not yet so far."""
+
 
 @dataclass(frozen=True, slots=True)
 class PastOrder:
@@ -50,6 +58,27 @@ class PastTrade:
     reason: str
     transaction: str  # 0x and hex, or empty
 
+    def fill(self, market: Market) -> Fill:
+        """As the gateway has trades itself."""
+        return Fill(
+            self.trade_id,
+            market,
+            self.taker_account,
+            self.maker_account,
+            self.taker_order_id,
+            self.maker_order_id,
+            self.taker_side,
+            self.price_ticks,
+            self.qty_lots,
+            self.price_ticks * self.qty_lots * market.tick_value_usdc_micros,
+            self.taker_fee_usdc_micros,
+            self.maker_fee_usdc_micros,
+            self.time_ns,
+            self.settlement,
+            self.reason,
+            self.transaction,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Range:
@@ -62,7 +91,29 @@ class Range:
     end_time_ns: int | None = None
 
 
-class History(Protocol):
+class MarketHistory(Protocol):
+    """What anyone may ask of an instrument's past. Every method raises HistoryAwayError.
+
+    Where an answer comes with a trade id, that is the last trade of any instrument that the database has.
+    """
+
+    async def last_trade_id(self) -> int: ...
+
+    async def first_trade_s(self, instrument: int) -> int | None:
+        """The second of the instrument's first trade."""
+        ...
+
+    async def market_trades(self, instrument: int, rows: Range) -> tuple[Sequence[PastTrade], int]: ...
+
+    async def candles(
+        self, instrument: int, width_s: int, bounds_s: Sequence[int]
+    ) -> tuple[Sequence[Candle], Candle | None, int]:
+        """One of each interval [bounds_s[i], bounds_s[i + 1]) that has a trade, added up from those of the width; and
+        the last one of the width before them all."""
+        ...
+
+
+class History(MarketHistory, Protocol):
     """Only rows of this account and instrument; an id of someone else's finds nothing."""
 
     async def order(

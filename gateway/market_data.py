@@ -1,288 +1,292 @@
-"""The public streams of one instrument: depth differences, trades, best bid and ask, from the engine's events.
-
-A depth event's `U` is always the last one's `u` + 1, for every subscriber: also for one that was too slow, who gets the
-changes it missed as one event (a level's quantity is absolute, so changes merge exactly).
-"""
+"""One instrument as the public sees it: its book, its trades, and the streams of both, from the engine's events."""
 
 from __future__ import annotations
 
-from collections import deque
-from typing import Final, Protocol
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Final
 
 from engine.types import Side
-from gateway.connection import text_frame
+from gateway.candles import Candle, Candles
+from gateway.channels import Channel, Events, Latest, Payload, Subscriber
+from gateway.depth import DepthStream, beat_payload, depth_json, partial_payload
+from gateway.errors import ApiError
+from gateway.intervals import DAY_S, INTERVALS, zone_seconds
+from gateway.klines import KlineStream
 from gateway.levels import LevelBook
 from gateway.markets import Market
 from gateway.orders import Fill
+from gateway.orders_stream import OrdersStream, RestingOrder
+from gateway.statistics import AVERAGE_S, WINDOWS_S, Best, Statistics, average_payload, window_start_s
+from gateway.tape import Aggregate, Tape
+from gateway.times import NS
 
-MS: Final = 10**6  # nanoseconds
 BUY: Final = int(Side.BUY)
-SELL: Final = int(Side.SELL)
 PARTIAL_DEPTHS: Final = (5, 10, 20)
-RECENT_TRADES_KEPT: Final = 1_000
-MISSED_LEVELS_MAX: Final = 20_000  # changes kept for a subscriber that does not read; beyond, it is disconnected
+SPEEDS: Final = {"": 10, "1000ms": 10, "100ms": 1}  # tenths of a second between two events
 
 
-class StreamMessage:
-    """One payload for many subscribers; its two frames, bare and wrapped with the stream's name, are made once."""
-
-    __slots__ = ("_bare", "_wrapped", "payload", "stream")
-
-    def __init__(self, stream: str, payload: str) -> None:
-        self.stream = stream
-        self.payload = payload
-        self._bare = b""
-        self._wrapped = b""
-
-    def frame(self, *, wrapped: bool) -> bytes:
-        if wrapped:
-            if not self._wrapped:
-                self._wrapped = text_frame(f'{{"stream":"{self.stream}","data":{self.payload}}}'.encode())
-            return self._wrapped
-        if not self._bare:
-            self._bare = text_frame(self.payload.encode())
-        return self._bare
-
-
-class Subscriber(Protocol):
-    """A connection as the feeds see it."""
-
-    @property
-    def paused(self) -> bool:
-        """Whether its reader is behind; nothing but what must not be lost should be sent."""
-        ...
-
-    def send_stream(self, message: StreamMessage) -> None: ...
-
-    def drop(self, why: str) -> None:
-        """Disconnect it."""
-        ...
-
-
-class Changes:
-    """Prices whose quantity changed, and from which update id on."""
-
-    __slots__ = ("asks", "bids", "first_update_id")
-
-    def __init__(self, first_update_id: int) -> None:
-        self.first_update_id = first_update_id
-        self.bids: set[int] = set()
-        self.asks: set[int] = set()
-
-    def add(self, side: int, price_ticks: int) -> None:
-        (self.asks if side else self.bids).add(price_ticks)
-
-    def merge(self, later: Changes) -> None:
-        self.bids |= later.bids
-        self.asks |= later.asks
-
-    def __len__(self) -> int:
-        return len(self.bids) + len(self.asks)
-
-
-class DepthStream:
-    """`@depth` or `@depth@100ms`: what changed since the last tick, to everyone."""
-
-    def __init__(self, market: Market, book: LevelBook, name: str) -> None:
-        self._market = market
-        self._book = book
-        self.name = name
-        self.subscribers: dict[Subscriber, Changes | None] = {}  # with what each has missed
-        self.changes = Changes(book.update_id + 1)
-
-    def subscribe(self, subscriber: Subscriber) -> None:
-        if not self.subscribers:
-            self.changes = Changes(self._book.update_id + 1)
-        self.subscribers[subscriber] = None
-
-    def publish(self, time_ms: int) -> None:
-        """Send one event for all that changed since the last call; nothing where nothing did."""
-        changes, last = self.changes, self._book.update_id
-        self.changes = Changes(last + 1)
-        news = last >= changes.first_update_id
-        message = self._message(changes, last, time_ms) if news else None
-        for subscriber, missed in list(self.subscribers.items()):
-            if subscriber.paused:
-                if news:
-                    self._miss(subscriber, missed, changes)
-            elif missed is not None:
-                missed.merge(changes)
-                self.subscribers[subscriber] = None
-                subscriber.send_stream(self._message(missed, last, time_ms))
-            elif message is not None:
-                subscriber.send_stream(message)
-
-    def _miss(self, subscriber: Subscriber, missed: Changes | None, changes: Changes) -> None:
-        if missed is None:
-            missed = self.subscribers[subscriber] = Changes(changes.first_update_id)
-        missed.merge(changes)
-        if len(missed) > MISSED_LEVELS_MAX:
-            subscriber.drop("too slow: it missed more of the book than is kept for it")
-
-    def _message(self, changes: Changes, last: int, time_ms: int) -> StreamMessage:
-        market, book = self._market, self._book
-        payload = (
-            f'{{"e":"depthUpdate","E":{time_ms},"s":"{market.symbol}","U":{changes.first_update_id},"u":{last},'
-            f'"b":{levels_json(market, book.quantities(BUY, sorted(changes.bids, reverse=True)))},'
-            f'"a":{levels_json(market, book.quantities(SELL, sorted(changes.asks)))}}}'
-        )
-        return StreamMessage(self.name, payload)
+def _nothing() -> Iterable[RestingOrder]:
+    return ()
 
 
 class MarketFeed:
-    """One instrument's book and its streams."""
+    """One instrument's book and its streams.
 
-    def __init__(self, market: Market, update_id: int) -> None:
-        symbol = market.symbol.lower()
+    complete_after_id  trades up to this one, of any market, may be in the database only; 0: there are none
+    changed            where a feed says that the frame at hand changed it
+    resting            the market's open orders
+    """
+
+    def __init__(
+        self,
+        market: Market,
+        update_id: int,
+        complete_after_id: int = 0,
+        changed: Callable[[MarketFeed], None] = lambda feed: None,
+        resting: Callable[[], Iterable[RestingOrder]] = _nothing,
+    ) -> None:
         self.market = market
+        self.name: Final = market.symbol.lower()
         self.book = LevelBook(update_id)
-        self.depth_slow = DepthStream(market, self.book, f"{symbol}@depth")
-        self.depth_fast = DepthStream(market, self.book, f"{symbol}@depth@100ms")
-        self.trade_name = f"{symbol}@trade"
-        self.ticker_name = f"{symbol}@bookTicker"
-        self.trade_subscribers: dict[Subscriber, None] = {}
-        self.ticker_subscribers: dict[Subscriber, tuple[int, int, int, int]] = {}  # with what each saw last
-        self.partial_subscribers: dict[int, dict[Subscriber, int]] = {depth: {} for depth in PARTIAL_DEPTHS}
-        self.partial_fast_subscribers: dict[int, dict[Subscriber, int]] = {depth: {} for depth in PARTIAL_DEPTHS}
-        self.ticker_due = False
-        self.recent_trades: deque[Fill] = deque(maxlen=RECENT_TRADES_KEPT)
+        self.tape = Tape(complete_after_id)
+        self.candles = Candles()
+        self.is_joined = complete_after_id == 0  # whether what the database has of the recent past is here too
+        self._changed = changed
+        self._is_changed = False
+        self._trades = Events(f"{self.name}@trade")
+        self._aggregates = Events(f"{self.name}@aggTrade")
+        self._aggregate: Aggregate | None = None
+        self._best = Latest(f"{self.name}@bookTicker", 1, self._best_version, self._best_payload)
+        self._orders = OrdersStream(f"{self.name}@l3", market, self.book, resting)
+        self._permanent: dict[str, Channel] = {
+            "trade": self._trades,
+            "aggTrade": self._aggregates,
+            "bookTicker": self._best,
+            "l3": self._orders,
+        }
+        self._channels: dict[str, Channel] = {}  # those of the clock that somebody listens to
+        self._depths: list[DepthStream] = []
 
     # -- what happened, in order
 
-    def level(self, side: int, price_ticks: int, lots: int, update_id: int) -> None:
-        """Lots came to a level, or left it (negative)."""
+    def level(self, order_id: int, side: int, price_ticks: int, lots: int, update_id: int) -> None:
+        """Lots of an order came to a level, or left it (negative)."""
         book = self.book
         (book.asks if side else book.bids).add(price_ticks, lots)
         if update_id > book.update_id:
             book.update_id = update_id
-        if self.depth_slow.subscribers:
-            self.depth_slow.changes.add(side, price_ticks)
-        if self.depth_fast.subscribers:
-            self.depth_fast.changes.add(side, price_ticks)
-        self.ticker_due = True
+        for depth in self._depths:
+            depth.changes.add(side, price_ticks)
+        if self._orders.subscribers:
+            self._orders.change(order_id, side, price_ticks, lots)
+        if not self._is_changed:
+            self._is_changed = True
+            self._changed(self)
 
     def trade(self, fill: Fill, update_id: int) -> None:
-        market = self.market
-        market.last_price_ticks = fill.price_ticks
-        self.recent_trades.append(fill)
-        self.level(1 - fill.taker_side, fill.price_ticks, -fill.qty_lots, update_id)
-        if self.trade_subscribers:
-            time_ms = fill.time_ns // MS
-            payload = (
-                f'{{"e":"trade","E":{time_ms},"s":"{market.symbol}","t":{fill.trade_id},'
-                f'"p":"{market.price[fill.price_ticks]}","q":"{market.qty[fill.qty_lots]}","T":{time_ms},'
-                f'"m":{"true" if fill.taker_side else "false"},"M":true}}'
-            )
-            message = StreamMessage(self.trade_name, payload)
-            for subscriber in list(self.trade_subscribers):
-                subscriber.send_stream(message)
+        self.market.last_price_ticks = fill.price_ticks
+        self.tape.take(fill)
+        self.candles.take(fill)
+        self.level(fill.maker_order_id, 1 - fill.taker_side, fill.price_ticks, -fill.qty_lots, update_id)
+        if self._trades.subscribers:
+            self._trades.add(_trade_payload(fill))
+        if self._aggregates.subscribers and (self._aggregate is None or not self._aggregate.takes(fill)):
+            self._tell_aggregate()
+            self._aggregate = Aggregate(fill, fill.trade_id, fill.qty_lots)
 
-    # -- what goes out by the clock, or after a durable frame
+    def _tell_aggregate(self) -> None:
+        if self._aggregate is not None:
+            self._aggregates.add(partial(aggregate_event, self._aggregate))
+            self._aggregate = None
 
-    def publish_ticker(self) -> None:
-        """Best bid and ask to those who have not seen them yet; a slow reader gets the newest when it reads again."""
-        self.ticker_due = False
-        if not self.ticker_subscribers:
-            return
-        best = self.best()
-        message: StreamMessage | None = None
-        for subscriber, seen in list(self.ticker_subscribers.items()):
-            if seen == best:
-                continue
-            if subscriber.paused:
-                self.ticker_due = True
-                continue
-            message = message or StreamMessage(self.ticker_name, self.ticker_json(with_update_id=True))
-            self.ticker_subscribers[subscriber] = best
-            subscriber.send_stream(message)
+    # -- what goes out after a durable frame, or by the clock
 
-    def publish_partial(self, *, fast: bool) -> None:
-        """The top of the book to the subscribers of `@depth<levels>` whose last one is older than the book."""
-        suffix = "@100ms" if fast else ""
-        for depth, subscribers in (self.partial_fast_subscribers if fast else self.partial_subscribers).items():
-            message: StreamMessage | None = None
-            name = f"{self.market.symbol.lower()}@depth{depth}{suffix}"
-            for subscriber, seen in list(subscribers.items()):
-                if seen == self.book.update_id or subscriber.paused:
-                    continue
-                message = message or StreamMessage(name, self.depth_json(depth))
-                subscribers[subscriber] = self.book.update_id
-                subscriber.send_stream(message)
+    def publish(self, time_ns: int) -> None:
+        """All of the frame at hand has been told."""
+        self._is_changed = False
+        self._trades.publish(time_ns)
+        self._tell_aggregate()
+        self._aggregates.publish(time_ns)
+        if self._orders.subscribers:
+            self._orders.publish(time_ns)
+        if self._best.subscribers:
+            self._best.publish(time_ns)
+
+    def tick(self, number: int, time_ns: int) -> None:
+        """A tenth of a second has passed."""
+        if self._best.is_behind:
+            self._best.publish(time_ns)
+        for channel in list(self._channels.values()):
+            if number % channel.ticks == 0:
+                channel.publish(time_ns)
 
     # -- who listens
 
-    @staticmethod
-    def has(channel: str) -> bool:
+    def has(self, name: str) -> bool:
         """Whether there is such a channel; its name is what stands after the symbol's `@`."""
-        return channel in ("depth", "depth@100ms", "trade", "bookTicker") or _partial(channel) is not None
+        return name in self._permanent or name in self._channels or self._made(name) is not None
 
-    def subscribe(self, channel: str, subscriber: Subscriber) -> None:
-        if channel == "depth":
-            self.depth_slow.subscribe(subscriber)
-        elif channel == "depth@100ms":
-            self.depth_fast.subscribe(subscriber)
-        elif channel == "trade":
-            self.trade_subscribers[subscriber] = None
-        elif channel == "bookTicker":
-            self.ticker_subscribers[subscriber] = (-1, -1, -1, -1)
-        elif (partial := _partial(channel)) is not None:
-            depth, fast = partial
-            (self.partial_fast_subscribers if fast else self.partial_subscribers)[depth][subscriber] = -1
+    def subscribe(self, name: str, subscriber: Subscriber) -> None:
+        channel = self._permanent.get(name) or self._channels.get(name) or self._made(name)
+        assert channel is not None, "only a stream that exists is subscribed"
+        channel.subscribe(subscriber)
+        if name not in self._permanent:
+            self._channels[name] = channel
+            if isinstance(channel, DepthStream) and channel not in self._depths:
+                self._depths.append(channel)
 
-    def unsubscribe(self, channel: str, subscriber: Subscriber) -> None:
-        if channel == "depth":
-            self.depth_slow.subscribers.pop(subscriber, None)
-        elif channel == "depth@100ms":
-            self.depth_fast.subscribers.pop(subscriber, None)
-        elif channel == "trade":
-            self.trade_subscribers.pop(subscriber, None)
-        elif channel == "bookTicker":
-            self.ticker_subscribers.pop(subscriber, None)
-        elif (partial := _partial(channel)) is not None:
-            depth, fast = partial
-            (self.partial_fast_subscribers if fast else self.partial_subscribers)[depth].pop(subscriber, None)
+    def unsubscribe(self, name: str, subscriber: Subscriber) -> None:
+        channel = self._permanent.get(name) or self._channels[name]
+        channel.unsubscribe(subscriber)
+        if not channel.is_used and name in self._channels:
+            del self._channels[name]
+            self._depths = [depth for depth in self._depths if depth is not channel]
+
+    def _made(self, name: str) -> Channel | None:
+        """A new channel of the clock; None where there is none of that name."""
+        full, market, book = f"{self.name}@{name}", self.market, self.book
+        kind, _, rest = name.partition("@")
+        if kind.startswith("kline_"):
+            return self._made_kline(full, kind.removeprefix("kline_"), rest)
+        if kind.startswith("depth") and rest in SPEEDS:
+            if kind == "depth":
+                return DepthStream(market, book, full, SPEEDS[rest])
+            depths = [depth for depth in PARTIAL_DEPTHS if kind == f"depth{depth}"]
+            if depths:
+                payload = partial(partial_payload, market, book, depths[0])
+                return Latest(full, SPEEDS[rest], lambda _: book.update_id, lambda _: payload())
+        elif not rest:
+            return self._made_by_second(full, kind)
+        return None
+
+    def _made_kline(self, full: str, interval: str, zone: str) -> Channel | None:
+        try:
+            zone_s = zone_seconds(zone)
+        except ApiError:
+            return None
+        if interval not in INTERVALS:
+            return None
+        return KlineStream(full, self.market, self.candles, INTERVALS[interval], zone_s)
+
+    def _made_by_second(self, full: str, kind: str) -> Channel | None:
+        match kind:
+            case "miniTicker":
+                return Latest(full, 10, partial(self.rolling_version, DAY_S), self.mini_payload)
+            case "ticker":
+                return Latest(full, 10, self.ticker_version, self.ticker_payload)
+            case "ticker_1h" | "ticker_4h" | "ticker_1d":
+                window = kind.removeprefix("ticker_")
+                version = partial(self.rolling_version, WINDOWS_S[window])
+                return Latest(full, 10, version, partial(self.rolling_payload, window))
+            case "avgPrice":
+                return Latest(full, 10, self._average_version, self._average_payload)
+            case "beat":
+                return Latest(full, 10, lambda now: now, partial(beat_payload, self.market, self.book))
+        return None
 
     # -- what can be asked for
 
-    def best(self) -> tuple[int, int, int, int]:
+    def best(self) -> Best:
         """Bid price and lots, ask price and lots; zeros where a side is empty."""
         bids, asks = self.book.bids, self.book.asks
         bid, ask = bids.best(), asks.best()
         return bid, bids.lots.get(bid, 0), ask, asks.lots.get(ask, 0)
 
-    def ticker_json(self, *, with_update_id: bool) -> str:
+    def book_ticker(self) -> str:
         market = self.market
         price, qty = market.price, market.qty
         bid, bid_lots, ask, ask_lots = self.best()
-        if with_update_id:
-            return (
-                f'{{"u":{self.book.update_id},"s":"{market.symbol}","b":"{price[bid]}","B":"{qty[bid_lots]}",'
-                f'"a":"{price[ask]}","A":"{qty[ask_lots]}"}}'
-            )
         return (
             f'{{"symbol":"{market.symbol}","bidPrice":"{price[bid]}","bidQty":"{qty[bid_lots]}",'
             f'"askPrice":"{price[ask]}","askQty":"{qty[ask_lots]}"}}'
         )
 
     def depth_json(self, limit: int) -> str:
-        """The snapshot: at most `limit` levels a side, best first."""
-        market, book = self.market, self.book
-        return (
-            f'{{"lastUpdateId":{book.update_id},'
-            f'"bids":{levels_json(market, book.quantities(BUY, book.bids.top(limit)))},'
-            f'"asks":{levels_json(market, book.quantities(SELL, book.asks.top(limit)))}}}'
+        return depth_json(self.market, self.book, limit)
+
+    def last_lots(self) -> int:
+        """Of the last trade."""
+        newest = self.tape.newest(1)
+        return newest[0].qty_lots if newest else 0
+
+    def rolling(self, seconds: int, time_ns: int) -> Statistics:
+        """The last `seconds`, as far as memory has them."""
+        from_s = window_start_s(seconds, time_ns)
+        window = self.candles.window(from_s, time_ns // NS + 1)
+        return Statistics.of(self.market, window, self.candles.before(from_s), from_s * NS, time_ns)
+
+    def rolling_version(self, seconds: int, time_ns: int) -> object:
+        self.candles.catch_up()
+        return (self.candles.last_trade_id, window_start_s(seconds, time_ns)) if self.market.last_price_ticks else None
+
+    def ticker_version(self, time_ns: int) -> object:
+        return self.rolling_version(DAY_S, time_ns), self.best()
+
+    def ticker_payload(self, time_ns: int) -> Payload:
+        return self.rolling(DAY_S, time_ns).ticker(self.best(), self.last_lots())
+
+    def average_window(self, time_ns: int) -> Candle | None:
+        now_s = time_ns // NS
+        return self.candles.window(now_s - AVERAGE_S + 1, now_s + 1)
+
+    def last_trade_ns(self) -> int:
+        newest = self.tape.newest(1)
+        return newest[0].time_ns if newest else 0
+
+    def _average_version(self, time_ns: int) -> object:
+        window = self.average_window(time_ns)
+        traded = (window.first_trade_id, window.last_trade_id) if window is not None else (0, 0)
+        return traded if self.market.last_price_ticks else None
+
+    def _average_payload(self, time_ns: int) -> Payload:
+        return average_payload(self.market, self.average_window(time_ns), self.last_trade_ns(), time_ns)
+
+    def mini_payload(self, time_ns: int) -> Payload:
+        return self.rolling(DAY_S, time_ns).mini()
+
+    def rolling_payload(self, window: str, time_ns: int) -> Payload:
+        return self.rolling(WINDOWS_S[window], time_ns).rolling(window)
+
+    def _best_version(self, _time_ns: int) -> object:
+        return self.best()
+
+    def _best_payload(self, _time_ns: int) -> Payload:
+        market = self.market
+        price, qty = market.price, market.qty
+        bid, bid_lots, ask, ask_lots = self.best()
+        text = (
+            f'{{"u":{self.book.update_id},"s":"{market.symbol}","b":"{price[bid]}","B":"{qty[bid_lots]}",'
+            f'"a":"{price[ask]}","A":"{qty[ask_lots]}"}}'
         )
+        return lambda unit_ns: text
 
 
-def _partial(channel: str) -> tuple[int, bool] | None:
-    """Levels and whether every 100 ms, of `depth5`, `depth10@100ms` and so on."""
-    name, _, speed = channel.partition("@")
-    depth = name.removeprefix("depth")
-    if speed not in ("", "100ms", "1000ms") or depth not in {str(count) for count in PARTIAL_DEPTHS}:
-        return None
-    return int(depth), speed == "100ms"
+def _trade_payload(fill: Fill) -> Payload:
+    market = fill.market
+    tail = (
+        f'"s":"{market.symbol}","t":{fill.trade_id},"p":"{market.price[fill.price_ticks]}",'
+        f'"q":"{market.qty[fill.qty_lots]}",'
+    )
+    maker = f'"m":{"true" if fill.taker_side else "false"},"M":true}}'
+    time_ns = fill.time_ns
+    return lambda unit_ns: f'{{"e":"trade","E":{time_ns // unit_ns},{tail}"T":{time_ns // unit_ns},{maker}'
 
 
-def levels_json(market: Market, levels: list[tuple[int, int]]) -> str:
-    price, qty = market.price, market.qty
-    return "[" + ",".join([f'["{price[ticks]}","{qty[lots]}"]' for ticks, lots in levels]) + "]"
+def aggregate_event(aggregate: Aggregate, unit_ns: int) -> str:
+    first = aggregate.first
+    return (
+        f'{{"e":"aggTrade","E":{first.time_ns // unit_ns},"s":"{first.market.symbol}",'
+        f"{aggregate_fields(aggregate, unit_ns)}}}"
+    )
+
+
+def aggregate_fields(aggregate: Aggregate, unit_ns: int) -> str:
+    """What an aggregate trade has in answers and in events; its number is its first trade's."""
+    first = aggregate.first
+    market = first.market
+    return (
+        f'"a":{first.trade_id},"p":"{market.price[first.price_ticks]}","q":"{market.qty[aggregate.qty_lots]}",'
+        f'"f":{first.trade_id},"l":{aggregate.last_trade_id},"T":{first.time_ns // unit_ns},'
+        f'"m":{"true" if first.taker_side else "false"},"M":true'
+    )

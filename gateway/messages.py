@@ -141,35 +141,61 @@ class MyTrades(Signed, frozen=True, kw_only=True):
     limit: int | None = None
 
 
-class Depth(Params, frozen=True, kw_only=True):
+SymbolStatus = Literal["TRADING", "HALT", "BREAK"]
+
+
+class OneSymbol(Params, frozen=True, kw_only=True):
     symbol: Symbol
+
+
+class Depth(OneSymbol, frozen=True, kw_only=True):
+    limit: int | None = None
+    symbol_status: SymbolStatus | None = None
+
+
+class Trades(OneSymbol, frozen=True, kw_only=True):
     limit: int | None = None
 
 
-class Trades(Params, frozen=True, kw_only=True):
-    symbol: Symbol
-    limit: int | None = None
-
-
-class AggregateTrades(Params, frozen=True, kw_only=True):
-    symbol: Symbol
+class HistoricalTrades(Trades, frozen=True, kw_only=True):
     from_id: int | None = None
+
+
+class AggregateTrades(HistoricalTrades, frozen=True, kw_only=True):
     start_time: int | None = None
     end_time: int | None = None
-    limit: int | None = None
 
 
-class BookTicker(Params, frozen=True, kw_only=True):
+class Klines(Trades, frozen=True, kw_only=True):
+    interval: str
+    start_time: int | None = None
+    end_time: int | None = None
+    time_zone: str | None = None
+
+
+class SomeSymbols(Params, frozen=True, kw_only=True):
+    """One, or several, or all where neither is sent."""
+
     symbol: Symbol | None = None
     symbols: list[str] | None = None
+    symbol_status: SymbolStatus | None = None
 
 
-class ExchangeInfo(Params, frozen=True, kw_only=True):
-    symbol: Symbol | None = None
-    symbols: list[str] | None = None
+class DayTicker(SomeSymbols, frozen=True, kw_only=True):
+    type: Literal["FULL", "MINI"] | None = None
+
+
+class RollingTicker(DayTicker, frozen=True, kw_only=True):
+    window_size: str = "1d"
+
+
+class TradingDayTicker(DayTicker, frozen=True, kw_only=True):
+    time_zone: str | None = None
+
+
+class ExchangeInfo(SomeSymbols, frozen=True, kw_only=True):
     permissions: str | list[str] | None = None
     show_permission_sets: bool | None = None
-    symbol_status: str | None = None
 
 
 class Keyed(Params, frozen=True, kw_only=True):
@@ -232,7 +258,7 @@ def from_text(values: dict[str, str], params: type[Params]) -> Any:
                 raise illegal(name)
             typed[name] = text.lower() == "true"
         elif name in _LISTS:
-            typed[name] = _list(name, text)
+            typed[name] = listed(name, text)
         elif name in _RAW:
             typed[name] = msgspec.Raw(text.encode())
         else:
@@ -243,7 +269,10 @@ def from_text(values: dict[str, str], params: type[Params]) -> Any:
         raise misfit(str(error)) from None
 
 
-def _list(name: str, text: str) -> list[str]:
+def listed(name: str, text: str | list[str]) -> list[str]:
+    """A list, or JSON text of one."""
+    if isinstance(text, list):
+        return text
     try:
         return msgspec.json.decode(text, type=list[str])
     except (ValueError, RecursionError):

@@ -15,6 +15,7 @@ from gateway import messages as m
 from gateway.answers import Sink
 from gateway.desk import Desk
 from gateway.keys import READ, TRADE, Key
+from gateway.market_queries import day_weight, window_weight
 from gateway.public import PublicQueries
 from gateway.services import Services
 
@@ -24,13 +25,13 @@ Answer = str | Coroutine[Any, Any, str]  # JSON text, at once or when the databa
 
 @dataclass(frozen=True, slots=True)
 class Public:
-    """Anyone may ask; the answer takes the parameters and the time in ns."""
+    """Anyone may ask; the answer takes the parameters, the time in ns, and the ns of the time unit asked for."""
 
     name: str
     route: str
     params: type[m.Params]
     weight: Weight
-    answer: Callable[[Services, Any, int], Answer]
+    answer: Callable[[Services, Any, int, int], Answer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +71,65 @@ class Trading:
 Method = Public | Keyed | Private | Trading
 
 PUBLIC: Final = (
-    Public("ping", "GET ping", m.Params, 1, lambda s, p, now: "{}"),
-    Public("time", "GET time", m.Params, 1, lambda s, p, now: f'{{"serverTime":{now // 10**6}}}'),
-    Public("exchangeInfo", "GET exchangeInfo", m.ExchangeInfo, 20, lambda s, p, now: s.public.exchange_info(p, now)),
-    Public("depth", "GET depth", m.Depth, PublicQueries.depth_weight, lambda s, p, now: s.public.depth(p)),
-    Public("trades.recent", "GET trades", m.Trades, 25, lambda s, p, now: s.public.trades(p)),
-    Public("", "GET aggTrades", m.AggregateTrades, 4, lambda s, p, now: s.public.aggregate_trades(p)),
-    Public("ticker.book", "GET ticker/bookTicker", m.BookTicker, 4, lambda s, p, now: s.public.book_ticker(p)),
-    Public("", "GET ticker/price", m.BookTicker, 4, lambda s, p, now: s.public.price(p)),
+    Public("ping", "GET ping", m.Params, 1, lambda s, p, now, unit: "{}"),
+    Public("time", "GET time", m.Params, 1, lambda s, p, now, unit: f'{{"serverTime":{now // unit}}}'),
+    Public(
+        "exchangeInfo",
+        "GET exchangeInfo",
+        m.ExchangeInfo,
+        20,
+        lambda s, p, now, unit: s.public.exchange_info(p, now, unit),
+    ),
+    Public("depth", "GET depth", m.Depth, PublicQueries.depth_weight, lambda s, p, now, unit: s.public.depth(p)),
+    Public("trades.recent", "GET trades", m.Trades, 25, lambda s, p, now, unit: s.market.trades(p, unit)),
+    Public(
+        "trades.historical",
+        "GET historicalTrades",
+        m.HistoricalTrades,
+        25,
+        lambda s, p, now, unit: s.market.historical_trades(p, unit),
+    ),
+    Public(
+        "trades.aggregate",
+        "GET aggTrades",
+        m.AggregateTrades,
+        4,
+        lambda s, p, now, unit: s.market.aggregate_trades(p, unit),
+    ),
+    Public("klines", "GET klines", m.Klines, 2, lambda s, p, now, unit: s.market.klines(p, now, unit)),
+    Public("uiKlines", "GET uiKlines", m.Klines, 2, lambda s, p, now, unit: s.market.klines(p, now, unit)),
+    Public("avgPrice", "GET avgPrice", m.OneSymbol, 2, lambda s, p, now, unit: s.market.average(p, now, unit)),
+    Public(
+        "ticker.24hr", "GET ticker/24hr", m.DayTicker, day_weight, lambda s, p, now, unit: s.market.day(p, now, unit)
+    ),
+    Public(
+        "ticker.tradingDay",
+        "GET ticker/tradingDay",
+        m.TradingDayTicker,
+        window_weight,
+        lambda s, p, now, unit: s.market.trading_day(p, now, unit),
+    ),
+    Public(
+        "ticker",
+        "GET ticker",
+        m.RollingTicker,
+        window_weight,
+        lambda s, p, now, unit: s.market.rolling(p, now, unit),
+    ),
+    Public(
+        "ticker.price",
+        "GET ticker/price",
+        m.SomeSymbols,
+        PublicQueries.symbols_weight,
+        lambda s, p, now, unit: s.public.price(p),
+    ),
+    Public(
+        "ticker.book",
+        "GET ticker/bookTicker",
+        m.SomeSymbols,
+        PublicQueries.symbols_weight,
+        lambda s, p, now, unit: s.public.book_ticker(p),
+    ),
 )
 
 KEYED: Final = (

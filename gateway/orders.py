@@ -173,6 +173,13 @@ class Orders:
         if len(self.unsettled) > UNSETTLED_KEPT:
             del self.unsettled[next(iter(self.unsettled))]
 
+    def resting(self, market: Market) -> Iterator[tuple[int, int, int, int]]:
+        """Order id, side, price in ticks and open lots of each order in a market's book."""
+        for orders in self._accounts.values():
+            for order in orders.open.values():
+                if order.market is market:
+                    yield order.order_id, order.side, order.price_ticks, order.qty_lots - order.executed_lots
+
     def open_of(self, account: int, market: Market | None) -> Iterator[Order]:
         for order in self.of(account).open.values():
             if market is None or order.market is market:

@@ -115,25 +115,7 @@ class PrivateQueries:
 
     def _past_trade(self, past: PastTrade, account: int) -> Fill:
         assert account in (past.taker_account, past.maker_account), "history answers for one account"
-        market = self._markets.by_number[past.instrument]
-        return Fill(
-            past.trade_id,
-            market,
-            past.taker_account,
-            past.maker_account,
-            past.taker_order_id,
-            past.maker_order_id,
-            past.taker_side,
-            past.price_ticks,
-            past.qty_lots,
-            past.price_ticks * past.qty_lots * market.tick_value_usdc_micros,
-            past.taker_fee_usdc_micros,
-            past.maker_fee_usdc_micros,
-            past.time_ns,
-            past.settlement,
-            past.reason,
-            past.transaction,
-        )
+        return past.fill(self._markets.by_number[past.instrument])
 
 
 def _range(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from typing import Final
 
-from engine.types import INT64_MAX
 from gateway import errors
 from gateway import messages as m
 from gateway.decimals import format_units
@@ -13,14 +11,12 @@ from gateway.errors import ApiError
 from gateway.limits import Limits
 from gateway.market_data import MarketFeed
 from gateway.markets import QUOTE, USDC_DECIMALS, Market, Markets
-from gateway.orders import Fill
 from gateway.publisher import Publisher
 
-MS: Final = 10**6  # nanoseconds
 DEPTH_DEFAULT: Final = 100
 DEPTH_MAX: Final = 5_000
-TRADES_DEFAULT: Final = 500
-TRADES_MAX: Final = 1_000
+PERMISSION: Final = "SPOT"  # of every account and every market
+PERMISSION_SETS: Final = f'[["{PERMISSION}"]]'
 ORDER_TYPES: Final = '["LIMIT","LIMIT_MAKER","MARKET"]'
 SELF_TRADE_MODES: Final = '["NONE","EXPIRE_TAKER","EXPIRE_MAKER","EXPIRE_BOTH"]'
 
@@ -34,65 +30,65 @@ class PublicQueries:
         self._limits = limits
 
     def feed(self, symbol: str) -> MarketFeed:
-        market = self._markets.by_symbol.get(symbol)
-        if market is None:
-            raise ApiError(errors.BAD_SYMBOL, "Invalid symbol.")
-        return self._publisher.feeds[market.number]
+        return self._publisher.feeds[self._markets.of(symbol).number]
+
+    def feeds(self, params: m.SomeSymbols) -> list[MarketFeed]:
+        """Those asked for: one, several, or all; of several or all, those with the status asked for."""
+        if params.symbol is not None and params.symbols is not None:
+            raise _bad_combination()
+        status = params.symbol_status
+        if params.symbol is not None:
+            feed = self.feed(params.symbol)
+            self._check_status(feed, status)
+            return [feed]
+        symbols = params.symbols if params.symbols is not None else list(self._markets.by_symbol)
+        feeds = [self.feed(symbol) for symbol in symbols]
+        return [feed for feed in feeds if status in (None, self._markets.status(feed.market))]
+
+    def _check_status(self, feed: MarketFeed, status: str | None) -> None:
+        if status not in (None, self._markets.status(feed.market)):
+            text = "The symbol's status does not match the requested symbolStatus."
+            raise ApiError(errors.STATUS_MISMATCH, text)
 
     def depth(self, params: m.Depth) -> str:
-        return self.feed(params.symbol).depth_json(bounded(params.limit, DEPTH_DEFAULT, DEPTH_MAX))
+        feed = self.feed(params.symbol)
+        self._check_status(feed, params.symbol_status)
+        return feed.depth_json(bounded(params.limit, DEPTH_DEFAULT, DEPTH_MAX))
 
     @staticmethod
     def depth_weight(params: m.Depth) -> int:
         limit = params.limit or DEPTH_DEFAULT
         return 5 if limit <= 100 else 25 if limit <= 500 else 50 if limit <= 1_000 else 250
 
-    def trades(self, params: m.Trades) -> str:
-        recent = self.feed(params.symbol).recent_trades
-        return _tail_json(recent, bounded(params.limit, TRADES_DEFAULT, TRADES_MAX), self._publisher)
+    @staticmethod
+    def symbols_weight(params: m.SomeSymbols) -> int:
+        return 4 if params.symbol is None else 2
 
-    def aggregate_trades(self, params: m.AggregateTrades) -> str:
-        """Each trade is an aggregate of its own; only the recent ones are here."""
-        start_ns, end_ns = (params.start_time or 0) * MS, (params.end_time or INT64_MAX // MS) * MS + MS - 1
-        chosen = [
-            fill
-            for fill in self.feed(params.symbol).recent_trades
-            if fill.trade_id >= (params.from_id or 0) and start_ns <= fill.time_ns <= end_ns
-        ]
-        limit = bounded(params.limit, TRADES_DEFAULT, TRADES_MAX)
-        oldest_first = params.from_id is not None or params.start_time is not None
-        rows = chosen[:limit] if oldest_first else chosen[-limit:]
-        return "[" + ",".join([self._publisher.reports.trade_aggregate(fill) for fill in rows]) + "]"
+    def book_ticker(self, params: m.SomeSymbols) -> str:
+        return _one_or_all(params, [feed.book_ticker() for feed in self.feeds(params)])
 
-    def book_ticker(self, params: m.BookTicker) -> str:
-        if params.symbol is not None:
-            return self.feed(params.symbol).ticker_json(with_update_id=False)
-        symbols = params.symbols if params.symbols is not None else list(self._markets.by_symbol)
-        return "[" + ",".join([self.feed(symbol).ticker_json(with_update_id=False) for symbol in symbols]) + "]"
+    def price(self, params: m.SomeSymbols) -> str:
+        return _one_or_all(params, [_price_json(feed.market) for feed in self.feeds(params)])
 
-    def price(self, params: m.BookTicker) -> str:
-        if params.symbol is not None:
-            return _price_json(self.feed(params.symbol).market)
-        symbols = params.symbols if params.symbols is not None else list(self._markets.by_symbol)
-        return "[" + ",".join([_price_json(self.feed(symbol).market) for symbol in symbols]) + "]"
-
-    def exchange_info(self, params: m.ExchangeInfo, now_ns: int) -> str:
-        if params.symbol is not None and params.symbols is not None:
-            raise ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")
-        wanted = params.symbols if params.symbols is not None else [params.symbol] if params.symbol else None
-        chosen = list(self._markets) if wanted is None else [self.feed(symbol).market for symbol in wanted]
+    def exchange_info(self, params: m.ExchangeInfo, now_ns: int, unit_ns: int) -> str:
+        named = params.symbol is not None or params.symbols is not None
+        if named and (params.permissions is not None or params.symbol_status is not None):
+            raise _bad_combination()
+        wanted = params.permissions if params.permissions is not None else PERMISSION
+        permitted = wanted == PERMISSION or PERMISSION in m.listed("permissions", wanted)
+        chosen = [feed.market for feed in self.feeds(params)] if permitted else []
+        shown = params.show_permission_sets is not False
         settings = self._limits.settings
         weight = f'"intervalNum":1,"limit":{settings.weight_per_minute}}}'
         return (
-            f'{{"timezone":"UTC","serverTime":{now_ns // 10**6},"rateLimits":['
+            f'{{"timezone":"UTC","serverTime":{now_ns // unit_ns},"rateLimits":['
             f'{{"rateLimitType":"REQUEST_WEIGHT","interval":"MINUTE",{weight},'
             f'{{"rateLimitType":"ORDERS","interval":"SECOND","intervalNum":10,"limit":{settings.orders_per_10s}}},'
             f'{{"rateLimitType":"ORDERS","interval":"DAY","intervalNum":1,"limit":{settings.orders_per_day}}}],'
-            f'"exchangeFilters":[],"symbols":[{",".join([self._symbol(market) for market in chosen])}]}}'
+            f'"exchangeFilters":[],"symbols":[{",".join([self._symbol(market, shown) for market in chosen])}]}}'
         )
 
-    def _symbol(self, market: Market) -> str:
-        terms, usdc, price, qty = market.terms, self._markets.usdc, market.price, market.qty
+    def _symbol(self, market: Market, show_permissions: bool) -> str:
         decimals = market.lot_decimals
         return (
             f'{{"symbol":"{market.symbol}","status":"{self._markets.status(market)}","baseAsset":"{market.base}",'
@@ -102,16 +98,28 @@ class PublicQueries:
             f'"ocoAllowed":false,"otoAllowed":false,"quoteOrderQtyMarketAllowed":true,"allowTrailingStop":false,'
             f'"cancelReplaceAllowed":true,"amendAllowed":true,"pegInstructionsAllowed":false,'
             f'"isSpotTradingAllowed":true,"isMarginTradingAllowed":false,"filters":['
+            f"{self._filters(market)}],"
+            f'"permissions":[],"permissionSets":{PERMISSION_SETS if show_permissions else "[]"},'
+            f'"defaultSelfTradePreventionMode":"EXPIRE_MAKER","allowedSelfTradePreventionModes":{SELF_TRADE_MODES}}}'
+        )
+
+    def _filters(self, market: Market) -> str:
+        """What the engine and the gateway hold an order against, as far as Binance has a word for it."""
+        terms, usdc, price, qty = market.terms, self._markets.usdc, market.price, market.qty
+        lots = f'"minQty":"{qty[1]}","maxQty":"{qty[terms.qty_lots_max]}","stepSize":"{qty[1]}"'
+        filters = [
             f'{{"filterType":"PRICE_FILTER","minPrice":"{price[1]}","maxPrice":"{price[terms.price_ticks_max]}",'
-            f'"tickSize":"{price[1]}"}},'
-            f'{{"filterType":"LOT_SIZE","minQty":"{qty[1]}","maxQty":"{qty[terms.qty_lots_max]}","stepSize":"{qty[1]}"}},'
+            f'"tickSize":"{price[1]}"}}',
+            f'{{"filterType":"LOT_SIZE",{lots}}}',
+            f'{{"filterType":"MARKET_LOT_SIZE",{lots}}}',
             f'{{"filterType":"NOTIONAL","minNotional":"{usdc[terms.notional_usdc_micros_min]}",'
             f'"applyMinToMarket":true,"maxNotional":"{format_units(2**62, USDC_DECIMALS)}","applyMaxToMarket":false,'
-            f'"avgPriceMins":0}},'
-            f'{{"filterType":"MAX_NUM_ORDERS","maxNumOrders":{terms.open_orders_max}}}],'
-            f'"permissions":[],"permissionSets":[["SPOT"]],"defaultSelfTradePreventionMode":"EXPIRE_MAKER",'
-            f'"allowedSelfTradePreventionModes":{SELF_TRADE_MODES}}}'
-        )
+            f'"avgPriceMins":0}}',
+            f'{{"filterType":"MAX_NUM_ORDERS","maxNumOrders":{terms.open_orders_max}}}',
+        ]
+        if terms.ownership_cap_lots:
+            filters.append(f'{{"filterType":"MAX_POSITION","maxPosition":"{qty[terms.ownership_cap_lots]}"}}')
+        return ",".join(filters)
 
 
 def bounded(limit: int | None, default: int, most: int) -> int:
@@ -123,10 +131,13 @@ def bounded(limit: int | None, default: int, most: int) -> int:
     return min(limit, most)
 
 
-def _tail_json(fills: deque[Fill], count: int, publisher: Publisher) -> str:
-    newest = list(fills)[-count:]
-    return "[" + ",".join([publisher.reports.trade_public(fill) for fill in newest]) + "]"
+def _one_or_all(params: m.SomeSymbols, texts: list[str]) -> str:
+    return texts[0] if params.symbol is not None else f"[{','.join(texts)}]"
 
 
 def _price_json(market: Market) -> str:
     return f'{{"symbol":"{market.symbol}","price":"{market.price[market.last_price_ticks]}"}}'
+
+
+def _bad_combination() -> ApiError:
+    return ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")

@@ -7,6 +7,7 @@ Rows are tuples in the order of wire.EVENT_SLOTS and wire.COMMAND_SLOTS.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final, Protocol
 
 from engine import types as t
@@ -15,7 +16,7 @@ from engine.wire import COMMAND, COMMAND_SIZE, EVENT, decode_commands
 from gateway.answers import Asked, Outcome, reply
 from gateway.balances import Balances, free_and_locked
 from gateway.market_data import MarketFeed
-from gateway.markets import Markets
+from gateway.markets import Market, Markets
 from gateway.orders import EXPIRED_IN_MATCH, FILLED, PARTIALLY_FILLED, Fill, Order, Orders, end_status
 from gateway.reports import Reports
 from gateway.users import UserStreams
@@ -47,6 +48,7 @@ class Publisher:
         self._followed = users.streams
         self._reports = Reports(markets)
         self.feeds: dict[int, MarketFeed] = {}
+        self._changed: list[MarketFeed] = []  # by this frame
         self._row: Row = ()
         self._outcome = Outcome()
         self._positions: dict[int, dict[int, tuple[int, int]]] = {}  # changed in this command, of who is followed
@@ -87,9 +89,17 @@ class Publisher:
             handlers[event[1]](event)
         if seq:
             self._finish(origins[seq - first_seq])
-        for feed in self.feeds.values():
-            if feed.ticker_due:
-                feed.publish_ticker()
+        if self._changed:
+            changed, self._changed = self._changed, []
+            for feed in changed:
+                feed.publish(rows[-1][1])
+
+    def open_feed(self, market: Market, update_id: int, complete_after_id: int) -> MarketFeed:
+        """A feed of a market that has none; see MarketFeed for the trade id."""
+        resting = partial(self._orders.resting, market)
+        feed = MarketFeed(market, update_id, complete_after_id, lambda changed: self._changed.append(changed), resting)
+        self.feeds[market.number] = feed
+        return feed
 
     def _finish(self, origin: object | None) -> None:
         if self._positions:
@@ -126,7 +136,7 @@ class Publisher:
         self._outcome.order = order
         open_lots = event[9]
         if open_lots:
-            self.feeds[number].level(order.side, event[6], open_lots, event[10])
+            self.feeds[number].level(order.order_id, order.side, event[6], open_lots, event[10])
         if order.account in self._followed:
             self._report(order, "NEW")
 
@@ -182,7 +192,7 @@ class Publisher:
         order.update_time_ns = self._row[1]
         orders.close(order)
         if event[15]:
-            self.feeds[event[3]].level(event[14], event[9], -event[6], event[10])
+            self.feeds[event[3]].level(event[5], event[14], event[9], -event[6], event[10])
         cancel_id = ""
         if reason in (Reason.CANCELLED, Reason.CANCELLED_REPLACED):
             self._outcome.cancelled.append(order)
@@ -194,7 +204,7 @@ class Publisher:
         order = self._orders.of(event[4]).open[event[5]]
         order.qty_lots = event[6]
         order.update_time_ns = self._row[1]
-        self.feeds[event[3]].level(event[14], event[9], -event[8], event[10])
+        self.feeds[event[3]].level(event[5], event[14], event[9], -event[8], event[10])
         self._outcome.amended = order
         if order.account in self._followed:
             self._report(order, "REPLACED")
@@ -276,7 +286,7 @@ class Publisher:
         if isinstance(command, t.SetInstrument):
             market = self._markets.list(command)
             if market.number not in self.feeds:
-                self.feeds[market.number] = MarketFeed(market, 0)
+                self.open_feed(market, 0, 0)
         elif isinstance(command, t.SetFees):
             market = self._markets.by_number[command.instrument]
             market.maker_fee_bps, market.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps

@@ -121,21 +121,13 @@ class Reports:
             f'"settlement":"{fill.settlement}"{reason}{transaction}}}'
         )
 
-    def trade_public(self, fill: Fill) -> str:
+    def trade_public(self, fill: Fill, unit_ns: int) -> str:
         """A fill as the public sees it."""
         market = fill.market
         return (
             f'{{"id":{fill.trade_id},"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
-            f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","time":{fill.time_ns // MS},'
+            f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","time":{fill.time_ns // unit_ns},'
             f'"isBuyerMaker":{"true" if fill.taker_side else "false"},"isBestMatch":true}}'
-        )
-
-    def trade_aggregate(self, fill: Fill) -> str:
-        market = fill.market
-        return (
-            f'{{"a":{fill.trade_id},"p":"{market.price[fill.price_ticks]}","q":"{market.qty[fill.qty_lots]}",'
-            f'"f":{fill.trade_id},"l":{fill.trade_id},"T":{fill.time_ns // MS},'
-            f'"m":{"true" if fill.taker_side else "false"},"M":true}}'
         )
 
     # -- user-data events

@@ -22,6 +22,7 @@ from gateway.errors import ApiError
 from gateway.keys import READ, TRADE, Key
 from gateway.methods import METHODS, Answer, Keyed, Method, Private, Public, weight_of
 from gateway.services import Services
+from gateway.times import time_unit_ns
 
 log = logging.getLogger("gateway")
 ANSWER_S_MAX: Final = 10.0
@@ -67,7 +68,7 @@ class Rest:
             elif not isinstance(method, Public):
                 permission = method.permission if isinstance(method, Private) else TRADE
                 key = self._authenticate(request, params, query, body, permission, now)
-            text = self._answer(method, params, key, now)
+            text = self._answer(method, params, key, now, time_unit_ns(request.headers.get("X-MBX-TIME-UNIT")))
             return self._response(200, text if isinstance(text, str) else await text, ip, key, now)
         except ApiError as error:
             return self._response(error.status, error_json(error), ip, key, now, error)
@@ -76,9 +77,9 @@ class Rest:
             away = ApiError(errors.DISCONNECTED, "Internal error; please try again.", 503)
             return self._response(away.status, error_json(away), ip, key, now, away)
 
-    def _answer(self, method: Method, params: Any, key: Key | None, now: int) -> Answer:
+    def _answer(self, method: Method, params: Any, key: Key | None, now: int, unit_ns: int) -> Answer:
         if isinstance(method, Public):
-            return method.answer(self._services, params, now)
+            return method.answer(self._services, params, now, unit_ns)
         assert key is not None
         if isinstance(method, Keyed):
             return method.answer(self._services, key, params)

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from gateway.all_markets import AllMarkets
 from gateway.auth import Authenticator
 from gateway.cancels import Cancels, Countdowns
 from gateway.desk import Desk
 from gateway.limits import Limits
 from gateway.listen_keys import ListenKeys
+from gateway.market_queries import MarketQueries
 from gateway.markets import Markets
 from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
@@ -25,6 +27,8 @@ class Services:
     authenticator: Authenticator
     desk: Desk
     public: PublicQueries
+    market: MarketQueries
+    all_markets: AllMarkets
     private: PrivateQueries
     terms: Terms
     publisher: Publisher

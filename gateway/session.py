@@ -25,6 +25,7 @@ from gateway.methods import METHODS, Answer, Keyed, Method, Private, Public, Tra
 from gateway.questions import Questions
 from gateway.services import Services
 from gateway.subscriptions import Subscriptions
+from gateway.times import MS
 
 Handler = Callable[["ApiSession", Any, str, str | None, int], None]
 
@@ -38,8 +39,10 @@ class ApiSession(Connection):
         closed: Callable[[Connection], None],
         *,
         return_rate_limits: bool,
+        unit_ns: int = MS,
     ) -> None:
         super().__init__(cork, opened, closed)
+        self.unit_ns: Final = unit_ns  # of times in answers about the market
         self.services = services
         self._authenticator = services.authenticator
         self._limits = services.limits
@@ -235,7 +238,7 @@ def _public(method: Public) -> Handler:
     answer = method.answer
 
     def handle(session: ApiSession, params: Any, request_id: str, limits: str | None, now: int) -> None:
-        session.answer(answer(session.services, params, now), request_id, limits)
+        session.answer(answer(session.services, params, now, session.unit_ns), request_id, limits)
 
     return handle
 

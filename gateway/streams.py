@@ -1,27 +1,30 @@
-"""Market streams: `/ws/<stream>`, `/stream?streams=a/b`, and SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS on either."""
+"""Market streams: `/ws/<stream>`, `/stream?streams=a/b`, and on either the requests to subscribe and to set."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 import msgspec
 from picows import WSTransport
 
+from gateway.all_markets import AllMarkets
+from gateway.channels import StreamMessage
 from gateway.connection import Connection, Cork
 from gateway.errors import ApiError
-from gateway.market_data import StreamMessage
+from gateway.market_data import MarketFeed
 from gateway.services import Services
+from gateway.times import MS
 
 STREAMS_MAX: Final = 1_024  # by connection
 STREAM_CHARS_MAX: Final = 64
 _ID_STARTS: Final = frozenset(b'"-0123456789n')
-_INVALID_REQUEST, _INVALID_JSON = 2, 3  # this protocol's own codes
+_UNKNOWN_PROPERTY, _INVALID_VALUE, _INVALID_REQUEST, _INVALID_JSON = 0, 1, 2, 3  # this protocol's own codes
 
 
 class StreamRequest(msgspec.Struct, forbid_unknown_fields=True):
     method: str
-    params: list[str] | None = None
+    params: list[Any] | None = None
     id: msgspec.Raw = msgspec.Raw(b"null")
 
 
@@ -30,6 +33,10 @@ _DECODER: Final = msgspec.json.Decoder(StreamRequest)
 
 class StreamError(Exception):
     """A request that cannot be met; its text is for the client."""
+
+    def __init__(self, text: str, code: int = _INVALID_REQUEST) -> None:
+        super().__init__(text)
+        self.code = code
 
 
 class StreamSession(Connection):
@@ -42,11 +49,12 @@ class StreamSession(Connection):
         streams: list[str],
         *,
         wrapped: bool,
+        unit_ns: int = MS,
     ) -> None:
         super().__init__(cork, opened, closed)
         self._services = services
         self._first = streams  # asked for by the address
-        self._wrapped = wrapped  # whether events carry their stream's name
+        self._form = (wrapped, unit_ns)
         self._streams: dict[str, None] = {}
 
     def on_ws_connected(self, transport: WSTransport) -> None:
@@ -64,37 +72,49 @@ class StreamSession(Connection):
             request_id = _id_text(request.id)
             self._handle(request, request_id)
         except StreamError as error:
-            self._fail(request_id, _INVALID_REQUEST, str(error))
+            self._fail(request_id, error.code, str(error))
         except ApiError as error:
             self._fail(request_id, error.code, error.msg)
         except (ValueError, RecursionError):
             self._fail("null", _INVALID_JSON, "Invalid JSON")
 
     def _handle(self, request: StreamRequest, request_id: str) -> None:
-        names = request.params or []
-        if request.method == "SUBSCRIBE":
-            self._subscribe(names)
-            self.send(f'{{"result":null,"id":{request_id}}}')
-        elif request.method == "UNSUBSCRIBE":
-            for name in names:
-                self._unsubscribe(name)
-            self.send(f'{{"result":null,"id":{request_id}}}')
-        elif request.method == "LIST_SUBSCRIPTIONS":
-            rows = ",".join([f'"{name}"' for name in self._streams])
-            self.send(f'{{"result":[{rows}],"id":{request_id}}}')
-        else:
-            raise StreamError("Invalid request: unknown method")
+        params = request.params or []
+        result = "null"
+        match request.method:
+            case "SUBSCRIBE":
+                self._subscribe(_names(params))
+            case "UNSUBSCRIBE":
+                for name in _names(params):
+                    self._unsubscribe(name)
+            case "LIST_SUBSCRIPTIONS":
+                rows = ",".join([f'"{name}"' for name in self._streams])
+                result = f"[{rows}]"
+            case "SET_PROPERTY":
+                self._set_property(params)
+            case "GET_PROPERTY":
+                _check_property(params, 1)
+                result = "true" if self._form[0] else "false"
+            case _:
+                raise StreamError("Invalid request: unknown method")
+        self.send(f'{{"result":{result},"id":{request_id}}}')
+
+    def _set_property(self, params: list[Any]) -> None:
+        _check_property(params, 2)
+        if not isinstance(params[1], bool):
+            raise StreamError("Invalid value type: expected Boolean", _INVALID_VALUE)
+        self._form = (params[1], self._form[1])
 
     def _fail(self, request_id: str, code: int, text: str) -> None:
         self.send(f'{{"error":{{"code":{code},"msg":"{text}"}},"id":{request_id}}}')
 
     def say_shutdown(self, event: str) -> None:
-        self.send(f'{{"stream":"!serverShutdown","data":{event}}}' if self._wrapped else event)
+        self.send(f'{{"stream":"!serverShutdown","data":{event}}}' if self._form[0] else event)
 
     def fail_binary(self) -> None:
         self._fail("null", _INVALID_JSON, "Invalid JSON: text frames only")
 
-    def _subscribe(self, names: list[str]) -> None:
+    def _subscribe(self, names: Sequence[str]) -> None:
         """All of them or, where one does not exist, none."""
         if len(self._streams) + len(names) > STREAMS_MAX:
             raise StreamError(f"Invalid request: more than {STREAMS_MAX} streams")
@@ -103,31 +123,55 @@ class StreamSession(Connection):
                 raise StreamError("Invalid request: invalid stream")
         for name in names:
             if name not in self._streams:
-                symbol, _, channel = name.partition("@")
-                self._services.public.feed(symbol.upper()).subscribe(channel, self)
                 self._streams[name] = None
+                source, channel = self._source(name)
+                source.subscribe(channel, self)
 
     def _unsubscribe(self, name: str) -> None:
         if name in self._streams:
             del self._streams[name]
-            symbol, _, channel = name.partition("@")
-            self._services.public.feed(symbol.upper()).unsubscribe(channel, self)
+            source, channel = self._source(name)
+            source.unsubscribe(channel, self)
+
+    def _source(self, name: str) -> tuple[MarketFeed | AllMarkets, str]:
+        """Who makes a stream, and its name there."""
+        if name.startswith("!"):
+            return self._services.all_markets, name
+        symbol, _, channel = name.partition("@")
+        return self._services.public.feed(symbol.upper()), channel
 
     def on_closed(self) -> None:
         for name in list(self._streams):
             self._unsubscribe(name)
 
     def send_stream(self, message: StreamMessage) -> None:
-        self.send_frame(message.frame(wrapped=self._wrapped))
+        self.send_frame(message.frames(self._form))
 
 
 def stream_exists(services: Services, name: str) -> bool:
-    """Whether `<symbol in lower case>@<channel>` is one of ours."""
+    """Whether `<symbol in lower case>@<channel>`, or `!<channel>` of all markets, is one of ours."""
+    if name.startswith("!"):
+        return services.all_markets.has(name)
     symbol, _, channel = name.partition("@")
     if len(name) > STREAM_CHARS_MAX or symbol != symbol.lower():
         return False
     market = services.markets.by_symbol.get(symbol.upper())
     return market is not None and services.publisher.feeds[market.number].has(channel)
+
+
+def _names(params: list[Any]) -> list[str]:
+    if not all(isinstance(name, str) for name in params):
+        raise StreamError("Invalid request: unknown or malformed field")
+    return params
+
+
+def _check_property(params: list[Any], count: int) -> None:
+    if len(params) > count:
+        raise StreamError("Invalid request: too many parameters")
+    if len(params) < count or not isinstance(params[0], str):
+        raise StreamError("Invalid request: property name must be a string")
+    if params[0] != "combined":
+        raise StreamError("Unknown property", _UNKNOWN_PROPERTY)
 
 
 def _id_text(raw: msgspec.Raw) -> str:

@@ -14,10 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import types as t
-from gateway import market_data
+from gateway import depth
+from gateway.channels import StreamMessage
+from gateway.depth import DepthStream
 from gateway.levels import LevelBook
-from gateway.market_data import DepthStream, StreamMessage
 from gateway.markets import Market
+from gateway.times import MS
 from tests.gateway.venue import ALICE, BOB, OTHER_SYMBOL, SYMBOL, Client, Venue
 
 DEPTH, FAST = f"{SYMBOL.lower()}@depth", f"{SYMBOL.lower()}@depth@100ms"
@@ -183,7 +185,7 @@ class Reader:
 
     def send_stream(self, message: StreamMessage) -> None:
         assert not self.paused
-        self.events.append(msgspec.json.decode(message.payload))
+        self.events += [msgspec.json.decode(payload(MS)) for payload in message.payloads]
 
     def drop(self, why: str) -> None:
         self.dropped = why
@@ -205,7 +207,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_a_slow_reader_gets_what_it_missed_as_one_event_without_a_gap(steps: list[Any]) -> None:
     book, readers = LevelBook(10), (Reader(), Reader())
-    stream = DepthStream(market(), book, "x@depth")
+    stream = DepthStream(market(), book, "x@depth", 10)
     for reader in readers:
         stream.subscribe(reader)
     for kind, first, second, lots in [*steps, ("tick", False, False, None)]:
@@ -233,9 +235,9 @@ def test_a_slow_reader_gets_what_it_missed_as_one_event_without_a_gap(steps: lis
 
 
 def test_what_is_kept_for_a_slow_reader_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(market_data, "MISSED_LEVELS_MAX", 10)
+    monkeypatch.setattr(depth, "MISSED_LEVELS_MAX", 10)
     book, reader = LevelBook(0), Reader()
-    stream = DepthStream(market(), book, "x@depth")
+    stream = DepthStream(market(), book, "x@depth", 10)
     stream.subscribe(reader)
     reader.paused = True
     for price in range(1, 13):

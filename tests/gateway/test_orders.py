@@ -11,6 +11,7 @@ from engine.exchange import Exchange
 from gateway import orders
 from gateway.api import Gateway
 from gateway.history import PastOrder, PastTrade, Range
+from tests.gateway.past import StoredPast
 from tests.gateway.venue import ALICE, BOB, CAROL, SYMBOL, Venue
 
 
@@ -25,12 +26,14 @@ def past_trade(trade_id: int, taker: int, maker: int) -> PastTrade:
 
 
 @dataclass
-class Archive:
+class Archive(StoredPast):
     """A history of a few rows; it counts how often it is asked."""
 
     old_orders: list[PastOrder] = field(default_factory=list)
     old_trades: list[PastTrade] = field(default_factory=list)
-    asked: int = 0
+
+    def __post_init__(self) -> None:
+        super().__init__()
 
     async def order(
         self, account: int, instrument: int, order_id: int | None, client_order_id: str | None

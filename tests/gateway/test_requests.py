@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Coroutine
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -15,6 +17,7 @@ from gateway import requests as r
 from gateway.api import Gateway
 from gateway.keys import KeyStore
 from gateway.limits import LimitSettings
+from gateway.questions import Questions
 from gateway.session import HANDLERS, ApiSession
 from gateway.streams import StreamSession
 from tests.gateway.venue import SYMBOL, Sequencer
@@ -38,8 +41,18 @@ NAMES = [
     "signature",
     "timestamp",
     "newQty",
+    "symbols",
+    "interval",
+    "timeZone",
+    "windowSize",
+    "startTime",
+    "endTime",
+    "fromId",
+    "type",
+    "symbolStatus",
+    "permissions",
 ]
-VALUES = JSON | st.sampled_from([SYMBOL, "BUY", "LIMIT", "1", "1e400", "NaN", "-0", "\u0661", 10**30, -1])
+VALUES = JSON | st.sampled_from([SYMBOL, "BUY", "LIMIT", "1", "1e400", "NaN", "-0", "\u0661", 10**30, -1, "1M", "5:45", 2**62, 1])
 PARAMS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8)
 
 
@@ -71,12 +84,19 @@ def answers(kind: type[ApiSession] | type[StreamSession], message: bytes) -> lis
     session: ApiSession | StreamSession
     if kind is ApiSession:
         session = ApiSession(GATEWAY._services, GATEWAY._cork, _yes, _nothing, return_rate_limits=True)
+        session._questions.ask = partial(at_once, session._questions)  # type: ignore[method-assign]
     else:
         session = StreamSession(GATEWAY._services, GATEWAY._cork, _yes, _nothing, [], wrapped=False)
     session.send = recorder.take  # type: ignore[method-assign]
     session.on_text(message)
     session.on_closed()
     return recorder.sent
+
+
+def at_once(questions: Questions, question: Coroutine[Any, Any, str], request_id: str, limits: str | None) -> None:
+    """Without a database no answer has to wait."""
+    with pytest.raises(StopIteration):
+        questions._wait(question, request_id, limits).send(None)
 
 
 def _yes(connection: object) -> bool:

@@ -1,0 +1,120 @@
+"""The streams of all markets at once: each second an array of those that changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Final
+
+from gateway.channels import Channel, Payload, StreamMessage, Subscriber
+from gateway.intervals import DAY_S
+from gateway.market_data import MarketFeed
+from gateway.statistics import WINDOWS_S
+
+TICKS: Final = 10
+Feeds = Mapping[int, MarketFeed]
+
+
+class ArrayStream:
+    """`version` and `payload` are asked of each market's feed."""
+
+    ticks: Final = TICKS
+
+    def __init__(
+        self,
+        name: str,
+        feeds: Feeds,
+        version: Callable[[MarketFeed, int], object],
+        payload: Callable[[MarketFeed, int], Payload],
+    ) -> None:
+        self.name = name
+        self._feeds = feeds
+        self._version = version
+        self._payload = payload
+        self._round = 0
+        self._changed: dict[MarketFeed, tuple[object, int]] = {}  # the version, and the round in which it came
+        self._seen: dict[Subscriber, int] = {}  # the last round that each was told
+
+    @property
+    def is_used(self) -> bool:
+        return bool(self._seen)
+
+    def subscribe(self, subscriber: Subscriber) -> None:
+        self._seen[subscriber] = -1
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        self._seen.pop(subscriber, None)
+
+    def publish(self, time_ns: int) -> None:
+        self._round += 1
+        for feed in self._feeds.values():
+            version = self._version(feed, time_ns)
+            if version is not None and self._changed.get(feed, (None, 0))[0] != version:
+                self._changed[feed] = (version, self._round)
+        messages: dict[int, StreamMessage | None] = {}  # by what was seen before
+        for subscriber, seen in list(self._seen.items()):
+            if subscriber.paused:
+                continue
+            if seen not in messages:
+                messages[seen] = self._message(seen, time_ns)
+            message = messages[seen]
+            self._seen[subscriber] = self._round
+            if message is not None:
+                subscriber.send_stream(message)
+
+    def _message(self, seen: int, time_ns: int) -> StreamMessage | None:
+        """Of the markets that changed after that round."""
+        payloads = [self._payload(feed, time_ns) for feed, (_, changed) in self._changed.items() if changed > seen]
+        if not payloads:
+            return None
+        return StreamMessage(self.name, lambda unit_ns: f"[{','.join([payload(unit_ns) for payload in payloads])}]")
+
+
+class AllMarkets:
+    """Finds, makes and feeds them."""
+
+    def __init__(self, feeds: Feeds) -> None:
+        self._makers: dict[str, Callable[[], Channel]] = {
+            "!miniTicker@arr": partial(
+                ArrayStream,
+                "!miniTicker@arr",
+                feeds,
+                lambda feed, now: feed.rolling_version(DAY_S, now),
+                MarketFeed.mini_payload,
+            ),
+            "!ticker@arr": partial(
+                ArrayStream, "!ticker@arr", feeds, MarketFeed.ticker_version, MarketFeed.ticker_payload
+            ),
+        }
+        for window in WINDOWS_S:
+            name = f"!ticker_{window}@arr"
+            self._makers[name] = partial(self._rolling, name, feeds, window)
+        self._channels: dict[str, Channel] = {}
+
+    @staticmethod
+    def _rolling(name: str, feeds: Feeds, window: str) -> Channel:
+        return ArrayStream(
+            name,
+            feeds,
+            lambda feed, now: feed.rolling_version(WINDOWS_S[window], now),
+            lambda feed, now: feed.rolling_payload(window, now),
+        )
+
+    def has(self, name: str) -> bool:
+        return name in self._makers
+
+    def subscribe(self, name: str, subscriber: Subscriber) -> None:
+        if name not in self._channels:
+            self._channels[name] = self._makers[name]()
+        self._channels[name].subscribe(subscriber)
+
+    def unsubscribe(self, name: str, subscriber: Subscriber) -> None:
+        channel = self._channels[name]
+        channel.unsubscribe(subscriber)
+        if not channel.is_used:
+            del self._channels[name]
+
+    def tick(self, number: int, time_ns: int) -> None:
+        for channel in list(self._channels.values()):
+            if number % channel.ticks == 0:
+                channel.publish(time_ns)
