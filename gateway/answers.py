@@ -57,34 +57,35 @@ class Outcome:
 
     def __init__(self) -> None:
         self.order: Order | None = None  # accepted
-        self.fills: list[Fill] = []
-        self.cancelled: list[Order] = []
+        self.fills: list[Fill] | None = None  # the lists are made when there is something for them
+        self.cancelled: list[Order] | None = None
         self.amended: Order | None = None
-        self.refusals: list[tuple[int, int]] = []  # reason, and the first order's id for a used client id
+        self.refusals: list[tuple[int, int]] | None = None  # reason, and the first order's id for a used client id
 
 
 def reply(reports: Reports, asked: Asked, outcome: Outcome, seq: int) -> None:
     """Answer a request whose command is durable."""
-    if outcome.order is not None and asked.sink.owned is not None:
-        asked.sink.owned.add(outcome.order)
+    order, sink = outcome.order, asked.sink
+    if order is not None and sink.owned is not None:
+        sink.owned.add(order)
     if asked.kind == REPLACE:
         _reply_replaced(reports, asked, outcome)
     elif outcome.refusals:
         reason, first_order_id = outcome.refusals[0]
-        asked.sink.fail(asked, refusal(asked.kind, reason, first_order_id))
+        sink.fail(asked, refusal(asked.kind, reason, first_order_id))
     elif asked.kind == PLACE:
-        assert outcome.order is not None, "a place is accepted or refused"
-        asked.sink.succeed(asked, reports.placed(outcome.order, asked.response, outcome.fills))
-    elif asked.kind == CANCEL:
-        asked.sink.succeed(asked, reports.cancelled(outcome.cancelled[0], asked.cancel_id))
+        assert order is not None, "a place is accepted or refused"
+        sink.succeed(asked, reports.placed(order, asked.response, outcome.fills or ()))
     elif asked.kind == AMEND:
         assert outcome.amended is not None, "an amend is done or refused"
-        asked.sink.succeed(asked, reports.amended(outcome.amended, seq))
-    elif outcome.cancelled:
-        rows = ",".join([reports.cancelled(order, asked.cancel_id) for order in outcome.cancelled])
-        asked.sink.succeed(asked, f"[{rows}]")
+        sink.succeed(asked, reports.amended(outcome.amended, seq))
+    elif not outcome.cancelled:
+        sink.fail(asked, refused(Reason.ORDER_NOT_FOUND))
+    elif asked.kind == CANCEL:
+        sink.succeed(asked, reports.cancelled(outcome.cancelled[0], asked.cancel_id))
     else:
-        asked.sink.fail(asked, refused(Reason.ORDER_NOT_FOUND))
+        rows = ",".join([reports.cancelled(order, asked.cancel_id) for order in outcome.cancelled])
+        sink.succeed(asked, f"[{rows}]")
 
 
 def refusal(kind: int, reason: int, first_order_id: int = 0) -> ApiError:
@@ -99,14 +100,14 @@ def refusal(kind: int, reason: int, first_order_id: int = 0) -> ApiError:
 
 def _reply_replaced(reports: Reports, asked: Asked, outcome: Outcome) -> None:
     """Both halves have their own result; where one failed, the reply is an error that holds both."""
-    cancelled, refusals = bool(outcome.cancelled), list(outcome.refusals)
+    cancelled, refusals = outcome.cancelled, list(outcome.refusals or ())
     if cancelled:
-        cancel_result, cancel_response = "SUCCESS", reports.cancelled(outcome.cancelled[0], asked.cancel_id)
+        cancel_result, cancel_response = "SUCCESS", reports.cancelled(cancelled[0], asked.cancel_id)
     else:
         reason, _ = refusals.pop(0)
         cancel_result, cancel_response = "FAILURE", error_json(refusal(CANCEL, reason))
     if outcome.order is not None:
-        order_result, order_response = "SUCCESS", reports.placed(outcome.order, asked.response, outcome.fills)
+        order_result, order_response = "SUCCESS", reports.placed(outcome.order, asked.response, outcome.fills or ())
     elif refusals:
         order_result, order_response = "FAILURE", error_json(refused(*refusals[0]))
     else:

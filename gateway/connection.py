@@ -22,17 +22,23 @@ BUFFER_BYTES_RESUME: Final = 64 * 1024
 BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024  # beyond, it is disconnected
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
-_SHORT_HEADERS: Final = tuple(bytes((0x81, length)) for length in range(126))
+
+
+def _header(length: int) -> bytes:
+    if length < 126:
+        return bytes((0x81, length))
+    if length < 65_536:
+        return b"\x81\x7e" + length.to_bytes(2, "big")
+    return b"\x81\x7f" + length.to_bytes(8, "big")
+
+
+_HEADERS: Final = tuple(map(_header, range(2_048)))  # of the usual lengths
 
 
 def text_frame(payload: bytes) -> bytes:
     """A whole unmasked text frame."""
     length = len(payload)
-    if length < 126:
-        return _SHORT_HEADERS[length] + payload
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big") + payload
-    return b"\x81\x7f" + length.to_bytes(8, "big") + payload
+    return (_HEADERS[length] if length < len(_HEADERS) else _header(length)) + payload
 
 
 class Cork:

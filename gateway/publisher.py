@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, Final, Protocol
 
+import numpy as np
+
 from engine import types as t
 from engine.types import CommandKind, EventKind, Reason
-from engine.wire import COMMAND, COMMAND_SIZE, EVENT, decode_commands
+from engine.wire import COMMAND, COMMAND_DTYPE, COMMAND_SIZE, EVENT, EVENT_DTYPE, EVENT_SIZE, decode_commands
 from gateway.answers import Asked, Outcome, reply
 from gateway.balances import Balances, free_and_locked
 from gateway.market_data import MarketFeed
@@ -23,6 +25,8 @@ from gateway.users import UserStreams
 
 Row = tuple[Any, ...]
 LEVEL_CHANGED: Final = int(CommandKind.LEVEL_CHANGED)
+BALANCE: Final = int(EventKind.BALANCE)
+LARGE_FRAME_BYTES: Final = 50 * EVENT_SIZE  # below, arrays cost more than they save
 _REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: "TRADE_PREVENTION"}
 
 
@@ -79,7 +83,7 @@ class Publisher:
         rows = list(COMMAND.iter_unpack(durable.commands))
         self._commands, self._first_seq = durable.commands, first_seq
         seq = 0
-        for event in EVENT.iter_unpack(durable.events):
+        for event in EVENT.iter_unpack(self._without_balances(durable)):
             if event[0] != seq:
                 if seq:
                     self._finish(origins[seq - first_seq])
@@ -101,6 +105,22 @@ class Publisher:
         self.feeds[market.number] = feed
         return feed
 
+    def _without_balances(self, durable: Durable) -> bytes:
+        """The events of a large frame less the balances of those who are not followed: they need no turn each."""
+        if len(durable.events) < LARGE_FRAME_BYTES:
+            return durable.events
+        slots = np.frombuffer(durable.events, EVENT_DTYPE)
+        lone = slots["kind"] == BALANCE
+        if self._followed:
+            lone &= ~np.isin(slots["account"], np.fromiter(self._followed, np.uint32, len(self._followed)))
+        events = np.frombuffer(durable.events, np.uint8).reshape(
+            -1, EVENT_SIZE
+        )  # plain bytes are quicker to choose from
+        times_ns = np.frombuffer(durable.commands, COMMAND_DTYPE)["time_ns"]
+        self._balances.take(events[lone], times_ns[slots["seq"][lone] - np.uint64(durable.first_seq)])
+        others: bytes = events[~lone].tobytes()
+        return others
+
     def _finish(self, origin: object | None) -> None:
         if self._positions:
             for account, changed in self._positions.items():
@@ -112,7 +132,11 @@ class Publisher:
     # -- orders
 
     def _rejected(self, event: Row) -> None:
-        self._outcome.refusals.append((event[2], event[5]))
+        outcome, refusal = self._outcome, (event[2], event[5])
+        if outcome.refusals is None:
+            outcome.refusals = [refusal]
+        else:
+            outcome.refusals.append(refusal)
 
     def _accepted(self, event: Row) -> None:
         row, number = self._row, event[3]
@@ -176,7 +200,11 @@ class Publisher:
         if maker_filled:
             maker.status = FILLED
             makers.close(maker)
-        self._outcome.fills.append(fill)
+        outcome = self._outcome
+        if outcome.fills is None:
+            outcome.fills = [fill]
+        else:
+            outcome.fills.append(fill)
         if taker_account in self._followed:
             self._report(taker, "TRADE", fill=fill)
         if maker_account in self._followed:
@@ -195,7 +223,11 @@ class Publisher:
             self.feeds[event[3]].level(event[5], event[14], event[9], -event[6], event[10])
         cancel_id = ""
         if reason in (Reason.CANCELLED, Reason.CANCELLED_REPLACED):
-            self._outcome.cancelled.append(order)
+            outcome = self._outcome
+            if outcome.cancelled is None:
+                outcome.cancelled = [order]
+            else:
+                outcome.cancelled.append(order)
             cancel_id = order.client_order_id
         if order.account in self._followed:
             self._report(order, _REPORTS[order.status], reason=reason, cancel_id=cancel_id)

@@ -6,6 +6,7 @@ needs escaping. Times are milliseconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
@@ -36,7 +37,7 @@ class Reports:
 
     # -- replies to trading requests
 
-    def placed(self, order: Order, kind: str, fills: list[Fill]) -> str:
+    def placed(self, order: Order, kind: str, fills: Sequence[Fill]) -> str:
         """ACK, RESULT or FULL, without the braces' end where more is to be added."""
         head = (
             f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'

@@ -40,7 +40,7 @@ class Terms:
             f'"commissionRates":{{"maker":"{_rate(maker)}","taker":"{_rate(taker)}","buyer":"0.0000","seller":"0.0000"}},'
             f'"canTrade":{"true" if TRADE in key.permissions else "false"},"canWithdraw":false,"canDeposit":false,'
             f'"brokered":false,"requireSelfTradePrevention":false,"preventSor":true,'
-            f'"updateTime":{self._balances.update_time_ns.get(key.account, 0) // 10**6},"accountType":"SPOT",'
+            f'"updateTime":{self._balances.update_time_ns(key.account) // 10**6},"accountType":"SPOT",'
             f'"balances":[{",".join(rows)}],"permissions":["SPOT"],"uid":{key.account}}}'
         )
 
