@@ -1,39 +1,42 @@
-"""Service time of `Exchange.apply`: closed loop, one core, no socket, no fsync."""
+"""The engine by itself: its speed in batches and one by one, growth, memory, journal, snapshots, and other engines."""
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-from array import array
-from collections import Counter
-from collections.abc import Sequence
-from time import perf_counter_ns
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Final
 
-from bench.flow import Flow
-from bench.report import machine, percentiles_us
+from bench import durable, growth, images, speed
+from bench.footprint import bytes_an_order
+from bench.report import machine
+from bench.workload import Workload, flow, sweeps
 from deedbook import collector
-from engine import types as t
-from engine.engines import NAMES, Engine, engine_class
-from engine.wire import COMMAND_SIZE, EVENT
+from engine.engines import NAMES, engine_class
 
-LEAVES_OUT = "sockets, JSON, signatures, the journal and its fsync, other processes; the flow is made beforehand"
-SINGLE_COMMANDS_MAX = 200_000
-
-
-class Run(NamedTuple):
-    latencies_ns: array[int]
-    events: list[bytes]
-    engine: Engine
-
-    def digest(self) -> str:
-        return hashlib.sha256(b"".join(self.events)).hexdigest()
+LEAVES_OUT: Final = (
+    "sockets, JSON, signatures, other processes; client order ids, where they are not named; trades that settle; "
+    "the making of the commands; all but the quickest pass"
+)
+PARTS: Final = ("speed", "growth", "memory", "journal", "snapshot")
+JOURNAL_BATCH: Final = 1_024
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--commands", type=int, default=1_000_000)
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
+    parser.add_argument("--commands", type=int, default=1_000_000, help="of each variant")
     parser.add_argument("--batch", type=int, default=256)
-    parser.add_argument("--resting", type=int, default=5_000, help="orders in the book")
+    parser.add_argument("--resting", type=int, nargs="+", default=(1_000, 50_000), help="orders in the book")
+    parser.add_argument("--depth", type=int, default=300_000, help="orders that a sweep goes through")
+    parser.add_argument("--growth-commands", type=int, default=200_000)
+    parser.add_argument("--growth-resting", type=int, nargs="+", default=(1_000, 10_000, 100_000, 1_000_000))
+    parser.add_argument("--growth-instruments", type=int, nargs="+", default=(1, 100, 10_000))
+    parser.add_argument("--orders", type=int, default=1_000_000, help="of the snapshot and of the memory")
+    parser.add_argument("--seconds", type=float, default=5.0, help="beside snapshots")
+    parser.add_argument("--passes", type=int, default=5, help="of which the quickest counts")
+    parser.add_argument("--directory", type=Path, help="on the disk to be measured (default: that of temporary files)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--engine", choices=NAMES, help="default: the core where it is built")
 
@@ -42,65 +45,60 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the figures; 1 if a check fails. The collector is set as in the exchange process."""
     collector.quiet()
     kind = engine_class(arguments.engine)
-    flow = Flow(arguments.seed, arguments.resting)
-    setup = flow.setup()
-    batches = list(flow.batches(arguments.commands, arguments.batch))
-    in_batches = timed(setup, batches, kind)
-    singles = split(batches, SINGLE_COMMANDS_MAX)
-    one_by_one = timed(setup, singles, kind)
-    kinds: Counter[int] = Counter()
-    for events in in_batches.events:
-        kinds.update(row[1] for row in EVENT.iter_unpack(events))
-    checks = {
-        "same_events_one_by_one": b"".join(in_batches.events).startswith(b"".join(one_by_one.events)),
-        "balances_add_up": balances_add_up(in_batches.engine),
-        "book_not_crossed": book_not_crossed(in_batches.engine),
-    }
-    rate = arguments.commands * 1e9 / sum(in_batches.latencies_ns)
-    print(
-        f"engine: {kind.__name__}, {arguments.commands:,} commands, batches of {arguments.batch}, seed {arguments.seed}"
-    )
+    print(f"engine: {kind.__name__}, batches of {arguments.batch}, seed {arguments.seed}")
     print(f"  machine      {machine()}")
-    print(f"  flow         {dict(flow.kinds)}, {len(in_batches.engine.state().orders):,} resting at the end")
-    print(f"  rate         {rate:,.0f} commands/s")
-    print(f"  per batch    {percentiles_us(in_batches.latencies_ns)}")
-    print(f"  per command  {percentiles_us(one_by_one.latencies_ns)} (each its own batch, the first {len(singles):,})")
-    print(f"  trades       {kinds[t.EventKind.TRADE]:,} of {sum(kinds.values()):,} events")
-    print(f"  rejected     {kinds[t.EventKind.REJECTED]:,}")
-    print(f"  digest       {in_batches.digest()}")
+    checks: dict[str, bool] = {}
+    digest = hashlib.sha256()
+    parts = {
+        "speed": partial(_speed, arguments, digest),
+        "growth": partial(_growth, arguments),
+        "memory": partial(_memory, arguments),
+        "journal": partial(_journal, arguments),
+        "snapshot": partial(_snapshot, arguments),
+    }
+    for name in arguments.parts:
+        for check, holds in parts[name]().items():
+            checks[check] = checks.get(check, True) and holds
+    print(f"  digest       {digest.hexdigest()}")
     print(f"  checks       {checks}")
     print(f"  leaves out   {LEAVES_OUT}")
     return 0 if all(checks.values()) else 1
 
 
-def timed(setup: bytes, batches: Sequence[bytes], kind: type[Engine]) -> Run:
-    engine, latencies_ns, answers = kind(), array("q"), []
-    engine.apply(setup)
-    for batch in batches:
-        start_ns = perf_counter_ns()
-        events = engine.apply(batch)
-        latencies_ns.append(perf_counter_ns() - start_ns)
-        answers.append(events)
-    return Run(latencies_ns, answers, engine)
+def _speed(arguments: argparse.Namespace, digest: hashlib._Hash) -> Mapping[str, bool]:
+    seed, commands, batch = arguments.seed, arguments.commands, arguments.batch
+    makers: list[Callable[[], Workload]] = [partial(flow, seed, each, commands, batch) for each in arguments.resting]
+    makers.append(partial(sweeps, seed, arguments.depth, commands, batch))
+    checks: dict[str, bool] = {}
+    for make in makers:  # one at a time: a million commands and what they bring fill half a gigabyte
+        workload = make()
+        digest.update(workload.expected.digest.encode())
+        for check, holds in speed.measure(workload, engine_class(arguments.engine), arguments.passes).items():
+            checks[check] = checks.get(check, True) and holds
+    return checks
 
 
-def split(batches: Sequence[bytes], commands_max: int) -> list[bytes]:
-    records = (batch[at : at + COMMAND_SIZE] for batch in batches for at in range(0, len(batch), COMMAND_SIZE))
-    return [record for record, _ in zip(records, range(commands_max), strict=False)]
+def _growth(arguments: argparse.Namespace) -> Mapping[str, bool]:
+    sizes = [(resting, 1) for resting in arguments.growth_resting]
+    kind, commands = engine_class(arguments.engine), arguments.growth_commands
+    checks: dict[str, bool] = {}
+    most = max(arguments.growth_instruments)
+    for each in (sizes, [(10 * most, instruments) for instruments in arguments.growth_instruments]):
+        checks |= growth.measure(arguments.seed, each, commands, arguments.batch, kind, arguments.passes)
+    return checks
 
 
-def balances_add_up(engine: Engine) -> bool:
-    """The identity for each balance, and what is owed sums to nothing."""
-    balances = engine.state().balances
-    each = all(b.level + b.advanced == b.free + b.held + b.requested + b.owed_out for b in balances)
-    owed: Counter[int] = Counter()
-    for balance in balances:
-        owed[balance.instrument] += balance.owed_in - balance.owed_out
-    return each and not any(owed.values())
+def _memory(arguments: argparse.Namespace) -> Mapping[str, bool]:
+    for with_ids, what in ((False, "without client ids"), (True, "each with a client id of 36 bytes")):
+        each = bytes_an_order(arguments.orders, arguments.engine, with_ids)
+        print(f"  memory       {each:,.1f} bytes an order of {arguments.orders:,}, {what}; by resident size")
+    return {}
 
 
-def book_not_crossed(engine: Engine) -> bool:
-    orders = engine.state().orders
-    bids = [order.price_ticks for order in orders if order.side == t.Side.BUY]
-    asks = [order.price_ticks for order in orders if order.side == t.Side.SELL]
-    return not bids or not asks or max(bids) < min(asks)
+def _journal(arguments: argparse.Namespace) -> Mapping[str, bool]:
+    workload = flow(arguments.seed, arguments.resting[0], arguments.commands, JOURNAL_BATCH)
+    return durable.measure(workload, JOURNAL_BATCH, engine_class(arguments.engine), arguments.directory)
+
+
+def _snapshot(arguments: argparse.Namespace) -> Mapping[str, bool]:
+    return images.measure(arguments.orders, arguments.batch, arguments.engine, arguments.seconds)

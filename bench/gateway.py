@@ -21,10 +21,10 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.client import REFUSED
-from bench.engine import balances_add_up, book_not_crossed
 from bench.load import Job, Load, Phase, Trader
 from bench.report import disk, machine, percentiles_us
 from bench.requests import ACCOUNT_FIRST, Fields, Requests, fields_of, records, requests
+from bench.sound import balances_add_up, book_not_crossed
 from deedbook.layout import Layout
 from deedbook.process import Process
 from deedbook.settings import VARIABLES, Settings

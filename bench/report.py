@@ -12,12 +12,17 @@ QUANTILES = (("p50", 0.50), ("p99", 0.99), ("p99.9", 0.999), ("max", 1.0))
 
 def percentiles_us(latencies_ns: Sequence[int]) -> str:
     """`p50 1.2  p99 3.4  p99.9 5.6  max 7.8 us` of n >= 1 latencies (nearest rank)."""
-    ranked = sorted(latencies_ns)
+    return percentiles(latencies_ns, 1_000) + " us"
+
+
+def percentiles(values: Sequence[float], unit: int = 1) -> str:
+    """The same without the unit's name."""
+    ranked = sorted(values)
     parts = []
     for name, quantile in QUANTILES:
         rank = min(len(ranked) - 1, int(quantile * len(ranked)))
-        parts.append(f"{name} {ranked[rank] / 1_000:,.1f}")
-    return "  ".join(parts) + " us"
+        parts.append(f"{name} {ranked[rank] / unit:,.1f}")
+    return "  ".join(parts)
 
 
 def machine() -> str:

@@ -44,7 +44,7 @@ struct Order {
 
 using Orders = Pool<Order>;
 
-/// The bids or the asks.
+/// The bids or the asks. Of an order it knows price, open lots and its neighbours at the same price.
 class BookSide {
 public:
     explicit BookSide(std::uint8_t side) noexcept : sign_(side == BUY ? -1 : 1) {}
@@ -63,8 +63,9 @@ public:
 
     std::uint32_t first_at(std::int64_t price_ticks) noexcept { return levels_.at(price_ticks * sign_).first; }
 
-    void add(Orders& orders, std::uint32_t number) {
-        Order& order = orders[number];
+    template <typename Each>
+    void add(Pool<Each>& orders, std::uint32_t number) {
+        Each& order = orders[number];
         Level& level = levels_.open(order.price_ticks * sign_);
         order.level_before = level.last;
         order.level_after = NIL;
@@ -76,8 +77,9 @@ public:
         level.last = number;
     }
 
-    void remove(Orders& orders, std::uint32_t number) noexcept {
-        const Order& order = orders[number];
+    template <typename Each>
+    void remove(Pool<Each>& orders, std::uint32_t number) noexcept {
+        const Each& order = orders[number];
         Level& level = levels_.at(order.price_ticks * sign_);
         if (order.level_before == NIL) {
             level.first = order.level_after;

@@ -1,10 +1,12 @@
 // The exchange as a function: the same commands in, the same events out as engine/exchange.py, byte for byte.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "broken_rule.hpp"
 #include "clearing.hpp"
@@ -31,12 +33,24 @@ public:
     std::string_view apply(std::string_view commands) {
         require(commands.size() % sizeof(Command) == 0, "no whole number of commands");
         venue_.events.clear();
-        for (std::size_t at = 0; at < commands.size(); at += sizeof(Command)) {
-            Command command;
-            std::memcpy(&command, commands.data() + at, sizeof command);
-            apply_one(command);
-        }
+        for (std::size_t at = 0; at < commands.size(); at += sizeof(Command)) apply_at(commands, at);
         return {reinterpret_cast<const char*>(venue_.events.data()), venue_.events.size() * sizeof(Event)};
+    }
+
+    /// The same, and how long each command took; their events are not told.
+    std::vector<std::uint32_t> service_times_ns(std::string_view commands) {
+        using Clock = std::chrono::steady_clock;
+        require(commands.size() % sizeof(Command) == 0, "no whole number of commands");
+        venue_.events.clear();
+        std::vector<std::uint32_t> times_ns;
+        Clock::time_point before = Clock::now();
+        for (std::size_t at = 0; at < commands.size(); at += sizeof(Command)) {
+            apply_at(commands, at);
+            const Clock::time_point now = Clock::now();
+            times_ns.push_back(static_cast<std::uint32_t>(std::chrono::nanoseconds(now - before).count()));
+            before = now;
+        }
+        return times_ns;
     }
 
     std::string snapshot() const { return Snapshot(venue_).encode(); }
@@ -45,6 +59,12 @@ public:
     void restore(std::string_view image) { Restore(image, venue_).run(); }
 
 private:
+    void apply_at(std::string_view commands, std::size_t at) {
+        Command command;
+        std::memcpy(&command, commands.data() + at, sizeof command);
+        apply_one(command);
+    }
+
     void apply_one(const Command& command) {
         require(command.seq == venue_.seq + 1, "a gap between the seqs");
         require(command.time_ns >= venue_.time_ns, "time runs back");

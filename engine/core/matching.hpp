@@ -67,30 +67,49 @@ inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int
     if (maker.open_lots == 0) venue.unrest(maker_place);
 }
 
+inline BookSide& opposite_of(Venue&, const Order& taker) noexcept {
+    return taker.seat->instrument->opposite(taker.side);
+}
+
+inline std::int64_t tick_value_of(const Venue&, const Order& taker) noexcept {
+    return taker.seat->instrument->terms.tick_value_usdc_micros;
+}
+
+/// Whether two orders may not meet, both being of one owner.
+inline bool is_prevented(const Order& taker, const Order& maker) noexcept {
+    return taker.self_trade != NO_PREVENTION && maker.seat->account->owner == taker.seat->account->owner;
+}
+
+/// Of a meeting that is prevented: whether the maker, the taker or both go.
+inline Reason prevent(Venue& venue, const Order& taker, std::uint32_t maker_place) {
+    if (taker.self_trade != EXPIRE_TAKER) venue.close(maker_place, Reason::SELF_TRADE);
+    return taker.self_trade != EXPIRE_MAKER ? Reason::SELF_TRADE : Reason::NONE;
+}
+
 /// Fill against the opposite side, best price first, in order of arrival; returns why it stopped early.
 ///
+/// Market             the venue, or a bare book (bare_book.hpp): orders, and the five steps above for its orders.
 /// quote_usdc_micros  what a market order may still spend or raise; negative: no such bound.
-inline Reason match(Venue& venue, Order& taker, std::int64_t quote_usdc_micros) {
-    Instrument& instrument = *taker.seat->instrument;
-    BookSide& opposite = instrument.opposite(taker.side);
-    const std::int64_t tick_value = instrument.terms.tick_value_usdc_micros;
+template <typename Market, typename Taker>
+Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
+    BookSide& opposite = opposite_of(market, taker);
+    const std::int64_t tick_value = tick_value_of(market, taker);
     while (taker.open_lots != 0 && opposite.reaches(taker.price_ticks)) {
         const std::int64_t price_ticks = opposite.best();
         const std::int64_t usdc_micros_per_lot = price_ticks * tick_value;
         const std::uint32_t maker_place = opposite.first_at(price_ticks);
-        const Order& maker = venue.orders[maker_place];
+        const Taker& maker = market.orders[maker_place];
         std::int64_t lots = std::min(taker.open_lots, maker.open_lots);
         if (quote_usdc_micros >= 0) {
             lots = std::min(lots, quote_usdc_micros / usdc_micros_per_lot);
             if (lots == 0) return Reason::NONE;
         }
-        if (taker.self_trade != NO_PREVENTION && maker.seat->account->owner == taker.seat->account->owner) {
-            if (taker.self_trade != EXPIRE_TAKER) venue.close(maker_place, Reason::SELF_TRADE);
-            if (taker.self_trade != EXPIRE_MAKER) return Reason::SELF_TRADE;
+        if (is_prevented(taker, maker)) {
+            if (const Reason reason = prevent(market, taker, maker_place); reason != Reason::NONE) return reason;
             continue;
         }
         if (quote_usdc_micros >= 0) quote_usdc_micros -= lots * usdc_micros_per_lot;
-        fill(venue, taker, maker_place, lots, lots * usdc_micros_per_lot);
+        fill(market, taker, maker_place, lots, lots * usdc_micros_per_lot);
     }
     return Reason::NONE;
 }

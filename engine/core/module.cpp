@@ -7,12 +7,14 @@
 #include <string>
 #include <string_view>
 
+#include "bare_book.hpp"
 #include "exchange.hpp"
 
 namespace nb = nanobind;
 
 namespace {
 
+using deedbook::BareBook;
 using deedbook::BrokenRule;
 using deedbook::Exchange;
 
@@ -38,14 +40,16 @@ private:
     throw nb::python_error();
 }
 
-nb::bytes apply(Exchange& exchange, nb::handle commands) {
+/// What `answer(commands)` says as bytes; a broken rule is an AssertionError.
+template <typename Answer>
+nb::bytes answered(nb::handle commands, Answer answer) {
     const View view(commands);
-    std::string_view events;
+    decltype(answer(view.bytes())) said;
     const char* broken = nullptr;
     {
         nb::gil_scoped_release unlocked;
         try {
-            events = exchange.apply(view.bytes());
+            said = answer(view.bytes());
         } catch (const BrokenRule& rule) {
             broken = rule.what;
         } catch (const std::bad_alloc&) {
@@ -53,7 +57,16 @@ nb::bytes apply(Exchange& exchange, nb::handle commands) {
         }
     }
     if (broken != nullptr) fail(PyExc_AssertionError, broken);
-    return nb::bytes(events.data(), events.size());
+    return nb::bytes(said.data(), said.size() * sizeof *said.data());
+}
+
+template <typename Machine>
+nb::bytes apply(Machine& machine, nb::handle commands) {
+    return answered(commands, [&machine](std::string_view bytes) { return machine.apply(bytes); });
+}
+
+nb::bytes service_times_ns(Exchange& exchange, nb::handle commands) {
+    return answered(commands, [&exchange](std::string_view bytes) { return exchange.service_times_ns(bytes); });
 }
 
 void restore(Exchange& exchange, nb::handle image) {
@@ -80,7 +93,9 @@ NB_MODULE(_core, module) {
         .def_prop_ro("seq", &Exchange::seq)
         .def_prop_ro("time_ns", &Exchange::time_ns)
         .def_prop_ro("next_due_ns", &Exchange::next_due_ns)
-        .def("apply", &apply)
+        .def("apply", &apply<Exchange>)
+        .def("service_times_ns", &service_times_ns)
         .def("snapshot", &snapshot)
         .def("restore", &restore);
+    nb::class_<BareBook>(module, "BareBook").def(nb::init<>()).def("apply", &apply<BareBook>);
 }

@@ -10,7 +10,18 @@ from bench.__main__ import EXPERIMENTS, main
 from bench.report import percentiles_us
 
 SMALL = {
-    "engine": ["--commands", "100", "--batch", "16", "--resting", "50"],
+    "engine": [
+        *("--commands", "100"),
+        *("--batch", "16"),
+        *("--resting", "50"),
+        *("--depth", "30"),
+        *("--passes", "1"),
+        *("--growth-commands", "50"),
+        *("--growth-resting", "20", "40"),
+        *("--growth-instruments", "1", "3"),
+        *("--orders", "500"),
+        *("--seconds", "0.1"),
+    ],
     "journal": ["--commands", "100", "--frames", "4"],
     "replay": ["--commands", "100", "--batch", "16", "--resting", "50"],
     "gateway": [
