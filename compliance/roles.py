@@ -120,6 +120,8 @@ _MARKET: Final[dict[tuple[str, str], Who]] = {
     ("POST", "/properties/{property_id}/sale"): _MANAGER,
     ("GET", "/properties/{property_id}/sale"): SIGNED_IN,
     ("POST", "/properties/{property_id}/sale/close"): _MANAGER,
+    ("GET", "/markets"): OPEN,
+    ("GET", "/markets/{symbol}/permission"): SIGNED_IN,
     ("POST", "/marketplace/buy"): _INVESTOR,
     ("GET", "/marketplace/purchases"): _INVESTOR,
     ("GET", "/marketplace/purchases/{purchase_id}"): _INVESTOR,

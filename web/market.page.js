@@ -3,6 +3,7 @@
 import { machine } from "./api.js";
 import { MarketView } from "./market/view.js";
 import { openPage } from "./shell/page.js";
+import { styled } from "./shell/make.js";
 
 openPage({
   title: "Market",
@@ -10,6 +11,7 @@ openPage({
   isTitled: false,
   isWide: true,
   async show(main, who) {
+    for (const href of ["/lib/uplot.css", "/market/market.css"]) await styled(href);
     const { restPort, websocketPort } = await machine();
     const host = location.hostname;
     const view = new MarketView(`http://${host}:${restPort}`, `ws://${host}:${websocketPort}`, who);

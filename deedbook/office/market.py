@@ -6,7 +6,7 @@ from eth_utils.address import to_canonical_address
 
 from compliance.audit import record
 from compliance.passwords import Passwords
-from deedbook import api_key_routes, marketplace_routes
+from deedbook import api_key_routes, market_routes, marketplace_routes
 from deedbook.acknowledged import Acknowledged
 from deedbook.funds import Funds
 from deedbook.marketplace import Marketplace
@@ -26,6 +26,7 @@ def market_desk(r: Resources, passwords: Passwords) -> Desk:
     return Desk(
         routes=[
             *marketplace_routes.routes(r.pool, marketplace, seats, funds, acknowledged),
+            *market_routes.routes(r.pool, seats),
             *api_key_routes.routes(r.pool, seats, r.keys, passwords, record),
         ]
     )

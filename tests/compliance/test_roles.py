@@ -65,7 +65,9 @@ def test_each_cell_of_this_rooms_routes(route: str, cells: str) -> None:
 def test_every_row_is_well_formed(route: tuple[str, str]) -> None:
     who = ROUTE_ROLES[route]
     assert who  # a route that nobody may call is no route
-    assert re.fullmatch(r"(GET|POST|PUT|PATCH|DELETE) (/[a-z0-9.-]+|/{(?:[a-z_]+_id|kind|key)})+", " ".join(route))
+    assert re.fullmatch(
+        r"(GET|POST|PUT|PATCH|DELETE) (/[a-z0-9.-]+|/{(?:[a-z_]+_id|kind|key|symbol)})+", " ".join(route)
+    )
     shown = roles_of(*route)
     assert (shown is None, shown == []) == (who is OPEN, who is SIGNED_IN)
 

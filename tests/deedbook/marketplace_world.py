@@ -22,7 +22,7 @@ from compliance.audit import record
 from compliance.passwords import Passwords
 from compliance.permissions import compile_permissions
 from compliance.roles import refusal
-from deedbook import api_key_routes, marketplace_routes
+from deedbook import api_key_routes, market_routes, marketplace_routes
 from deedbook.acknowledged import Acknowledged
 from deedbook.funds import Funds
 from deedbook.marketplace import Marketplace
@@ -143,6 +143,7 @@ async def market_world(pool: Pool, directory: Path) -> AsyncIterator[MarketWorld
     marketplace = Marketplace(pool, world.submit, seats, funds, acknowledged, lambda: START_NS)
     routes = [
         *marketplace_routes.routes(pool, marketplace, seats, funds, acknowledged),
+        *market_routes.routes(pool, seats, lambda: START_NS),
         *api_key_routes.routes(pool, seats, keys, passwords, record),
     ]
 

@@ -1,57 +1,88 @@
 // The rows of the order book and of the last trades: made once, filled on every frame.
 
+import { make, setText } from "../shell/make.js";
 import { fromUnits } from "../shell/numbers.js";
 import { showTime } from "../shell/times.js";
 
-function makeRows(body, count) {
-  const rows = Array.from({ length: count }, () => {
-    const row = document.createElement("tr");
-    row.append(...Array.from({ length: 3 }, () => document.createElement("td")));
-    return row;
-  });
-  body.replaceChildren(...rows);
-  return rows;
-}
-
 export class Ladder {
-  constructor(asks, bids, count) {
+  #asks;
+  #bids;
+
+  /** `choose` is called with a price in ticks that the reader picked. */
+  constructor(count, choose) {
     this.count = count;
-    this.asks = makeRows(asks, count).reverse(); // the best ask stands lowest
-    this.bids = makeRows(bids, count);
+    this.step = 1;
+    const row = () => {
+      const element = make("tr", {}, make("td", {}, make("button", { type: "button", class: "price", tabIndex: -1 })), make("td"), make("td"));
+      element.addEventListener("click", () => element.dataset.price && choose(Number(element.dataset.price)));
+      return element;
+    };
+    const body = (name) => make("tbody", { class: name }, Array.from({ length: count }, row));
+    const [asks, bids] = [body("asks"), body("bids")];
+    this.#asks = [...asks.rows].reverse(); // the best ask stands lowest
+    this.#bids = [...bids.rows];
+    this.last = make("td", { colSpan: 2 }, "–");
+    this.spread = make("td", { class: "quiet" });
+    this.unit = make("th", { scope: "col" }, "Size");
+    this.element = make("table", { class: "ladder", aria: { label: "Order book: price, size and total of each level" } },
+      make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Price (USDC)"), this.unit, make("th", { scope: "col" }, "Total"))),
+      asks, make("tbody", { class: "middle" }, make("tr", {}, this.last, this.spread)), bids);
   }
 
-  /** Levels are [price, quantity, total], best first; both sides share one scale for the bars. */
-  show(asks, bids, { priceDecimals, qtyDecimals }) {
+  /** `own`: the reader's open orders as {isBuy, price, quantity, queue}, in ticks and lots. */
+  show(book, own, instrument) {
+    const [asks, bids] = [book.levels(false, this.count, this.step), book.levels(true, this.count, this.step)];
     const most = Math.max(asks.at(-1)?.[2] ?? 0, bids.at(-1)?.[2] ?? 0, 1);
-    for (const [rows, levels] of [[this.asks, asks], [this.bids, bids]]) {
-      rows.forEach((row, index) => this.#fill(row, levels[index], most, priceDecimals, qtyDecimals));
+    for (const [rows, levels, isBuy] of [[this.#asks, asks, false], [this.#bids, bids, true]]) {
+      const mine = this.#mine(own, isBuy);
+      rows.forEach((row, index) => this.#fill(row, levels[index], most, mine, instrument));
     }
   }
 
-  #fill(row, level, most, priceDecimals, qtyDecimals) {
+  /** The reader's quantity at each shown price, joined as the levels are. */
+  #mine(own, isBuy) {
+    const mine = new Map();
+    for (const order of own) {
+      if (order.isBuy !== isBuy) continue;
+      const price = (isBuy ? Math.floor(order.price / this.step) : Math.ceil(order.price / this.step)) * this.step;
+      const known = mine.get(price);
+      mine.set(price, { quantity: order.quantity + (known?.quantity ?? 0), queue: known ? null : order.queue });
+    }
+    return mine;
+  }
+
+  #fill(row, level, most, mine, { priceDecimals, qtyDecimals, base }) {
     const [price, quantity, total] = level ?? [null, null, 0];
-    const texts = level
-      ? [fromUnits(price, priceDecimals), fromUnits(quantity, qtyDecimals), fromUnits(total, qtyDecimals)]
-      : ["", "", ""];
-    texts.forEach((text, column) => {
-      const cell = row.cells[column];
-      if (cell.textContent !== text) cell.textContent = text;
-    });
-    row.style.setProperty("--share", `${((100 * total) / most).toFixed(1)}%`);
+    setText(row.cells[0].firstChild, level ? fromUnits(price, priceDecimals) : "");
+    setText(row.cells[1], level ? fromUnits(quantity, qtyDecimals) : "");
+    setText(row.cells[2], level ? fromUnits(total, qtyDecimals) : "");
+    row.dataset.price = level ? price : "";
+    const own = level && mine.get(price);
+    row.classList.toggle("own", Boolean(own));
+    const queue = own?.queue === null || own?.queue === undefined ? "" : `, ${own.queue} ahead of it`;
+    const title = own ? `You have ${fromUnits(own.quantity, qtyDecimals)} ${base} here${queue}` : "";
+    if (row.title !== title) row.title = title;
+    const share = `${((100 * total) / most).toFixed(1)}%`;
+    if (row.style.getPropertyValue("--share") !== share) row.style.setProperty("--share", share);
   }
 }
 
 export class Tape {
-  constructor(body, count) {
-    this.rows = makeRows(body, count);
-    for (const row of this.rows) row.cells[2].append(document.createElement("time"));
-    this.clear();
+  constructor(count) {
+    const body = make("tbody", {}, Array.from({ length: count }, () => make("tr", { hidden: true }, make("td"), make("td"), make("td", {}, make("time")))));
+    this.rows = [...body.rows];
+    this.unit = make("th", { scope: "col" }, "Size");
+    this.none = make("p", { class: "state-box quiet", hidden: true }, "No trade yet.");
+    this.element = make("div", { class: "scroll", tabIndex: 0, role: "region", aria: { label: "Last trades" } },
+      make("table", { class: "trades" },
+        make("caption", { class: "unseen" }, "Last trades, the newest first"),
+        make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Price"), this.unit, make("th", { scope: "col" }, "Time"))), body), this.none);
   }
 
-  /** The newest first. */
+  /** Oldest first, as the market keeps them. */
   show(trades, { priceDecimals, qtyDecimals }) {
     this.rows.forEach((row, index) => {
-      const trade = trades[index];
+      const trade = trades[trades.length - 1 - index];
       row.hidden = !trade;
       if (!trade || row.dataset.id === String(trade.id)) return;
       row.dataset.id = trade.id;
@@ -60,12 +91,6 @@ export class Tape {
       row.cells[1].textContent = fromUnits(trade.quantity, qtyDecimals);
       showTime(row.cells[2].firstChild, trade.timeMs);
     });
-  }
-
-  clear() {
-    for (const row of this.rows) {
-      row.hidden = true;
-      delete row.dataset.id;
-    }
+    this.none.hidden = trades.length > 0;
   }
 }

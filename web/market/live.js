@@ -1,45 +1,56 @@
-// One market as it is now: its book, its trades, and whether they can be believed.
+// One market as it is now: its book, its trades, its auction, and whether they can be believed.
 
-import { Book } from "./book.js";
 import { toUnits } from "../shell/numbers.js";
-import { Feed } from "./feed.js";
+import { Book } from "./book.js";
+import { Line } from "./line.js";
 
 const TRADES_KEPT = 500;
 const SNAPSHOT_RETRY_MS = [200, 500, 1_000, 2_000, 5_000];
 
 export class LiveMarket {
-  #feed;
+  #line;
   #retry = 0;
   #snapshots = 0; // asked so far; an answer to an earlier one is late and dropped
   #failures = 0;
 
-  /** `changed` is called whenever something here is new. */
-  constructor(instrument, api, websocketUrl, changed) {
+  /** `changed` is called whenever something here is new; `candle` with each kline event. */
+  constructor(instrument, trading, websocketUrl, changed, candle = () => {}) {
     this.instrument = instrument;
     this.book = new Book(instrument.priceDecimals, instrument.qtyDecimals);
     this.trades = []; // oldest first
+    this.auction = null; // the last event of an auction that is being called
     this.state = "connecting";
-    this.api = api;
+    this.interval = null;
+    this.trading = trading;
     this.changed = changed;
-    const name = instrument.symbol.toLowerCase();
-    this.#feed = new Feed(websocketUrl, [`${name}@depth@100ms`, `${name}@trade`], {
-      opened: () => this.#startOver(),
-      received: (stream, data) => this.#received(stream, data),
+    this.candle = candle;
+    this.name = instrument.symbol.toLowerCase();
+    const url = `${websocketUrl}/stream?streams=${this.name}@depth@100ms/${this.name}@trade`;
+    this.#line = new Line(url, { method: "LIST_SUBSCRIPTIONS" }, {
+      opened: () => this.#opened(),
+      received: (message) => message.stream && this.#received(message.stream, message.data),
       state: (state) => this.#setState(state),
     });
   }
 
   start() {
-    this.#feed.start();
+    this.#line.start();
   }
 
   stop() {
     clearTimeout(this.#retry);
     this.#snapshots += 1;
-    this.#feed.stop();
+    this.#line.stop();
   }
 
-  /** What the reader should know: the feed's state, or "syncing" while the book has no snapshot. */
+  /** Candles of this interval come from now on, and no others. */
+  followCandles(interval) {
+    if (this.interval) this.#line.send({ method: "UNSUBSCRIBE", params: [`${this.name}@kline_${this.interval}`] });
+    this.interval = interval;
+    this.#line.send({ method: "SUBSCRIBE", params: [`${this.name}@kline_${interval}`] });
+  }
+
+  /** What the reader should know: the line's state, or "syncing" while the book has no snapshot. */
   get shownState() {
     return this.state === "live" && !this.book.isReady ? "syncing" : this.state;
   }
@@ -50,11 +61,21 @@ export class LiveMarket {
     this.changed();
   }
 
+  /** The auction's stream is asked for by itself: an exchange without auctions refuses it, and nothing else. */
+  #opened() {
+    this.#line.send({ method: "SUBSCRIBE", params: [`${this.name}@auction`] });
+    if (this.interval) this.followCandles(this.interval);
+    this.#startOver();
+  }
+
   #received(stream, data) {
-    if (stream.endsWith("@trade")) {
+    if (data.e === "kline") return this.candle(data.k);
+    if (data.e === "trade") {
       this.#addTrades([{ id: data.t, price: data.p, qty: data.q, time: data.T, isBuyerMaker: data.m }]);
-    } else if (!this.book.difference(data)) {
-      this.#startOver();
+    } else if (data.e === "depthUpdate") {
+      if (!this.book.difference(data)) this.#startOver();
+    } else if (stream.endsWith("@auction")) {
+      this.auction = data;
     }
     this.changed();
   }
@@ -72,7 +93,7 @@ export class LiveMarket {
     let isDone = false;
     try {
       const { symbol } = this.instrument;
-      const [depth, trades] = await Promise.all([this.api.depth(symbol), this.api.trades(symbol, TRADES_KEPT)]);
+      const [depth, trades] = await Promise.all([this.trading.depth(symbol), this.trading.trades(symbol, TRADES_KEPT)]);
       if (number !== this.#snapshots) return;
       isDone = this.book.snapshot(depth);
       if (!isDone && this.book.isReady) this.book.startOver();
@@ -92,17 +113,14 @@ export class LiveMarket {
   /** Trades come twice where the snapshot and the stream overlap; ids are dense and never used again. */
   #addTrades(rows) {
     const { priceDecimals, qtyDecimals } = this.instrument;
-    const known = new Map(this.trades.map((trade) => [trade.id, trade]));
-    for (const row of rows) {
-      if (known.has(row.id)) continue;
-      known.set(row.id, {
-        id: row.id,
-        price: toUnits(row.price, priceDecimals),
-        quantity: toUnits(row.qty, qtyDecimals),
-        timeMs: row.time,
-        takerBuys: !row.isBuyerMaker,
-      });
-    }
-    this.trades = [...known.values()].sort((a, b) => a.id - b.id).slice(-TRADES_KEPT);
+    const known = new Set(this.trades.map((trade) => trade.id));
+    const added = rows.filter((row) => !known.has(row.id)).map((row) => ({
+      id: row.id,
+      price: toUnits(row.price, priceDecimals),
+      quantity: toUnits(row.qty, qtyDecimals),
+      timeMs: row.time,
+      takerBuys: !row.isBuyerMaker,
+    }));
+    if (added.length) this.trades = [...this.trades, ...added].sort((a, b) => a.id - b.id).slice(-TRADES_KEPT);
   }
 }

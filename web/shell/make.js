@@ -38,3 +38,9 @@ export function icon(path) {
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** A page's own style sheet; resolves once it counts, or at once where it is there already. */
+export function styled(href) {
+  if (document.querySelector(`link[href="${href}"]`)) return Promise.resolve();
+  return new Promise((resolve) => document.head.append(make("link", { rel: "stylesheet", href, on: { load: resolve, error: resolve } })));
+}

@@ -3,7 +3,7 @@
 import { make } from "./make.js";
 
 const SHOWN_MS = 6_000;
-const SHOWN_MOST = 4;
+const SHOWN_MOST = 3;
 let stack;
 
 /** `kind` is "good", "bad" or "plain"; `link` {href, text}, if there is more to see. A bad one stays until it is closed. */

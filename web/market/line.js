@@ -1,22 +1,23 @@
-// One market's live streams. It says how it is: "connecting", "live", "stale" (connected, but nothing comes, not even the
-// answer to our own question), or "lost" (it will try again).
+// A websocket that says how it is: "connecting", "live", "stale" (connected, but nothing comes, not even the answer to our
+// own question), or "lost" (it will try again).
 
 const ASK_EVERY_MS = 2_000;
 const STALE_AFTER_MS = 5_000;
 const LOST_AFTER_MS = 15_000;
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000];
 
-export class Feed {
+export class Line {
   #socket = null;
   #timer = 0;
   #retry = 0;
   #retries = 0;
   #askedAt = null; // when we asked for a sign of life and have had none since
-  #questions = 0;
+  #ids = 0;
 
-  /** `on` has opened(), received(stream, data) and state(text). */
-  constructor(websocketUrl, streams, on) {
-    this.url = `${websocketUrl}/stream?streams=${streams.join("/")}`;
+  /** `on` has opened(), received(message) and state(text); `question` is {method}, asked for a sign of life. */
+  constructor(url, question, on) {
+    this.url = url;
+    this.question = question;
     this.on = on;
   }
 
@@ -43,10 +44,22 @@ export class Feed {
     socket?.close();
   }
 
+  get isOpen() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  /** Sends a request with an id of its own, which is answered; null where there is no connection. */
+  send(request) {
+    if (!this.isOpen) return null;
+    const id = ++this.#ids;
+    this.#socket.send(JSON.stringify({ id, ...request }));
+    return id;
+  }
+
   #received(message) {
     this.#askedAt = null;
     this.on.state("live");
-    if (message.stream) this.on.received(message.stream, message.data);
+    this.on.received(message);
   }
 
   /** A quiet market sends nothing, so silence alone means nothing: we ask, and wait for the answer. */
@@ -58,10 +71,7 @@ export class Feed {
   }
 
   #ask() {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return;
-    this.#askedAt = performance.now();
-    this.#questions += 1;
-    this.#socket.send(JSON.stringify({ method: "LIST_SUBSCRIPTIONS", id: this.#questions }));
+    if (this.send(this.question) !== null) this.#askedAt = performance.now();
   }
 
   #lost(socket) {

@@ -1,0 +1,51 @@
+// The ticket's rules: what an order holds and costs, and why it would be refused, by the figures of the engine's own rules.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { judge } from "../../web/market/rules.js";
+
+const INSTRUMENT = {
+  base: "OAK12", tickSize: "0.01", stepSize: "0.01", maxPrice: "100000.00", maxQty: "1000000.00", minNotional: "1.000000", priceDecimals: 2, qtyDecimals: 2,
+};
+const MARKET = { tick_value_usdc: "0.0001", maker_fee_bps: 5, taker_fee_bps: 10, hold_fee_bps: 10, market_collar_bps: 1000 };
+const BOOK = { bid: 9990, ask: 10010 };
+const ORDER = { side: "BUY", type: "LIMIT", price: "99.95", quantity: "3", quoteQuantity: "", inForce: "GTC", expiresAt: "" };
+const of = (changes, funds = null, book = BOOK) => judge({ ...ORDER, ...changes }, INSTRUMENT, MARKET, book, funds);
+const fields = (judged) => judged.refusals.map(({ field }) => field);
+
+test("a buy holds its worth and the higher fee rounded up, and pays the rate of its role rounded down", () => {
+  const resting = of({ price: "0.33", quantity: "3.05" });
+  assert.deepEqual([resting.notional, resting.hold, resting.fee], [1_006_500n, { asset: "USDC", amount: 1_007_507n }, 503n]);
+  assert.equal(resting.isTaking, false);
+  const taking = of({ price: "100.10" });
+  assert.deepEqual([taking.isTaking, taking.rate, taking.notional], [true, 10, 300_300_000n]);
+});
+
+test("a sell holds its tokens", () => {
+  assert.deepEqual(of({ side: "SELL", price: "101" }).hold, { asset: "OAK12", amount: 300n });
+});
+
+test("a market buy counts at its collar, by amount with its fee", () => {
+  assert.equal(of({ type: "MARKET", price: "" }).notional, 11_011n * 300n * 100n);
+  const byAmount = of({ type: "MARKET", price: "", quantity: "", quoteQuantity: "50" });
+  assert.deepEqual([byAmount.notional, byAmount.hold.amount], [50_000_000n, 50_050_000n]);
+  assert.deepEqual(fields(of({ type: "MARKET", price: "" }, null, { bid: null, ask: null })), ["quantity"]);
+});
+
+test("what the exchange would refuse is said on its field", () => {
+  assert.deepEqual(fields(of({})), []);
+  assert.deepEqual(fields(of({ price: "99.955" })), ["price"]);
+  assert.deepEqual(fields(of({ price: "100000.01" })), ["price"]);
+  assert.deepEqual(fields(of({ price: "-1", quantity: "" })), ["price", "quantity"]);
+  assert.deepEqual(fields(of({ quantity: "1000000.01" })), ["quantity"]);
+  assert.deepEqual(fields(of({ price: "0.01", quantity: "1" })), ["quantity"]);
+  assert.deepEqual(fields(of({ type: "LIMIT_MAKER", price: "100.10" })), ["price"]);
+  assert.deepEqual(fields(of({ inForce: "GTD", expiresAt: "2001-01-01T00:00" })), ["expiresAt"]);
+});
+
+test("missing cover is counted to the micro", () => {
+  const [lack] = of({ price: "99.95", quantity: "1" }, { cash: "100.000000", tokens: "0" }).refusals;
+  assert.deepEqual(lack.lack, { asset: "USDC", amount: "0.049950" });
+  assert.deepEqual(of({ side: "SELL", price: "101" }, { cash: "0", tokens: "2.50" }).refusals[0].lack, { asset: "OAK12", amount: "0.50" });
+});

@@ -1,0 +1,171 @@
+// The reader's open orders, changed and cancelled in place, and their fills up to the transaction that settled them.
+
+import { confirmed } from "../shell/dialogs.js";
+import { make } from "../shell/make.js";
+import { decimal, shown, short, units, usdc } from "../shell/numbers.js";
+import { badge, empty } from "../shell/states.js";
+import { table } from "../shell/tables.js";
+import { time } from "../shell/times.js";
+import { toast } from "../shell/toasts.js";
+
+const TABS = { orders: "Open orders", fills: "Fills", balances: "Balances" };
+
+export class Orders {
+  #instrument = null;
+  #drawn = "";
+  #editing = null; // the id of the order that is being changed: its row is left alone
+
+  constructor(account) {
+    this.account = account;
+    this.tab = "orders";
+    this.tabs = make("div", { class: "choices", role: "tablist", aria: { label: "Your account" } }, Object.entries(TABS).map(([key, name]) =>
+      make("button", { type: "button", role: "tab", id: `tab-${key}`, aria: { selected: String(key === this.tab), controls: "own" }, on: { click: () => this.choose(key) } }, name)));
+    this.all = make("button", { type: "button", class: "small", hidden: true, on: { click: () => this.#cancelAll() } }, "Cancel all");
+    this.body = make("div", { id: "own", class: "scroll", role: "tabpanel", tabIndex: 0, aria: { labelledby: "tab-orders" } });
+  }
+
+  begin(instrument) {
+    this.#instrument = instrument;
+    this.#drawn = "";
+    this.draw();
+  }
+
+  choose(tab) {
+    this.tab = tab;
+    for (const button of this.tabs.children) button.setAttribute("aria-selected", String(button.id === `tab-${tab}`));
+    this.body.setAttribute("aria-labelledby", `tab-${tab}`);
+    this.#editing = null;
+    this.draw();
+  }
+
+  /** Orders of this market, the newest first. */
+  get #open() {
+    return [...this.account.orders.values()].filter(({ symbol }) => symbol === this.#instrument.symbol).sort((a, b) => b.timeMs - a.timeMs);
+  }
+
+  draw() {
+    if (!this.#instrument || this.#editing !== null) return;
+    const open = this.#open;
+    const count = open.length ? ` (${open.length})` : "";
+    this.tabs.firstChild.textContent = TABS.orders + count;
+    this.all.hidden = this.tab !== "orders" || open.length < 2;
+    const seen = JSON.stringify([this.tab, this.account.state, open, this.tab === "fills" ? this.account.fills : [...this.account.balances]]);
+    if (seen === this.#drawn) return;
+    this.#drawn = seen;
+    this.body.replaceChildren(this.account.isReady || open.length ? this[this.tab](open) : empty("Nothing of yours to show", "Your orders, fills and balances appear here once you trade in this browser."));
+  }
+
+  orders(open) {
+    const { base, priceDecimals, qtyDecimals } = this.#instrument;
+    return table({
+      caption: "Your open orders in this market",
+      columns: [
+        { name: "Side", cell: ({ side }) => make("span", { class: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell") },
+        { name: "Type", cell: (order) => `${order.type === "LIMIT_MAKER" ? "Post only" : "Limit"} ${order.inForce === "GTC" ? "" : order.inForce}` },
+        { name: "Price", cell: (order) => shown(order.price, priceDecimals), isNumber: true },
+        { name: `Open (${base})`, cell: (order) => shown(decimal(units(order.quantity, qtyDecimals) - units(order.executed, qtyDecimals), qtyDecimals)), isNumber: true },
+        { name: "Filled", cell: (order) => `${shown(order.executed)} of ${shown(order.quantity)}`, isNumber: true },
+        { name: "Placed", cell: (order) => time(order.timeMs, "clock") },
+        { name: "", cell: (order) => make("span", { class: "buttons end" },
+          make("button", { type: "button", class: "small", aria: { label: `Change the order at ${order.price}` }, on: { click: (event) => this.#edit(order, event.target.closest("tr")) } }, "Change"),
+          make("button", { type: "button", class: "small", aria: { label: `Cancel the order at ${order.price}` }, on: { click: (event) => this.#cancel(order, event.target) } }, "Cancel")) },
+      ],
+      rows: open,
+      none: { title: "No open order", text: "An order that waits in the book stands here; change or cancel it in place." },
+    });
+  }
+
+  fills() {
+    const { base, priceDecimals, qtyDecimals } = this.#instrument;
+    return table({
+      caption: "Your fills in this market",
+      columns: [
+        { name: "Side", cell: ({ side }) => make("span", { class: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Bought" : "Sold") },
+        { name: "Price", cell: (fill) => shown(fill.price, priceDecimals), isNumber: true },
+        { name: base, cell: (fill) => shown(fill.quantity, qtyDecimals), isNumber: true },
+        { name: "USDC", cell: (fill) => shown(fill.usdc, 2), isNumber: true },
+        { name: "Fee (USDC)", cell: (fill) => shown(fill.fee, 2), isNumber: true },
+        { name: "Time", cell: (fill) => time(fill.timeMs, "clock") },
+        { name: "Settlement", cell: (fill) => make("span", {}, badge(fill.settlement), fill.reason && fill.reason !== "NONE" ? ` ${fill.reason.toLowerCase().replaceAll("_", " ")}` : "") },
+        { name: "Transaction", cell: (fill) => fill.transaction ? copyable(fill.transaction) : "–" },
+      ],
+      rows: this.account.fills.filter(({ symbol }) => symbol === this.#instrument.symbol),
+      none: { title: "No fill yet", text: "Each fill stands here from the match to the transaction that settles it." },
+    });
+  }
+
+  balances() {
+    return table({
+      caption: "Your balances on the exchange",
+      columns: [
+        { name: "Asset", cell: ([asset]) => asset },
+        { name: "Free", cell: ([, { free }]) => shown(free), isNumber: true },
+        { name: "Held or unsettled", cell: ([, { locked }]) => shown(locked), isNumber: true },
+      ],
+      rows: [...this.account.balances].filter(([, { free, locked }]) => /[1-9]/.test(free + locked)),
+      none: { title: "Nothing on the exchange", text: "Deposit USDC or lock tokens to trade.", action: make("a", { class: "button primary", href: "/invest/funds" }, "Bring funds") },
+    });
+  }
+
+  async #cancel(order, button) {
+    button.disabled = true;
+    try {
+      await this.account.cancel(order);
+    } catch (problem) {
+      toast(problem.message, "bad");
+      button.disabled = false;
+    }
+  }
+
+  async #cancelAll() {
+    const { symbol, base } = this.#instrument;
+    if (!await confirmed("Cancel all open orders?", `Every open order of yours in ${base} is cancelled.`, "Cancel them all", true)) return;
+    await this.account.cancelAll(symbol).catch((problem) => toast(problem.message, "bad"));
+  }
+
+  /** Price and quantity become fields in the row itself; Enter sends, Escape leaves. */
+  #edit(order, row) {
+    this.#editing = order.orderId;
+    const price = make("input", { value: order.price, inputMode: "decimal", aria: { label: "New price in USDC" } });
+    const quantity = make("input", { value: order.quantity, inputMode: "decimal", aria: { label: `New quantity in ${this.#instrument.base}, with what is filled` } });
+    const save = make("button", { type: "button", class: "small primary" }, "Save");
+    const leave = make("button", { type: "button", class: "small" }, "Leave");
+    const done = () => {
+      this.#editing = null;
+      this.#drawn = "";
+      this.draw();
+    };
+    const send = async () => {
+      save.disabled = true;
+      try {
+        await this.account.amend(order, price.value.trim(), quantity.value.trim());
+        toast(price.value.trim() === order.price ? "Changed; a smaller order keeps its place." : "Replaced: the new order stands behind those at its price.", "good");
+        done();
+      } catch (problem) {
+        toast(problem.message, "bad");
+        save.disabled = false;
+      }
+    };
+    row.cells[2].replaceChildren(price);
+    row.cells[3].replaceChildren(quantity);
+    row.cells[6].replaceChildren(make("span", { class: "buttons end" }, save, leave));
+    save.addEventListener("click", send);
+    leave.addEventListener("click", done);
+    row.classList.add("editing");
+    row.addEventListener("keydown", (event) => {
+      event.stopPropagation();
+      if (event.key === "Enter" && event.target.tagName === "INPUT") send();
+      if (event.key === "Escape") done();
+    });
+    price.focus();
+    price.select();
+  }
+}
+
+/** A transaction's hash, short; pressed, the whole is in the clipboard. */
+export function copyable(hash) {
+  return make("button", { type: "button", class: "link-button mono", title: hash, aria: { label: `Copy the transaction ${hash}` }, on: { click: async () => {
+    await navigator.clipboard.writeText(hash);
+    toast("The transaction's hash is in your clipboard.");
+  } } }, short(hash));
+}

@@ -1,0 +1,85 @@
+// What an order would hold and cost, and why the exchange would refuse it: the rules of docs/rules.md, before it is sent.
+
+import { decimal, units, USDC_DECIMALS } from "../shell/numbers.js";
+
+export const TYPES = {
+  LIMIT: { name: "Limit", hasPrice: true, inForce: ["GTC", "IOC", "FOK", "GTD"] },
+  LIMIT_MAKER: { name: "Post only", hasPrice: true, inForce: [] },
+  MARKET: { name: "Market", hasPrice: false, inForce: [] },
+};
+const BPS = 10_000n;
+
+/** floor and ceiling of `rate` basis points of micros: a fee that is paid is floored, one that is held is ceiled. */
+const paid = (micros, bps) => (micros * BigInt(bps)) / BPS;
+const held = (micros, bps) => (micros * BigInt(bps) + BPS - 1n) / BPS;
+
+/**
+ * An order's notional, fee, hold and refusals.
+ *
+ * order       {side, type, price, quantity, quoteQuantity, expiresAt}: texts as typed; "" where not given
+ * instrument  of the trading API; `market`: rates and tick value of /markets
+ * book        {bid, ask}: the best prices in ticks, or null
+ * funds       {cash, tokens}: free, as texts; null where the reader has no account
+ * Answers {notional, fee, hold: {amount, asset}, refusals: [{field, text, lack}], isTaking}, amounts in BigInt micros or lots
+ */
+export function judge(order, instrument, market, book, funds) {
+  const refusals = [];
+  const say = (field, text, lack) => refusals.push({ field, text, lack });
+  const read = (text, decimals, step, field, name) => {
+    try {
+      const count = units(text, decimals);
+      if (count <= 0n) say(field, `The ${name} must be more than nothing.`);
+      else if (count % units(step, decimals) !== 0n) say(field, `The ${name} goes in steps of ${step}.`);
+      else return count;
+    } catch (error) {
+      say(field, `${name.charAt(0).toUpperCase()}${name.slice(1)}: ${error.message}`);
+    }
+    return null;
+  };
+  const isBuy = order.side === "BUY";
+  const { hasPrice } = TYPES[order.type];
+  const byQuote = order.type === "MARKET" && isBuy && Boolean(order.quoteQuantity);
+  const price = hasPrice ? read(order.price, instrument.priceDecimals, instrument.tickSize, "price", "price") : null;
+  const lots = byQuote ? null : read(order.quantity, instrument.qtyDecimals, instrument.stepSize, "quantity", "quantity");
+  const quote = byQuote ? read(order.quoteQuantity, USDC_DECIMALS, "0.000001", "quantity", "amount") : null;
+  if (price !== null && price > units(instrument.maxPrice, instrument.priceDecimals)) say("price", `The highest price here is ${instrument.maxPrice}.`);
+  if (lots !== null && lots > units(instrument.maxQty, instrument.qtyDecimals)) say("quantity", `One order may have ${instrument.maxQty} tokens.`);
+  const opposite = isBuy ? book.ask : book.bid;
+  const isTaking = opposite !== null && price !== null && (isBuy ? price >= BigInt(opposite) : price <= BigInt(opposite));
+  if (order.type === "LIMIT_MAKER" && isTaking) say("price", "It would trade at once, and you asked that it only rests: choose another price.");
+  if (order.type === "MARKET" && opposite === null) say("quantity", "Nobody is on the other side of the book now.");
+  if (order.inForce === "GTD" && !(Date.parse(order.expiresAt) > Date.now())) say("expiresAt", "Choose a time to come.");
+
+  const tickValue = units(market.tick_value_usdc, USDC_DECIMALS);
+  const limit = price ?? collar(opposite, isBuy, market, instrument);
+  const notional = quote ?? (limit !== null && lots !== null ? limit * lots * tickValue : null);
+  const isFloored = hasPrice || byQuote; // a market order by tokens has no least worth
+  if (isFloored && notional !== null && notional < units(instrument.minNotional, USDC_DECIMALS)) say("quantity", `An order is worth at least ${instrument.minNotional} USDC.`);
+  const hold = isBuy
+    ? { asset: "USDC", amount: notional === null ? null : notional + held(notional, market.hold_fee_bps) }
+    : { asset: instrument.base, amount: lots };
+  if (funds && hold.amount !== null) {
+    const free = isBuy ? units(funds.cash, USDC_DECIMALS) : units(funds.tokens, instrument.qtyDecimals);
+    const lack = hold.amount - free;
+    if (lack > 0n) {
+      const decimals = isBuy ? USDC_DECIMALS : instrument.qtyDecimals;
+      say("quantity", `${isBuy ? "Cash" : "Tokens"}: ${decimal(lack, decimals)} ${hold.asset} are missing.`, { asset: hold.asset, amount: decimal(lack, decimals) });
+    }
+  }
+  const rate = order.type === "MARKET" || isTaking ? market.taker_fee_bps : market.maker_fee_bps;
+  return { notional, hold, refusals, isTaking, rate, fee: notional === null ? null : paid(notional, rate) };
+}
+
+/** The price in ticks that a market order goes to at most: the best one, moved by the collar, towards the book. */
+function collar(opposite, isBuy, market, instrument) {
+  if (opposite === null) return null;
+  const best = BigInt(opposite);
+  const reach = BigInt(market.market_collar_bps);
+  const most = units(instrument.maxPrice, instrument.priceDecimals);
+  if (isBuy) {
+    const moved = (best * (BPS + reach)) / BPS;
+    return moved < most ? moved : most;
+  }
+  const moved = (best * (BPS - reach) + BPS - 1n) / BPS;
+  return moved > 0n ? moved : 1n;
+}
