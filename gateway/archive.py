@@ -132,13 +132,14 @@ class Archive:
     async def _read(self, history: MarketHistory, feed: MarketFeed) -> None:
         if feed.is_joined:
             return
-        number, now_s = feed.market.number, self._clock() // NS
+        number, now_s, here = feed.market.number, self._clock() // NS, feed.tape.after(0)
+        first_here_s = here[0].time_ns // NS if here else now_s
         first_s = await history.first_trade_s(number)
         trades, last_id = await history.market_trades(number, Range(TRADES_KEPT))
         stored = []
         for width_s, kept in KEPT.items():
-            since_s = (now_s // width_s - kept) * width_s
-            bounds = [since_s + count * width_s for count in range(kept + 2)]
+            since_s = min(now_s // width_s - kept, first_here_s // width_s) * width_s
+            bounds = range(since_s, now_s + 2 * width_s, width_s)
             stored.append((width_s, since_s, await history.candles(number, width_s, bounds)))
         if last_id < feed.tape.complete_after_id:
             raise HistoryAwayError("the database does not have all trades from before the start yet")

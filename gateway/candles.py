@@ -135,8 +135,8 @@ class Series:
             gone -= 1
         gone = max(gone, len(self.candles) - KEPT_MAX) - 1  # the last one before stays: it has the price to go on from
         if gone > 0:
-            self.older_id = self.candles[gone - 1].last_trade_id
-            self.since_s = self._opens[gone - 1] + self.width_s
+            self.older_id = self.candles[gone].last_trade_id
+            self.since_s = self._opens[gone] + self.width_s
             del self.candles[:gone], self._opens[:gone]
 
 

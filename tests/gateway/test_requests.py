@@ -52,7 +52,9 @@ NAMES = [
     "symbolStatus",
     "permissions",
 ]
-VALUES = JSON | st.sampled_from([SYMBOL, "BUY", "LIMIT", "1", "1e400", "NaN", "-0", "\u0661", 10**30, -1, "1M", "5:45", 2**62, 1])
+VALUES = JSON | st.sampled_from(
+    [SYMBOL, "BUY", "LIMIT", "1", "1e400", "NaN", "-0", "\u0661", 10**30, -1, "1M", "5:45", 2**62, 1]
+)
 PARAMS = st.dictionaries(st.sampled_from(NAMES), VALUES, max_size=8)
 
 
