@@ -75,7 +75,9 @@ class KlineStream(Latest):
         if kline is not None:
             return kline
         before = self._candles.series[base_width_s(self._interval, self._zone_s)].before(open_s)
-        return flat(open_s, before.close_ticks if before is not None else self._market.last_price_ticks)
+        if before is not None:
+            return flat(open_s, before.close_ticks)
+        return flat(open_s, 0 if self._candles.last_trade_id else self._market.last_price_ticks)
 
     def _event(self, open_s: int, time_ns: int, *, closed: bool) -> Payload:
         market, kline, next_s = self._market, self._kline(open_s), self._interval.next_s(open_s, self._zone_s)

@@ -163,6 +163,56 @@ async def test_streams_are_subscribed_listed_and_left(venue: Venue) -> None:
     assert (await client.until(lambda message: message.get("stream") == FAST))["data"]["a"] == [["100.00", "1.00"]]
 
 
+async def request(client: Client, method: str, *params: object) -> Any:
+    await client.socket.send_str(msgspec.json.encode({"method": method, "params": params, "id": 7}).decode())
+    return await client.until(lambda message: message.get("id") == 7)
+
+
+async def test_a_connection_may_change_how_it_is_told(venue: Venue) -> None:
+    client = await venue.connect(f"/ws/{FAST}?timeUnit=MICROSECOND")
+    assert (await request(client, "GET_PROPERTY", "combined"))["result"] is False
+    assert (await request(client, "SET_PROPERTY", "combined", True))["result"] is None
+    assert (await request(client, "GET_PROPERTY", "combined"))["result"] is True
+    alice = await venue.trader(ALICE)
+    await alice.limit("SELL", "1", "100")
+    event = await client.until(lambda message: "stream" in message)
+    assert event["stream"] == FAST
+    assert event["data"]["E"] > 10**15
+    for code, *wrong in (
+        (0, "SET_PROPERTY", "nosuch", True),
+        (1, "SET_PROPERTY", "combined", 1),
+        (2, "SET_PROPERTY", "combined"),
+        (2, "SET_PROPERTY", "combined", True, 1),
+        (2, "SET_PROPERTY", True, True),
+        (2, "GET_PROPERTY"),
+        (2, "SUBSCRIBE", 1),
+    ):
+        assert (await request(client, str(wrong[0]), *wrong[1:]))["error"]["code"] == code
+
+
+async def test_time_zones_all_markets_and_orders_are_streams(venue: Venue) -> None:
+    low = SYMBOL.lower()
+    names = [f"{low}@kline_1m@+08:00", f"{low}@l3", "!miniTicker@arr"]
+    alice, bob = await venue.trader(ALICE), await venue.trader(BOB)
+    await alice.limit("SELL", "2", "100")
+    client = await venue.connect(f"/stream?streams={'/'.join(names)}")
+    assert sorted((await request(client, "LIST_SUBSCRIPTIONS"))["result"]) == sorted(names)
+    snapshot = await client.until(lambda message: message.get("data", {}).get("e") == "l3Snapshot")
+    assert snapshot["data"]["asks"] == [[1, "100.00", "2.00"]]
+    await bob.limit("BUY", "0.5", "100")
+    await alice.limit("SELL", "1", "100")
+    changes = [(await client.until(lambda message: message.get("data", {}).get("e") == "l3"))["data"] for _ in range(2)]
+    assert [change["c"] for change in changes] == [[["M", 1, "1.50"]], [["A", 3, "S", "100.00", "1.00", "1.50"]]]
+    kline = await client.until(lambda message: message.get("stream") == names[0])
+    assert (kline["data"]["k"]["i"], kline["data"]["k"]["v"]) == ("1m", "0.50")
+    array = await client.until(lambda message: message.get("stream") == names[2])
+    assert [row["s"] for row in array["data"]] == [SYMBOL]
+    assert (await request(client, "UNSUBSCRIBE", *names))["result"] is None
+    assert (await request(client, "LIST_SUBSCRIPTIONS"))["result"] == []
+    for wrong in (f"{low}@kline_1m@+15:00", "!nosuch@arr"):
+        assert (await request(client, "SUBSCRIBE", wrong))["error"]["code"] == 2
+
+
 async def test_an_instrument_listed_later_has_its_streams(venue: Venue) -> None:
     terms = venue.sequencer.exchange.state().instruments[0].terms
     fields = {name: getattr(terms, name) for name in terms.__slots__} | {"instrument": 3, "symbol": b"YEW9USDC"}
