@@ -1,6 +1,6 @@
 // The markets: every listed property with its price, change, yield and phase.
 
-import { api, machine } from "./api.js";
+import { machine } from "./api.js";
 import { MarketList } from "./market/list.js";
 import { make } from "./shell/make.js";
 import { openPage } from "./shell/page.js";
@@ -10,7 +10,7 @@ openPage({
   needs: "nobody",
   async show(main) {
     const { restPort } = await machine();
-    const list = new MarketList(`http://${location.hostname}:${restPort}`, api);
+    const list = new MarketList(`http://${location.hostname}:${restPort}`);
     main.append(make("p", { class: "quiet" }, "Each property is one token, quoted in USDC. Prices are live; every trade is settled on chain."), list.element);
     await list.run();
   },

@@ -5,9 +5,12 @@ import { forgetKey, keptKey, makeKey, TradingSession } from "./session.js";
 
 const FILLS_KEPT = 100;
 const KEY_GONE = [-2015, -2014, -1022];
+const KEY_KNOWN_WITHIN_MS = 5_000; // the exchange reads its keys anew every second
+const AGAIN_MS = 500;
 
 export class Account {
   #session = null;
+  #madeAt = -KEY_KNOWN_WITHIN_MS;
 
   /** `changed` is called whenever something here is new. */
   constructor(websocketUrl, who, changed) {
@@ -50,7 +53,9 @@ export class Account {
 
   /** Makes a key in this browser and logs on with it. Throws a Problem. */
   async enable(password) {
-    this.#start(await makeKey(this.#name, this.wallet, password));
+    const key = await makeKey(this.#name, this.wallet, password);
+    this.#madeAt = performance.now();
+    this.#start(key);
   }
 
   #start(key) {
@@ -70,6 +75,7 @@ export class Account {
   }
 
   async #refused(problem) {
+    if (performance.now() - this.#madeAt < KEY_KNOWN_WITHIN_MS) return setTimeout(() => this.#session.logOn(), AGAIN_MS);
     this.trouble = problem.message;
     if (KEY_GONE.includes(problem.extra?.code) || problem instanceof TypeError) { // revoked, or not readable in this browser any more
       this.#session.stop();

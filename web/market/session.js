@@ -62,7 +62,7 @@ export class TradingSession {
     this.key = key;
     this.on = on;
     this.#line = new Line(`${websocketUrl}/ws-api/v3?returnRateLimits=false`, { method: "ping" }, {
-      opened: () => this.#logOn(),
+      opened: () => this.logOn(),
       received: (message) => this.#received(message),
       state: (state) => this.#state(state),
     });
@@ -90,7 +90,8 @@ export class TradingSession {
     });
   }
 
-  async #logOn() {
+  /** Until it is logged on nothing of the reader's can be asked. */
+  async logOn() {
     try {
       await this.ask("session.logon", await signed(this.key, { apiKey: this.key.apiKey, timestamp: Date.now() }));
       await this.ask("userDataStream.subscribe");

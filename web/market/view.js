@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { make, setText } from "../shell/make.js";
-import { fromUnits, percent, shown, toUnits, units, USDC_DECIMALS } from "../shell/numbers.js";
+import { fromUnits, percent, shown, toUnits } from "../shell/numbers.js";
 import { empty, words } from "../shell/states.js";
 import { zoneName } from "../shell/times.js";
 import { Account } from "./account.js";
@@ -15,6 +15,7 @@ import { LiveMarket } from "./live.js";
 import { Orders } from "./orders.js";
 import { Ticket } from "./ticket.js";
 import { Trading } from "./trading.js";
+import { CALLED, PHASES, yieldOf } from "./words.js";
 
 const LEVELS = 10;
 const TRADES_SHOWN = 60;
@@ -27,8 +28,6 @@ const STATES = {
   stale: "Stale: nothing received",
   lost: "Disconnected, trying again",
 };
-const PHASES = { TRADING: "Trading", HALT: "Cancel only", BREAK: "Halted", AUCTION_MATCH: "Auction", PRE_TRADING: "Pre-open", END_OF_DAY: "Closed" };
-const CALLED = ["AUCTION_MATCH", "PRE_TRADING"];
 
 /** A block of the page: its title, something at its right, and what it holds. */
 function block(name, title, content, aside) {
@@ -233,11 +232,3 @@ export class MarketView {
     return this.#live?.shownState === "live";
   }
 }
-
-/** Paid in twelve months for the whole supply, of what the supply costs at the last price. */
-export function yieldOf(market, priceTicks, priceDecimals) {
-  if (!market?.property) return "–";
-  const worth = BigInt(priceTicks) * BigInt(market.property.supply_tokens) * 10n ** BigInt(USDC_DECIMALS - priceDecimals);
-  return percent(units(market.property.dividends_usdc, USDC_DECIMALS), worth);
-}
-

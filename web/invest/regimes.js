@@ -1,0 +1,14 @@
+// Who may buy a property, in words, and what it paid.
+
+import { percent, units, USDC_DECIMALS } from "../shell/numbers.js";
+
+export const REGIMES = {
+  OPEN: { name: "Verified investors", text: "Whoever has proved their identity, in the countries that are allowed." },
+  REG_D_506C: { name: "Accredited investors", text: "Accredited investors only (Reg D 506(c)); what is bought is locked up at first." },
+  REG_S: { name: "Outside the United States", text: "Investors outside the United States only (Reg S); what is bought is locked up at first." },
+};
+
+/** Dividends of twelve months, as part of the valuation. */
+export function rateOf({ dividends_usdc: dividends, valuation_usdc: valuation }) {
+  return percent(units(dividends, USDC_DECIMALS), units(valuation, USDC_DECIMALS));
+}
