@@ -14,7 +14,7 @@ from persistence.database import Pool
 from settlement.calls import solvency_data, words
 from settlement.chain import Chain, ChainRefused, ChainUnavailable
 
-PAGE: Final = 50
+PAGE: Final = 20
 _BATCHES: Final = """
     SELECT b.batch_id, b.trade_after, b.trade_last, b.state, b.mined_block, b.mined_transaction, b.gas_used,
         b.changed_at, a.attempt, a.gas_estimated, a.fills, a.legs,

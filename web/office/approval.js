@@ -8,7 +8,7 @@ import { badge, notice } from "../shell/states.js";
 import { facts, panel } from "../shell/tables.js";
 import { time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
-import { KINDS, payloadFacts, waitingFor } from "./decisions.js";
+import { KINDS, payloadView, waitingFor } from "./decisions.js";
 import { sha256 } from "./hash.js";
 
 /** A sentence that leads to the approval that waits for a subject; null for none. */
@@ -76,7 +76,7 @@ export async function approvalPanel(approval, who, name, decided) {
       ["Reason", approval.reason],
     ]),
     make("h3", {}, "What is approved"),
-    facts(payloadFacts(approval.payload)),
+    payloadView(approval.payload),
     about(approval) ?? dividendLink(approval),
     await hashBlock(approval),
     deciding(approval, who, decided),

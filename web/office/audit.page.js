@@ -11,7 +11,7 @@ import { hash } from "./hash.js";
 import { openOffice } from "./open.js";
 import { everybody, names } from "./people.js";
 
-const PAGE = 100;
+const PAGE = 50;
 
 function details(entry) {
   const pairs = Object.entries(entry.details);

@@ -28,7 +28,7 @@ function review(found, name, reload) {
     shown.close();
     reload();
   };
-  const documents = make("ul", { class: "plain" }, found.documents.map((link, index) => make("li", {}, make("a", { href: link, target: "_blank", rel: "noopener" }, `Document ${index + 1}`))));
+  const documents = make("ul", { class: "bullets" }, found.documents.map((link, index) => make("li", {}, make("a", { href: link, target: "_blank", rel: "noopener" }, `Document ${index + 1}`))));
   const approve = form({
     fields: [{ name: "until", label: "Accredited until", type: "date", min: new Date(Date.now() + DAY_MS).toISOString().slice(0, 10), value: new Date(Date.now() + 90 * DAY_MS).toISOString().slice(0, 10), help: "The exchange enforces this day; the person is reminded before it." }],
     submit: "Approve", kind: "good-button",

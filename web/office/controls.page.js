@@ -77,7 +77,7 @@ function marketPanel(who) {
       { name: "Taker fee", cell: (each) => basisPoints(each.taker_fee_bps), isNumber: true },
       {
         name: "", cell: (each) => make("div", { class: "buttons" },
-          mayHalt && (each.phase === "TRADING" ? actionButton("Halt", () => halt(each, () => reload()), { kind: "danger small", failed }) : actionButton("Lift the halt", () => lift(each), { kind: "small", failed })),
+          mayHalt && (each.phase === "TRADING" ? actionButton("Halt", () => halt(each, () => reload()), { kind: "small", failed }) : actionButton("Lift the halt", () => lift(each), { kind: "small", failed })),
           has(who, "ADMIN") && actionButton("Fees", () => fees(each), { kind: "small", failed })),
       },
     ],

@@ -4,6 +4,7 @@ import { api } from "../api.js";
 import { make } from "../shell/make.js";
 import { basisPoints, tokens, usdc } from "../shell/numbers.js";
 import { words } from "../shell/states.js";
+import { facts } from "../shell/tables.js";
 import { toast } from "../shell/toasts.js";
 
 export const KINDS = {
@@ -34,12 +35,22 @@ const UNITS = [
   [/_base_units$/, (value) => `${value} base units`],
 ];
 
-/** A payload as [name, text] pairs, whatever it holds, in its own order; the members of its members too. */
-export function payloadFacts(payload, prefix = "") {
-  return Object.entries(payload).flatMap(([name, value]) => {
-    if (value !== null && typeof value === "object" && !Array.isArray(value)) return payloadFacts(value, `${prefix}${label(name)}: `);
-    return [[prefix + label(name), valueText(name, value)]];
-  });
+// What a missing value or a zero means, where it is not plain.
+const MEANINGS = {
+  allowed_countries: [null, "every country in which the regime allows it"],
+  instrument: [null, "the whole venue"],
+  holder_cap: [0, "any number of holders"],
+  ownership_cap_bps: [0, "no cap"],
+  order_max_tokens: [null, "the supply"],
+};
+
+/** A payload in full: plain members in rows, and each group under its name. Nothing is left out. */
+export function payloadView(payload) {
+  const entries = Object.entries(payload);
+  const isGroup = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+  const rows = entries.filter(([, value]) => !isGroup(value)).map(([name, value]) => [make("dt", {}, label(name)), make("dd", {}, valueText(name, value))]);
+  const groups = entries.filter(([, value]) => isGroup(value)).map(([name, value]) => make("section", { class: "column" }, make("h3", {}, label(name)), facts(Object.entries(value).map(([inner, text]) => [label(inner), isGroup(text) ? JSON.stringify(text) : valueText(inner, text)]))));
+  return make("div", { class: "payload-text" }, groups, make("dl", { class: "rows" }, rows));
 }
 
 function label(name) {
@@ -47,9 +58,11 @@ function label(name) {
 }
 
 function valueText(name, value) {
-  if (value === null) return name === "instrument" ? "the whole venue" : "none";
+  const [plain, meaning] = MEANINGS[name] ?? [];
+  if (meaning && value === plain) return meaning;
+  if (value === null) return "none";
   if (typeof value === "boolean") return value ? "yes" : "no";
-  if (Array.isArray(value)) return value.length ? make("span", { class: "mono" }, value.map((each) => [typeof each === "object" ? JSON.stringify(each) : String(each), make("br")])) : "none";
+  if (Array.isArray(value)) return value.length ? value.map((each) => make("div", { class: "mono" }, typeof each === "object" ? JSON.stringify(each) : String(each))) : "none";
   const unit = UNITS.find(([pattern]) => pattern.test(name));
   const isHash = typeof value === "string" && /^(0x)?[0-9a-f-]{32,}$/i.test(value);
   return unit ? unit[1](value) : make("span", { class: isHash ? "mono" : undefined }, String(value));

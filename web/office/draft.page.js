@@ -72,11 +72,12 @@ openOffice({
     };
     const terms = form({ fields: fields(found?.terms, wallets, found?.issuer_wallet), submit: found ? "Save the terms" : "Save the draft", send });
     terms.classList.add("two-columns");
-    main.append(
+    main.append(make(
+      "div", { class: "column" },
       make("h1", {}, title),
       wallets.length === 0 && notice("warn", "You have no linked wallet yet; you need one before you hand the property in. ", make("a", { href: "/account/wallets" }, "Link a wallet")),
       panel("Terms", terms),
-    );
+    ));
     main.querySelectorAll("[inputmode=decimal], [inputmode=numeric]").forEach((input) => input.setAttribute("autocomplete", "off"));
   },
 });

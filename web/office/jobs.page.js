@@ -11,6 +11,12 @@ import { openOffice } from "./open.js";
 import { watch } from "./watch.js";
 
 const STATES = [["", "All"], ["FAILED", "Failed"], ["RUNNING", "Running"], ["QUEUED", "Waiting"], ["DONE", "Done"]];
+const NAMES = {
+  accreditation_reminders: "Remind of what ends", convert: "Dollars to USDC", dividend: "Pay a dividend", dividend_prepare: "Count a dividend's holders", exit: "Burn and pay",
+  exit_prepare: "Count an exit's holders", fees: "Set fees", freeze: "Freeze or free a wallet", "halt-lift": "Lift a halt", identity: "Identity on the chain", identity_revoke: "Revoke an identity",
+  kyc_approval: "Read an identity check", kyc_reminders: "Remind of what ends", liquidate: "End a property's trading", purchase: "First-sale purchase", purchase_seen: "Purchase seen on the chain",
+  sale_close: "Close a first sale", sale_open: "Open a first sale", stripe_event: "Stripe's event", tokenize: "Deploy and mint a token",
+};
 const failed = (problem) => toast(problem.message, "bad");
 
 function retry(path, reload) {
@@ -34,7 +40,7 @@ function jobs(main) {
     caption: "Jobs, the newest first",
     rows: found,
     columns: [
-      { name: "Job", cell: (each) => words(each.kind) },
+      { name: "Job", cell: (each) => NAMES[each.kind] ?? words(each.kind) },
       { name: "Of", cell: (each) => make("span", { class: "mono", title: each.key }, each.key.length > 20 ? `${each.key.slice(0, 17)}…` : each.key) },
       { name: "State", cell: (each) => badge(each.state) },
       { name: "How far", cell: howFar },

@@ -43,7 +43,7 @@ class Chart {
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
     this.plot = new uPlot({
       ...this.#size(),
-      scales: { x: { time: true }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
+      scales: { x: { time: true, range: (_, low, high) => [high - KEPT, high] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
       axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${shown(tick)} ${this.unit}`) }],
       series: [{}, ...this.series.map(([, name, line]) => ({ label: name, stroke: colour(line), width: 1.75, points: { show: false }, value: (_, value) => (value === null ? "–" : `${value.toFixed(2)} ${this.unit}`) }))],
       cursor: { y: false },
@@ -62,7 +62,6 @@ function figures() {
     p50: make1("Time to disk, p50", "of the last second's frames"),
     p99: make1("Time to disk, p99", "of the last second's frames"),
     journal: make1("Journal", "written a second"),
-    seq: make1("Last command", "of the journal"),
   };
 }
 
@@ -105,7 +104,6 @@ openOffice({
         shownFigures.p50.value.textContent = millis(shares[0]);
         shownFigures.p99.value.textContent = millis(shares[1]);
         shownFigures.journal.value.textContent = `${(rate(before, now, "deedbook_journal_bytes_total") / 1024).toFixed(1)} KiB`;
-        shownFigures.seq.value.textContent = shown(now.value("deedbook_journal_seq"));
       }
       before = now;
     }, EVERY_MS);

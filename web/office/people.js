@@ -28,6 +28,6 @@ export async function names(who) {
   return (id) => {
     if (!id) return "–";
     const userId = id.replace(/^user:/, "");
-    return make("span", { title: userId }, known.get(userId) ?? (userId.length === 36 ? short(userId) : id));
+    return make("span", { class: "person", title: userId }, known.get(userId) ?? (userId.length === 36 ? short(userId) : id));
   };
 }

@@ -17,6 +17,7 @@ import { salePanel } from "./sale.js";
 import { size, uploader } from "./upload.js";
 
 const EDITABLE = ["DRAFT", "REJECTED"];
+const AFTER = ["TOKENIZED", "LIQUIDATING", "CLOSED"];
 const REGIMES = { OPEN: "Open", REG_D_506C: "Reg D 506(c)", REG_S: "Reg S" };
 const failed = (problem) => toast(problem.message, "bad");
 
@@ -24,7 +25,6 @@ const failed = (problem) => toast(problem.message, "bad");
 
 function steps(property, documents, isOwn) {
   const state = property.state;
-  const isPast = (...later) => later.includes(state);
   const done = (is) => ({ class: is ? "done" : "" });
   const handedIn = !EDITABLE.includes(state);
   return make(
@@ -34,23 +34,32 @@ function steps(property, documents, isOwn) {
       property.issuer_wallet ? make("span", { class: "quiet" }, "The whole supply is minted to ", hash(property.issuer_wallet, "address"))
         : make("span", { class: "quiet" }, "Choose it in the terms. ", isOwn && make("a", { href: `/office/draft#${property.property_id}` }, "Change the terms"))),
     make("li", done(handedIn), make("strong", {}, "Handed in"), make("span", { class: "quiet" }, handedIn ? "Its terms stand." : "Its terms may still change.")),
-    make("li", done(isPast("APPROVED", "TOKENIZED", "LIQUIDATING", "CLOSED")), make("strong", {}, "Approved by two admins"), make("span", { class: "quiet" }, "They approve these terms and these very documents.")),
-    make("li", done(isPast("TOKENIZED", "LIQUIDATING", "CLOSED")), make("strong", {}, "Token deployed, listed and minted"), property.token && make("span", { class: "quiet" }, "Contract ", hash(property.token, "address"), `, market ${property.market ?? "–"}`)),
+    make("li", done(state === "APPROVED"), make("strong", {}, "Approved by two admins"), make("span", { class: "quiet" }, "They approve these terms and these very documents.")),
+    make("li", {}, make("strong", {}, "Token deployed, listed and minted"), make("span", { class: "quiet" }, "Two admins decide this too; then it takes about a minute.")),
   );
 }
 
 async function nextPanel(property, documents, who, reload) {
   const isOwn = property.manager_id === who.user_id;
   const isAdmin = has(who, "ADMIN") && !isOwn;
+  if (AFTER.includes(property.state)) return standing(property);
   const acts = make("div", { class: "column" });
   const body = make("div", { class: "columns" }, steps(property, documents, isOwn), acts);
   if (property.reject_reason && property.state === "REJECTED") acts.append(notice("bad", make("strong", {}, "Given back: "), property.reject_reason));
   if (isOwn && EDITABLE.includes(property.state)) acts.append(...handingIn(property, documents, reload));
   else if (property.state === "PENDING_APPROVAL") acts.append(...(isAdmin ? await deciding(property, "PROPERTY_APPROVE", reload) : [notice("note", "Two admins look at it now. You will be told.")]));
   else if (property.state === "APPROVED") acts.append(...(await minting(property, isAdmin, reload)));
-  else if (property.state === "TOKENIZED") acts.append(notice("good", `Tokenized; traded as ${property.market}.`), make("a", { class: "button", href: `/market#${property.market}` }, "Open its market"));
-  else if (property.state === "LIQUIDATING" || property.state === "CLOSED") acts.append(notice("note", property.state === "CLOSED" ? "Sold; every token is burned and paid for." : "It is being sold: trading has ended for good."));
   return panel(EDITABLE.includes(property.state) ? "What is missing" : "How far it is", body);
+}
+
+function standing(property) {
+  const text = { TOKENIZED: null, LIQUIDATING: "It is being sold: trading has ended for good.", CLOSED: "Sold; every token is burned and paid for." }[property.state];
+  return panel("On the chain", make("div", { class: "column" }, text && notice("note", text), facts([
+    ["Token", hash(property.token, "address")],
+    ["Issuer's wallet", hash(property.issuer_wallet, "address")],
+    ["Market", property.market],
+    ["Since", time(property.tokenized_at)],
+  ])), property.state === "TOKENIZED" && make("a", { class: "button small", href: `/market#${property.market}` }, "Open its market"));
 }
 
 function handingIn(property, documents, reload) {
@@ -122,7 +131,6 @@ function termsPanel({ terms, ...property }, isOwn) {
     ["Smallest quantity", `1 / ${10 ** terms.lot_decimals} token`],
     ["Fees", `maker ${basisPoints(terms.maker_fee_bps)}, taker ${basisPoints(terms.taker_fee_bps)}`],
     ["Drafted", time(property.created_at)],
-    ["Tokenized", property.tokenized_at && time(property.tokenized_at)],
   ]), edit);
 }
 

@@ -14,7 +14,7 @@ import { openOffice } from "./open.js";
 import { watch } from "./watch.js";
 
 const TRANSACTION_GAS_MAX = 16_777_216; // EIP-7825: what one transaction may use
-const PAGE = 50;
+const PAGE = 20; // as the route has it
 
 function figure(label, value, text, kind = "") {
   return make("div", { class: `figure ${kind}` }, make("span", { class: "quiet" }, label), make("strong", { class: "big" }, value), text && make("span", { class: "quiet" }, text));
