@@ -51,6 +51,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=10.0, help="of the open loop")
     parser.add_argument("--singles", type=int, default=2_000, help="one at a time")
     parser.add_argument("--resting", type=int, default=5_000, help="orders in the book")
+    parser.add_argument("--response", choices=["ACK", "FULL"], default="ACK", help="what the answer to an order tells")
     parser.add_argument("--user-data", action="store_true", help="each connection listens to its user data stream")
     parser.add_argument("--directory", type=Path, help="on the disk to be measured (default: that of temporary files)")
     parser.add_argument("--seed", type=int, default=1)
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the figures; 1 if a check fails."""
     open_loop = round(arguments.rate * arguments.seconds)
     count = arguments.singles + arguments.commands + open_loop
-    made = requests(arguments.seed, arguments.resting, arguments.connections, count)
+    made = requests(arguments.seed, arguments.resting, arguments.connections, count, arguments.response)
     with tempfile.TemporaryDirectory(prefix="deedbook-bench-", dir=arguments.directory) as name:
         layout = Layout(Path(name))
         load = asyncio.run(_measure(arguments, made, layout, open_loop))
@@ -72,7 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
     for phase in load.phases:
         _print_phase(phase)
     print(
-        f"  in flight    {arguments.in_flight} a connection at saturation; open loop {arguments.rate:,.0f}/s, Poisson"
+        f"  in flight    {arguments.in_flight} a connection at saturation; open loop {arguments.rate:,.0f}/s, Poisson;"
+        f" {arguments.response} answers"
     )
     print(f"  answers      {load.answered:,} durable, of these refused {load.refusals}; {load.events:,} events")
     print(f"  digest       {made.digest()}")

@@ -45,8 +45,8 @@ class Requests(NamedTuple):
         return digest.hexdigest()
 
 
-def requests(seed: int, resting: int, connections: int, count: int) -> Requests:
-    """`count` requests of `connections` accounts, around a book of about `resting` orders."""
+def requests(seed: int, resting: int, connections: int, count: int, response: str = "FULL") -> Requests:
+    """`count` requests of `connections` accounts, around about `resting` orders; `response` is ACK or FULL."""
     flow = Flow(seed, resting, connections + ACCOUNT_FIRST - 1)
     setup = flow.setup()
     engine = Exchange()
@@ -61,7 +61,7 @@ def requests(seed: int, resting: int, connections: int, count: int) -> Requests:
             if row[2] == CommandKind.PLACE:
                 order_id = order_ids.get(row[0])
                 client_id = f"o{order_id}" if order_id else f"r{row[0]}"
-                text, fields = _place(row, client_id)
+                text, fields = _place(row, client_id, response)
             else:
                 text, fields = _cancel(row, "" if row[15] <= orders_before else f"o{row[15]}")
             made.senders.append(sender)
@@ -75,7 +75,7 @@ def fields_of(row: Fields) -> Fields:
     return tuple(row[slot] for slot in FIELDS)
 
 
-def _place(row: tuple[int, ...], client_id: str) -> tuple[str, Fields]:
+def _place(row: tuple[int, ...], client_id: str, response: str) -> tuple[str, Fields]:
     side, ticks, lots = Side(row[3]).name, row[11], row[12]
     if row[4] == OrderType.MARKET:
         terms = '"type":"MARKET"'
@@ -83,6 +83,7 @@ def _place(row: tuple[int, ...], client_id: str) -> tuple[str, Fields]:
         whole, fraction = divmod(ticks, 10**PRICE_DECIMALS)
         terms = f'"type":"LIMIT","timeInForce":"GTC","price":"{whole}.{fraction:0{PRICE_DECIMALS}d}"'
     params = f'"symbol":"{SYMBOL}","side":"{side}",{terms},"quantity":"{lots}","newClientOrderId":"{client_id}"'
+    params += f',"newOrderRespType":"{response}"'
     return f'"method":"order.place","params":{{{params}}}', _fields(row, 0, client_id, "")
 
 

@@ -22,3 +22,15 @@ class BareBook:
 
     def __init__(self) -> None: ...
     def apply(self, commands: bytes | bytearray | memoryview, /) -> bytes: ...
+
+
+class RequestReader:
+    """Reads order.place and order.cancel in their plain form; None for whatever is not exactly that."""
+
+    def __init__(self) -> None: ...
+    def list(
+        self, symbol: str, instrument: int, price_decimals: int, price_step: int, lot_decimals: int, /
+    ) -> None: ...
+    def read(self, message: bytes, account: int, /) -> tuple[int, bytes, str, int, int] | None:
+        """The command's kind and record, the request's id as JSON text, the answer asked for (0 none, 1 ACK, 2 RESULT,
+        3 FULL), and the timestamp as sent or 0."""

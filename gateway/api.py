@@ -36,6 +36,7 @@ from gateway.listen_session import ListenSession
 from gateway.market_queries import MarketQueries
 from gateway.markets import Markets
 from gateway.orders import Orders
+from gateway.plain import plain_requests
 from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
 from gateway.publisher import Durable, Publisher
@@ -85,11 +86,13 @@ class Gateway:
         self._archive = Archive(publisher.feeds, history, clock)
         public = PublicQueries(markets, publisher, counted)
         cancels = Cancels(submit)
+        authenticator, desk = Authenticator(key_store), Desk(markets, orders, counted, submit)
         self._services = Services(
             markets,
             counted,
-            Authenticator(key_store),
-            Desk(markets, orders, counted, submit),
+            authenticator,
+            desk,
+            plain_requests(markets, authenticator, counted, desk),
             public,
             MarketQueries(public, self._archive, publisher.reports),
             AllMarkets(publisher.feeds),

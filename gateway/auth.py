@@ -85,6 +85,18 @@ def _ed25519(key: Key, payload: bytes, signature: str) -> bool:
     return True
 
 
+class LogOn:
+    """A session's key of session.logon."""
+
+    __slots__ = ("account", "api_key", "checked_in", "since_ms")
+
+    def __init__(self, key: Key, since_ms: int) -> None:
+        self.api_key = key.key
+        self.account = key.account
+        self.since_ms = since_ms
+        self.checked_in: object = None  # the keys as they were when it might trade
+
+
 class Authenticator:
     """Finds the key of a request and refuses what it does not allow."""
 
@@ -97,6 +109,13 @@ class Authenticator:
         if permission not in key.permissions:
             raise errors.not_permitted()
         return key
+
+    def check(self, log_on: LogOn, ip: str, permission: str) -> None:
+        """As `key`, always for the same permission: looked at again only when the key file has changed."""
+        keys = self._keys.current()
+        if keys is not log_on.checked_in:
+            self.key(log_on.api_key, ip, permission)
+            log_on.checked_in = keys
 
     def any_key(self, api_key: str | None, ip: str) -> Key:
         """The live key, if it may do anything from here."""

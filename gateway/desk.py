@@ -42,8 +42,14 @@ class Desk:
     ) -> None:
         """`limits` is the REQUEST_WEIGHT part of the reply's rateLimits, None where it wants none; `now` is in ns."""
         record = self._commands.place(account, params)
-        limits = self._count(account, limits, now)
         response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
+        self.send_place(account, record, response, sink, request_id, limits, now)
+
+    def send_place(
+        self, account: int, record: bytes, response: str, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
+        """The record of a place; `response` is ACK, RESULT or FULL."""
+        limits = self._count(account, limits, now)
         self._send(record, Asked(sink, PLACE, request_id, response, "", limits))
 
     def replace(
@@ -69,8 +75,11 @@ class Desk:
         record = self._commands.cancel(account, params)
         self._check_ids(account, params.order_id, params.orig_client_order_id)
         self._check_restrictions(account, params.order_id, params.orig_client_order_id, params.cancel_restrictions)
-        cancel_id = self._commands.cancel_id(params.new_client_order_id)
-        self._send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
+        self.send_cancel(record, params.new_client_order_id, sink, request_id, limits)
+
+    def send_cancel(self, record: bytes, new_id: str | None, sink: Sink, request_id: str, limits: str | None) -> None:
+        """The record of a cancel, which goes by `new_id` in its reply."""
+        self._send(record, Asked(sink, CANCEL, request_id, "", self._commands.cancel_id(new_id), limits or ""))
 
     def amend(
         self, account: int, params: m.AmendOrder, sink: Sink, request_id: str, limits: str | None, now: int

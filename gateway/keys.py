@@ -62,11 +62,15 @@ class KeyStore:
         self.reload()
 
     def find(self, key: str) -> Key | None:
+        return self.current().get(key)
+
+    def current(self) -> dict[str, Key]:
+        """All keys, not to be changed: another object whenever the file is another."""
         now_s = self._clock()
         if now_s - self._looked_s >= LOOK_AGAIN_S:
             self._looked_s = now_s
             self.reload()
-        return self._keys.get(key)
+        return self._keys
 
     def reload(self) -> None:
         """Read the file again if it changed; a missing file holds no keys."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 from engine import types as t
 from gateway import errors
@@ -39,6 +39,15 @@ class Market:
         self.qty_lots: Final = Units(terms.lot_decimals)
 
 
+class Reader(Protocol):
+    """The core's, of plain requests (see engine/_core.pyi)."""
+
+    def list(
+        self, symbol: str, instrument: int, price_decimals: int, price_step: int, lot_decimals: int, /
+    ) -> None: ...
+    def read(self, message: bytes, account: int, /) -> tuple[int, bytes, str, int, int] | None: ...
+
+
 class Markets:
     """All of them, by symbol and by number; `usdc` turns micros into a decimal string and `usdc_micros` back."""
 
@@ -49,6 +58,12 @@ class Markets:
         self.usdc_micros: Final = Units(USDC_DECIMALS)
         self.assets: Final = {t.USDC: (QUOTE, self.usdc)}  # by number: the name, and what writes its amounts
         self.venue_phase = int(t.Phase.CONTINUOUS)
+        self.reader: Reader | None = None
+
+    def read_by(self, reader: Reader) -> None:
+        """Tell it of every instrument, now and as they are listed."""
+        assert not self.by_number
+        self.reader = reader
 
     def of(self, symbol: str) -> Market:
         """ApiError where no instrument has the symbol."""
@@ -69,6 +84,9 @@ class Markets:
         market = Market(terms)
         self.by_number[market.number] = self.by_symbol[market.symbol] = market
         self.assets[market.number] = (market.base, market.qty)
+        if self.reader is not None:
+            price = market.price_ticks
+            self.reader.list(market.symbol, market.number, price.decimals, price.step_units, market.lot_decimals)
         return market
 
     def status(self, market: Market) -> str:

@@ -13,6 +13,7 @@ from gateway.limits import Limits
 from gateway.listen_keys import ListenKeys
 from gateway.market_queries import MarketQueries
 from gateway.markets import Markets
+from gateway.plain import PlainRequests
 from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
 from gateway.publisher import Publisher
@@ -26,6 +27,7 @@ class Services:
     limits: Limits
     authenticator: Authenticator
     desk: Desk
+    plain: PlainRequests | None
     public: PublicQueries
     market: MarketQueries
     all_markets: AllMarkets

@@ -16,7 +16,7 @@ from gateway import errors
 from gateway import messages as m
 from gateway import requests as r
 from gateway.answers import Asked, error_json
-from gateway.auth import check_time, verify
+from gateway.auth import LogOn, check_time, verify
 from gateway.cancels import OwnedOrders
 from gateway.connection import Connection, Cork
 from gateway.errors import ApiError
@@ -47,18 +47,20 @@ class ApiSession(Connection):
         self._authenticator = services.authenticator
         self._limits = services.limits
         self._clock = services.clock
-        self._return_rate_limits = return_rate_limits
+        self.wants_limits = return_rate_limits
         self._connected_ms = services.clock() // 10**6
-        self._logon: str | None = None  # the key of session.logon
-        self._logon_ms = 0
+        self._log_on_now: LogOn | None = None
         self._subscriptions = Subscriptions(services.users, self)
-        self._questions = Questions(self._send, self._send_error)
+        self._questions = Questions(self._send, self.refuse)
         self.owned: OwnedOrders | None = None
 
     # -- incoming
 
     def on_text(self, message: bytes) -> None:
         now = self._clock()
+        plain, log_on = self.services.plain, self._log_on_now
+        if plain is not None and log_on is not None and plain.take(message, log_on, self, now):
+            return
         try:
             request = r.DECODER.decode(message)
         except (ValueError, RecursionError):
@@ -77,11 +79,11 @@ class ApiSession(Connection):
             request_id = r.id_text(request.id)
             used = self._limits.request(self.ip, weight if weight.__class__ is int else weight_of(weight, params), now)
             wanted = params.return_rate_limits
-            if self._return_rate_limits if wanted is None else wanted:
+            if self.wants_limits if wanted is None else wanted:
                 limits = self._limits.weight_json(used)
             handler(self, params, request_id, limits, now)
         except ApiError as error:
-            self._send_error(request_id, error, limits)
+            self.refuse(request_id, error, limits)
 
     def _malformed(self, message: bytes, error: Exception, now: int) -> None:
         """Answer what fits no request: say what is wrong with it, to the id it names if it names one."""
@@ -100,7 +102,7 @@ class ApiSession(Connection):
                 raise m.misfit(str(error)) if isinstance(error, msgspec.ValidationError) else r.not_json()
             request = r.without_version(envelope, method)
         except ApiError as failure:
-            self._send_error(request_id, failure, None)
+            self.refuse(request_id, failure, None)
             return
         self._handle(request, now)
 
@@ -108,7 +110,7 @@ class ApiSession(Connection):
         self.send(f'{{"event":{event}}}')
 
     def fail_binary(self) -> None:
-        self._send_error("null", ApiError(errors.INVALID_JSON, "Requests are JSON in text frames."), None)
+        self.refuse("null", ApiError(errors.INVALID_JSON, "Requests are JSON in text frames."), None)
 
     def on_closed(self) -> None:
         self._subscriptions.forget_all()
@@ -131,7 +133,7 @@ class ApiSession(Connection):
             self._questions.ask(answer, request_id, limits)
 
     def fail(self, asked: Asked, error: ApiError) -> None:
-        self._send_error(asked.request_id, error, asked.limits)
+        self.refuse(asked.request_id, error, asked.limits)
 
     def send_event(self, subscription_id: int, seq: int, event: str) -> None:
         number = f'"seq":{seq},' if seq else ""
@@ -141,7 +143,7 @@ class ApiSession(Connection):
         tail = f',"rateLimits":[{limits}]' if limits else ""
         self.send(f'{{"id":{request_id},"status":200,"result":{result}{tail}}}')
 
-    def _send_error(self, request_id: str, error: ApiError, limits: str | None) -> None:
+    def refuse(self, request_id: str, error: ApiError, limits: str | None) -> None:
         tail = f',"rateLimits":[{limits}]' if limits else ""
         self.send(f'{{"id":{request_id},"status":{error.status},"error":{error_json(error)}{tail}}}')
         if error.status == errors.BANNED:
@@ -151,8 +153,8 @@ class ApiSession(Connection):
 
     def key(self, params: m.Signed, permission: str, now: int) -> Key:
         """The live key of a request: the session's, or the one it names and is signed with."""
-        if params.api_key is None and params.signature is None and self._logon is not None:
-            key = self._authenticator.key(self._logon, self.ip, permission)
+        if params.api_key is None and params.signature is None and self._log_on_now is not None:
+            key = self._authenticator.key(self._log_on_now.api_key, self.ip, permission)
             if params.timestamp is not None:
                 check_time(params.timestamp, params.recv_window, now)
             return key
@@ -169,21 +171,22 @@ class ApiSession(Connection):
             raise ApiError(errors.UNSUPPORTED_OPERATION, "session.logon takes Ed25519 keys only; sign each request.")
         verify(key, m.signed_text(params), params.signature)
         check_time(params.timestamp, params.recv_window, now)
-        self._logon, self._logon_ms = key.key, now // 10**6
+        self._log_on_now = LogOn(key, now // 10**6)
         self._status(params, request_id, limits, now)
 
     def _log_out(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
-        self._logon = None
+        self._log_on_now = None
         for subscription_id, subscription in self._subscriptions:
             if subscription.by_logon:
                 self._subscriptions.end(subscription_id, now)
         self._status(params, request_id, limits, now)
 
     def _status(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
-        key, since = (f'"{self._logon}"', str(self._logon_ms)) if self._logon else ("null", "null")
+        log_on = self._log_on_now
+        key, since = (f'"{log_on.api_key}"', str(log_on.since_ms)) if log_on is not None else ("null", "null")
         result = (
             f'{{"apiKey":{key},"authorizedSince":{since},"connectedSince":{self._connected_ms},'
-            f'"returnRateLimits":{"true" if self._return_rate_limits else "false"},"serverTime":{now // 10**6},'
+            f'"returnRateLimits":{"true" if self.wants_limits else "false"},"serverTime":{now // 10**6},'
             f'"userDataStream":{"true" if self._subscriptions else "false"}}}'
         )
         self._send(request_id, result, limits)
@@ -204,9 +207,10 @@ class ApiSession(Connection):
         self._send(request_id, f'{{"enabled":{"true" if params.enabled else "false"}}}', limits)
 
     def _subscribe(self, params: m.Subscribe, request_id: str, limits: str | None, now: int) -> None:
-        if self._logon is None:
+        if self._log_on_now is None:
             raise errors.not_permitted()
-        self._begin(self._authenticator.key(self._logon, self.ip, READ), params, request_id, limits, by_logon=True)
+        key = self._authenticator.key(self._log_on_now.api_key, self.ip, READ)
+        self._begin(key, params, request_id, limits, by_logon=True)
 
     def _subscribe_signed(self, params: m.SubscribeSigned, request_id: str, limits: str | None, now: int) -> None:
         self._begin(self.key(params, READ, now), params, request_id, limits, by_logon=False)

@@ -1,5 +1,6 @@
 // The door to Python: bytes in, bytes out, and no exception of C++ passes it.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
 
 #include <exception>
 #include <new>
@@ -9,6 +10,7 @@
 
 #include "bare_book.hpp"
 #include "exchange.hpp"
+#include "requests.hpp"
 
 namespace nb = nanobind;
 
@@ -85,9 +87,24 @@ nb::bytes snapshot(const Exchange& exchange) {
     return nb::bytes(image.data(), image.size());
 }
 
+void list_symbol(deedbook::RequestReader& reader, std::string symbol, std::uint16_t instrument, int price_decimals,
+          std::int64_t price_step, int lot_decimals) {
+    reader.list(std::move(symbol), {instrument, price_decimals, price_step, lot_decimals});
+}
+
+nb::object read_request(deedbook::RequestReader& reader, nb::bytes message, std::uint32_t account) {
+    deedbook::PlainRequest request;
+    if (!reader.read({message.c_str(), message.size()}, account, request)) return nb::none();
+    const auto* record = reinterpret_cast<const char*>(&request.command);
+    return nb::make_tuple(request.command.kind, nb::bytes(record, sizeof request.command),
+                          nb::str(request.id.data(), request.id.size()), static_cast<int>(request.response),
+                          request.timestamp);
+}
+
 }  // namespace
 
 NB_MODULE(_core, module) {
+    nb::set_leak_warnings(false);  // what lives as long as the process is no leak
     nb::class_<Exchange>(module, "Exchange")
         .def(nb::init<>())
         .def_prop_ro("seq", &Exchange::seq)
@@ -98,4 +115,8 @@ NB_MODULE(_core, module) {
         .def("snapshot", &snapshot)
         .def("restore", &restore);
     nb::class_<BareBook>(module, "BareBook").def(nb::init<>()).def("apply", &apply<BareBook>);
+    nb::class_<deedbook::RequestReader>(module, "RequestReader")
+        .def(nb::init<>())
+        .def("list", &list_symbol)
+        .def("read", &read_request);
 }
