@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
+from msgspec import to_builtins
 
-from api.amounts import usd, usdc
+from api.amounts import usd, usd_cents, usdc
 from api.doors import Audit
 from api.problem import Problem
 from api.route import Call, Kind, Route
@@ -20,10 +21,11 @@ from persistence.database import Pool
 
 
 class ConversionView(msgspec.Struct):
-    """One payout's way to the treasury: WAITING, CREDITED or RECEIVED; `usd` as the bank moves it."""
+    """One payout's way to the treasury: WAITING, CREDITED or RECEIVED; `usd` as it left, less what the bank kept."""
 
     reference: str
     usd: str
+    bank_kept_usd: str
     state: str
     deposit_id: str | None
     transaction: str | None
@@ -59,10 +61,11 @@ class TreasuryView(msgspec.Struct):
 
 
 class Match(msgspec.Struct, forbid_unknown_fields=True):
-    """Which payout a wire pays for."""
+    """Which payout a wire pays for, and what a bank kept of it on its way."""
 
     deposit_id: str
     reference: str
+    bank_kept_usd: str = "0"
 
 
 def routes(
@@ -90,9 +93,13 @@ def routes(
     async def matched(call: Call[Match]) -> None:
         match = call.body
         try:
+            short_cents = usd_cents(match.bank_kept_usd)
+        except ValueError as error:
+            raise Problem(400, "NOT_DOLLARS", f"bank_kept_usd: {error}.") from None
+        try:
             async with pool.acquire() as connection, connection.transaction():
-                await conversion.match(connection, match.deposit_id, match.reference)
-                details: dict[str, Any] = {"deposit_id": match.deposit_id, "reference": match.reference}
+                await conversion.match(connection, match.deposit_id, match.reference, short_cents)
+                details: dict[str, Any] = to_builtins(match)
                 await audit(connection, call.signed_in.name, "wire matched", details=details)
         except MatchError as error:
             raise Problem(409, "NO_MATCH", str(error)) from None
@@ -133,6 +140,7 @@ def _view(found: Treasury) -> TreasuryView:
             ConversionView(
                 row.reference,
                 usd(row.amount_cents),
+                usd(row.short_cents),
                 row.state,
                 row.deposit_id,
                 None if row.transaction_hash is None else f"0x{row.transaction_hash.hex()}",

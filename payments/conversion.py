@@ -54,11 +54,13 @@ class Books(Protocol):
         """The same, also after it moved."""
         ...
 
-    async def credited(self, connection: Connection, reference: str, deposit_id: str) -> None:
-        """Bank in transit to circle balance."""
+    async def credited(self, connection: Connection, reference: str, deposit_id: str, short_cents: int) -> None:
+        """Bank in transit to circle balance, but for what the bank kept: that is the platform's loss."""
         ...
 
-    async def received(self, connection: Connection, reference: str, transfer_id: str, transaction_hash: bytes) -> None:
+    async def received(
+        self, connection: Connection, reference: str, transfer_id: str, transaction_hash: bytes, short_cents: int
+    ) -> None:
         """Circle balance to treasury USDC: from now on dividend legs may name these charges."""
         ...
 
@@ -132,6 +134,7 @@ class Conversion:
         if row.state == "WAITING":
             if (waits := await self._credit(row)) is not None:
                 return waits
+            row = await self._known(reference)  # an operator may have matched it meanwhile
             await _shown(show, "credited")
         try:
             sent = await self._sent(row, show)
@@ -142,9 +145,10 @@ class Conversion:
         await _shown(show, "sent")
         return await self._receive(row, sent, show)
 
-    async def match(self, connection: Connection, deposit_id: str, reference: str) -> None:
-        """An operator says which payout a wire without its reference pays for; the amounts must be equal to the cent.
+    async def match(self, connection: Connection, deposit_id: str, reference: str, short_cents: int = 0) -> None:
+        """An operator says which payout a wire pays for: one without its reference, or one that a bank kept a part of.
 
+        short_cents  what the bank kept; with it the wire must be the payout to the cent
         Raises MatchError.
         """
         payout = await self._books.payout(connection, reference)
@@ -154,11 +158,13 @@ class Conversion:
         wires = [wire for wire in await tables.free_deposits(connection) if wire.deposit_id == deposit_id]
         if not wires or wires[0].status != "complete":
             raise MatchError("There is no such wire that is complete and waits.")
-        if not _pays(wires[0], row.amount_cents):
-            raise MatchError(f"The payout is {usd(row.amount_cents)} and the wire {_amount(wires[0])}.")
-        if not await tables.set_credited(connection, reference, deposit_id):
+        brought_cents = wires[0].amount_cents - wires[0].fee_cents
+        if brought_cents + short_cents != row.amount_cents:
+            kept = f", and {usd(short_cents)} that a bank kept" if short_cents else ""
+            raise MatchError(f"The payout is {usd(row.amount_cents)} and the wire {_amount(wires[0])}{kept}.")
+        if not await tables.set_credited(connection, reference, deposit_id, short_cents):
             raise MatchError("The payout has its wire already.")
-        await self._books.credited(connection, reference, deposit_id)
+        await self._books.credited(connection, reference, deposit_id, short_cents)
 
     async def _begun(self, reference: str) -> ConversionRow | Failed:
         async with self._pool.acquire() as connection, connection.transaction():
@@ -169,6 +175,12 @@ class Conversion:
             assert rest == 0, "a bank moves whole cents"
             assert sum(share.amount_micros for share in payout.shares) == payout.amount_micros
             return await tables.begin(connection, reference, amount_cents)
+
+    async def _known(self, reference: str) -> ConversionRow:
+        async with self._pool.acquire() as connection:
+            found = await tables.conversion(connection, reference)
+        assert found is not None
+        return found
 
     async def _credit(self, row: ConversionRow) -> Waits | None:
         """Find the payout's wire and book it."""
@@ -183,7 +195,7 @@ class Conversion:
             return Waits(VERIFY_S, f"wire {wire.deposit_id}: Circle and its notification differ")
         async with self._pool.acquire() as connection, connection.transaction():
             if await tables.set_credited(connection, row.reference, wire.deposit_id):
-                await self._books.credited(connection, row.reference, wire.deposit_id)
+                await self._books.credited(connection, row.reference, wire.deposit_id, 0)
         return None
 
     async def _look_at_circle(self) -> None:
@@ -198,7 +210,7 @@ class Conversion:
                 await tables.update_deposit(connection, deposit)
 
     async def _sent(self, row: ConversionRow, show: Show) -> TransferRow | Waits | Failed:
-        """A transfer of exactly the payout's amount that Circle calls complete."""
+        """A transfer of exactly what the payout's wire brought that Circle calls complete."""
         recipient_id = await self._recipient()
         if recipient_id is None:
             return Waits(VERIFY_S, "Circle has not verified the treasury's address yet")
@@ -208,7 +220,8 @@ class Conversion:
             if earlier and earlier[-1].failure_told_at is None:
                 asked = earlier[-1]
             else:  # the first one, or an operator's retry after one that failed
-                asked = await tables.begin_transfer(connection, row.reference, len(earlier) + 1, row.amount_cents)
+                cents = row.amount_cents - row.short_cents
+                asked = await tables.begin_transfer(connection, row.reference, len(earlier) + 1, cents)
         await _shown(show, "asked")
         if asked.transfer_id is None:
             answer = await self._circle.send(asked.idempotency_key, recipient_id, asked.amount_cents)
@@ -255,7 +268,9 @@ class Conversion:
         await _shown(show, "final")
         async with self._pool.acquire() as connection, connection.transaction():
             if await tables.set_received(connection, row.reference, sent.transaction_hash, block):
-                await self._books.received(connection, row.reference, sent.transfer_id, sent.transaction_hash)
+                await self._books.received(
+                    connection, row.reference, sent.transfer_id, sent.transaction_hash, row.short_cents
+                )
         await _shown(show, "received")
         return None
 

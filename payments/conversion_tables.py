@@ -16,10 +16,14 @@ State = Literal["WAITING", "CREDITED", "RECEIVED"]
 
 @dataclass(frozen=True, slots=True)
 class ConversionRow:
-    """A payout on its way; the hash and block are the chain's once the USDC is there for good."""
+    """A payout on its way; the hash and block are the chain's once the USDC is there for good.
+
+    short_cents  what the bank kept of it: the wire brings that much less
+    """
 
     reference: str
     amount_cents: int
+    short_cents: int
     state: State
     deposit_id: str | None
     transaction_hash: bytes | None
@@ -134,13 +138,14 @@ async def deposits_of(connection: Connection, reference: str) -> list[DepositRow
     return [DepositRow(*row) for row in rows]
 
 
-async def set_credited(connection: Connection, reference: str, deposit_id: str) -> bool:
+async def set_credited(connection: Connection, reference: str, deposit_id: str, short_cents: int = 0) -> bool:
     """False if it was before. Raises asyncpg.UniqueViolationError where the wire pays for another payout."""
     changed: str = await connection.execute(
-        "UPDATE conversions SET state = 'CREDITED', deposit_id = $2, changed_at = now()"
+        "UPDATE conversions SET state = 'CREDITED', deposit_id = $2, short_cents = $3, changed_at = now()"
         " WHERE reference = $1 AND state = 'WAITING'",
         reference,
         deposit_id,
+        short_cents,
     )
     return changed == "UPDATE 1"
 

@@ -21,9 +21,11 @@ The chart of accounts (+ grows by debit, - by credit):
 | RENT_REFUNDS | USD | + | rent given back before a dividend named its charge |
 | DISPUTE_LOSSES | USD | + | lost disputes of charges that no dividend named |
 | STRIPE_FEES | USD | + | Stripe's fees as Stripe says them |
+| BANK_FEES | USD | + | what banks kept of payouts on their way; the platform's |
 | MANAGEMENT_FEE | USD | + | the manager's share of rent kept; MANAGEMENT_FEE_PAYABLE (-): what is still owed of it |
 | EXPENSES | USD | + | what the manager entered; EXPENSES_PAYABLE (-) is what is still owed of it |
-| RESERVE_CONTRIBUTION | both | + | set aside out of income for the reserve |
+| MANAGER_PAYABLE | USDC | - | of both payables, what two people decided to pay the manager, until it is paid |
+| RESERVE_CONTRIBUTION | both | + | set aside out of income for the reserve; given back to it, at the exit |
 | RESERVE | both | - | the reserve; below zero: withheld from what comes next, never asked back from an investor |
 | DIVIDENDS_SET_ASIDE | USDC | + | taken out of income for dividends that are not paid yet |
 | DIVIDENDS_PAYABLE | USDC | - | due to the holders of record |
@@ -76,10 +78,12 @@ class Kind(StrEnum):
     RENT_REFUNDS = "RENT_REFUNDS"
     DISPUTE_LOSSES = "DISPUTE_LOSSES"
     STRIPE_FEES = "STRIPE_FEES"
+    BANK_FEES = "BANK_FEES"
     MANAGEMENT_FEE = "MANAGEMENT_FEE"
     MANAGEMENT_FEE_PAYABLE = "MANAGEMENT_FEE_PAYABLE"
     EXPENSES = "EXPENSES"
     EXPENSES_PAYABLE = "EXPENSES_PAYABLE"
+    MANAGER_PAYABLE = "MANAGER_PAYABLE"
     RESERVE_CONTRIBUTION = "RESERVE_CONTRIBUTION"
     RESERVE = "RESERVE"
     DIVIDENDS_SET_ASIDE = "DIVIDENDS_SET_ASIDE"

@@ -129,7 +129,7 @@ async def _shares(connection: Connection, payout_id: str) -> tuple[Share, ...]:
     return tuple(Share(row["property_id"], row["charge"], row["cents"] * MICROS_PER_CENT) for row in rows)
 
 
-async def _cents_by_property(connection: Connection, payout_id: str) -> Mapping[UUID | None, int]:
+async def _cents_by_property(connection: Connection, payout_id: str) -> Counter[UUID | None]:
     """None: the platform's."""
     cents: Counter[UUID | None] = Counter()
     for share in await _shares(connection, payout_id):
@@ -152,7 +152,7 @@ class PayoutBooks:
         )
         return None if row is None else await self._in_transit(connection, row)
 
-    async def credited(self, connection: Connection, reference: str, deposit_id: str) -> None:
+    async def credited(self, connection: Connection, reference: str, deposit_id: str, short_cents: int) -> None:
         row = await self._locked(connection, reference)
         assert row["deposit_id"] in (None, deposit_id), f"{reference} was credited as {row['deposit_id']}"
         if row["deposit_id"] is not None:
@@ -165,10 +165,14 @@ class PayoutBooks:
             Move(amount, usd(Kind.CIRCLE_BALANCE, property_id), usd(Kind.BANK_IN_TRANSIT, property_id))
             for property_id, amount in cents.items()
         ]
+        moves.append(Move(short_cents, usd(Kind.BANK_FEES, None), usd(Kind.CIRCLE_BALANCE, None)))
         at = await connection.fetchval("SELECT now()")
         await post(connection, f"circle:deposit:{row['payout_id']}", "wire at Circle", moves, at)
 
-    async def received(self, connection: Connection, reference: str, transfer_id: str, transaction_hash: bytes) -> None:
+    async def received(
+        self, connection: Connection, reference: str, transfer_id: str, transaction_hash: bytes, short_cents: int
+    ) -> None:
+        """What a bank kept the platform owes the treasury: its properties have all that was theirs."""
         row = await self._locked(connection, reference)
         assert row["deposit_id"] is not None, f"{reference} is not credited"
         assert row["transfer_id"] in (None, transfer_id), f"{reference} was converted by {row['transfer_id']}"
@@ -181,6 +185,7 @@ class PayoutBooks:
             transaction_hash,
         )
         cents = await _cents_by_property(connection, row["payout_id"])
+        cents[None] -= short_cents
         for property_id in sorted(each for each in cents if each is not None):
             await lock_property(connection, property_id)
         moves = [move for property_id, amount in cents.items() for move in _conversion(property_id, amount)]

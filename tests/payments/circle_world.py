@@ -22,7 +22,7 @@ from deedbook.sandbox.circle_account import Account
 from deedbook.sandbox.circle_signing import CERTIFICATE, Signer
 from payments.circle import Circle
 from payments.circle_webhooks import Keys, Webhook
-from payments.conversion import Conversion, PayoutInTransit, Share
+from payments.conversion import MICROS_PER_CENT, Conversion, PayoutInTransit, Share
 from payments.sns import Certificates, NotSigned
 from persistence.database import Connection, Pool
 
@@ -51,6 +51,7 @@ class PaperBooks:
     def __init__(self) -> None:
         self.payouts: dict[str, PayoutInTransit] = {}
         self.credits: list[tuple[str, str]] = []
+        self.short_micros: dict[str, int] = {}
         self.receipts: list[tuple[str, str, bytes]] = []
 
     def pay_out(self, reference: str, *amounts_micros: int) -> PayoutInTransit:
@@ -65,12 +66,16 @@ class PaperBooks:
     async def payout(self, _connection: Connection, reference: str) -> PayoutInTransit | None:
         return self.payouts.get(reference)
 
-    async def credited(self, connection: Connection, reference: str, deposit_id: str) -> None:
+    async def credited(self, connection: Connection, reference: str, deposit_id: str, short_cents: int) -> None:
         assert connection.is_in_transaction()
         self.credits.append((reference, deposit_id))
+        self.short_micros[reference] = short_cents * MICROS_PER_CENT
 
-    async def received(self, connection: Connection, reference: str, transfer_id: str, transaction_hash: bytes) -> None:
+    async def received(
+        self, connection: Connection, reference: str, transfer_id: str, transaction_hash: bytes, short_cents: int
+    ) -> None:
         assert connection.is_in_transaction()
+        assert self.short_micros[reference] == short_cents * MICROS_PER_CENT
         self.receipts.append((reference, transfer_id, transaction_hash))
 
     async def totals(self, _connection: Connection) -> Mapping[str, int]:
@@ -78,7 +83,8 @@ class PaperBooks:
         there = {reference for reference, _, _ in self.receipts}
 
         def sum_of(references: set[str]) -> int:
-            return sum(self.payouts[reference].amount_micros for reference in references)
+            amounts = [self.payouts[each].amount_micros - self.short_micros.get(each, 0) for each in references]
+            return sum(amounts)
 
         return {
             "bank_in_transit": sum_of(set(self.payouts) - moved),

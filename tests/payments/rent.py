@@ -144,15 +144,15 @@ class World:
         await self.deliver()
         return str(charge["id"])
 
-    async def converted(self) -> str:
-        """All that Stripe holds becomes USDC; the payout's reference."""
+    async def converted(self, short_cents: int = 0) -> str:
+        """All that Stripe holds becomes USDC, but for what a bank keeps; the payout's reference."""
         self.account.payout()
         await self.deliver()
         reference = self.jobs[-1][1]
         async with self.pool.acquire() as connection, connection.transaction():
-            await self.books.credited(connection, reference, f"deposit {reference}")
+            await self.books.credited(connection, reference, f"deposit {reference}", short_cents)
         async with self.pool.acquire() as connection, connection.transaction():
-            await self.books.received(connection, reference, f"transfer {reference}", bytes(32))
+            await self.books.received(connection, reference, f"transfer {reference}", bytes(32), short_cents)
         return reference
 
     def signed(self, event: Object) -> tuple[bytes, str]:

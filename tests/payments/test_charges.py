@@ -212,6 +212,24 @@ async def test_no_dividend_is_larger_than_what_the_whole_treasury_has_free(world
     assert await free(world) == treasury_micros - elm_micros < 2 * NET_CENTS * 10_000
 
 
+async def test_what_a_bank_kept_on_the_way_is_the_platforms_to_carry(world: World) -> None:
+    await world.paid(await world.lease())
+    await world.converted(short_cents=1_500)
+    assert "BANK_FEES" not in await in_usd(world)
+    own, platform, everything = (
+        await balances(world.pool, OAK),
+        await balances(world.pool, None),
+        await totals(world.pool),
+    )
+    treasury = Kind.TREASURY_USDC, Currency.USDC
+    assert own[treasury] == 97_070 * 10_000
+    assert platform[Kind.BANK_FEES, Currency.USD] == 1_500
+    assert platform[treasury] == -1_500 * 10_000
+    assert everything[treasury] == (97_070 - 1_500) * 10_000
+    assert everything[Kind.BANK_IN_TRANSIT, Currency.USD] == everything[Kind.CIRCLE_BALANCE, Currency.USD] == 0
+    assert await free(world) == NET_CENTS * 10_000, "the property has all that was its own"
+
+
 async def test_a_refund_that_fails_after_a_dividend_goes_back_to_the_income(world: World) -> None:
     charge = await world.paid(await world.lease())
     refund = world.account.refund(charge, 30_000)

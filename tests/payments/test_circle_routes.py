@@ -97,7 +97,7 @@ async def test_a_wire_without_a_reference_is_shown_matched_by_a_person_and_writt
     assert tuple(row) == (f"user:{OPERATOR}", "wire matched")
 
 
-async def test_a_short_wire_matches_no_payout_by_hand_either(desk: Desk) -> None:
+async def test_a_short_wire_is_matched_by_who_says_what_the_bank_kept(desk: Desk) -> None:
     desk.world.books.pay_out("po_1", 50_000_000)
     await desk.world.wire("49.00", "po_1")
     await desk.world.told()
@@ -105,6 +105,15 @@ async def test_a_short_wire_matches_no_payout_by_hand_either(desk: Desk) -> None
     body = {"deposit_id": seen["wires"][0]["deposit_id"], "reference": "po_1"}
     status, refused = await desk.call("POST", "/treasury/matches", body)
     assert (status, refused["detail"]) == (409, "The payout is 50.00 and the wire 49.00.")
+    for kept in ("0.99", "1.01", "50", "-1", "1.001", "x"):
+        assert (await desk.call("POST", "/treasury/matches", body | {"bank_kept_usd": kept}))[0] in (400, 409)
+    assert await desk.call("POST", "/treasury/matches", body | {"bank_kept_usd": "1.00"}) == (204, None)
+    await convert(desk.world, "po_1")
+    assert desk.world.mint.to_treasury() == 49_000_000
+    _, seen = await desk.call("GET", "/treasury")
+    assert (seen["differences"], seen["ledger"]["treasury_usdc"]) == ([], "49")
+    (conversion,) = seen["conversions"]
+    assert (conversion["state"], conversion["usd"], conversion["bank_kept_usd"]) == ("RECEIVED", "50.00", "1.00")
 
 
 async def test_usdc_that_nobody_booked_is_a_difference(desk: Desk) -> None:
