@@ -67,6 +67,12 @@ class Executor(Protocol):
     ) -> None: ...
 
 
+class Declined(Protocol):
+    """Ends what waited for two people who did not both want it: a proposal was rejected, or has expired."""
+
+    async def __call__(self, connection: Connection, payload: Mapping[str, Any], /) -> None: ...
+
+
 class Enqueue(Protocol):
     """Adds a job; one (kind, key) is done once."""
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from api.actor import Actor, Role
+from api.doors import Decision
 from api.problem import Problem, not_found
-from compliance.approvals import MAY_DECIDE, withdraw
+from compliance.approvals import MAY_DECIDE, Approvals
 from compliance.audit import record
-from compliance.clock import Clock, utc_now
 from compliance.registry import FactError, user_by_email
 from persistence.database import Connection, Pool
 
+ROLES: Final = "ROLES"  # the kind of decision
+DECIDING: Final = frozenset().union(*MAY_DECIDE.values())  # who has a part in what two people decide
 _ROLES_LOCK: Final = 0x6465_6564_726F_6C65  # roles change one at a time: of two last admins, one stays
 
 
@@ -28,6 +29,14 @@ class Person:
     has_second_factor: bool
     roles: tuple[Role, ...]
     created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Appointed:
+    """The roles that a person has now, and the decision that would change them, if it takes two."""
+
+    roles: frozenset[Role]
+    decision: Decision | None
 
 
 async def people(pool: Pool, after: UUID | None, count: int) -> list[Person]:
@@ -53,27 +62,62 @@ async def people_with(connection: Connection, *roles: Role) -> list[UUID]:
     return [row["user_id"] for row in rows]
 
 
-async def set_roles(
-    pool: Pool, user_id: UUID, roles: frozenset[Role], actor: Actor, clock: Clock = utc_now
-) -> frozenset[Role]:
-    """Give a verified person exactly these roles, and INVESTOR; returns what they have then.
+class Appointments:
+    """Who is given which role. Once there are two admins, neither makes or unmakes one who decides with them alone."""
 
-    What the person has proposed and may not propose any more is rejected with it.
-    Raises Problem 404, 409 for an unverified person or the last admin.
-    """
-    wanted = roles | {Role.INVESTOR}
-    async with _roles(pool) as connection:
-        await _require_verified(connection, user_id)
+    def __init__(self, pool: Pool, approvals: Approvals) -> None:
+        self._pool = pool
+        self._approvals = approvals
+
+    async def set_roles(self, user_id: UUID, roles: frozenset[Role], actor: Actor) -> Appointed:
+        """Give a verified person exactly these roles, and INVESTOR; where that takes two admins, propose or approve it.
+
+        Raises Problem 404, 409 for an unverified person or the last admin.
+        """
+        wanted = roles | {Role.INVESTOR}
+        async with self._pool.acquire() as connection, connection.transaction():
+            await _require_verified(connection, user_id)
+            held = await _roles_of(connection, user_id)
+            if await _takes_two(connection, held, wanted):
+                payload = {"user_id": str(user_id), "from": sorted(held), "to": sorted(wanted)}
+                decision = await self._approvals.decide(connection, ROLES, str(user_id), payload, actor)
+                return Appointed(await _roles_of(connection, user_id), decision)
+            await _lock_roles(connection)
+            held = await _roles_of(connection, user_id)
+            if await _takes_two(connection, held, wanted):
+                raise Problem(409, "ROLES_CHANGED", "Roles have changed this moment: ask again.")
+            await self._set(connection, user_id, held, wanted, actor)
+        return Appointed(wanted, None)
+
+    async def decided(
+        self, connection: Connection, _approval_id: UUID, payload: Mapping[str, Any], actor: Actor, /
+    ) -> None:
+        """The executor of ROLES. Raises Problem 409 where the person's roles have changed since it was proposed."""
+        await _lock_roles(connection)
+        user_id, wanted = UUID(payload["user_id"]), frozenset(map(Role, payload["to"]))
         held = await _roles_of(connection, user_id)
+        if sorted(held) != payload["from"]:
+            raise Problem(409, "ROLES_CHANGED", "This person's roles have changed since: propose it again.")
+        await self._set(connection, user_id, held, wanted, actor)
+
+    async def _set(
+        self, connection: Connection, user_id: UUID, held: frozenset[Role], wanted: frozenset[Role], actor: Actor
+    ) -> None:
+        """What the person has proposed and may not propose any more is rejected with it."""
         await connection.execute("DELETE FROM user_roles WHERE user_id = $1", user_id)
         await _grant(connection, user_id, wanted)
-        if Role.ADMIN in held and not await _has_admin(connection):
+        if Role.ADMIN in held and not await _admins(connection):
             raise Problem(409, "LAST_ADMIN", "Nobody else is an admin: appoint another one first.")
         lost = [kind for kind, may in MAY_DECIDE.items() if wanted.isdisjoint(may)]
-        withdrawn = await withdraw(connection, user_id, lost, actor, clock())
+        withdrawn = await self._approvals.withdraw(connection, user_id, lost, actor)
         details = {"from": sorted(held), "to": sorted(wanted), "withdrawn": [str(each) for each in withdrawn]}
         await record(connection, actor.name, "roles set", user_id=user_id, details=details)
-    return wanted
+
+
+async def _takes_two(connection: Connection, held: frozenset[Role], wanted: frozenset[Role]) -> bool:
+    """Who decides is not appointed, and no admin dismissed, by one admin where there is another to ask."""
+    changes = (wanted - held) & DECIDING | (held - wanted) & {Role.ADMIN}
+    return bool(changes) and await _admins(connection) >= 2
 
 
 async def appoint_first_admin(pool: Pool, email: str, *, actor: str) -> UUID:
@@ -82,8 +126,9 @@ async def appoint_first_admin(pool: Pool, email: str, *, actor: str) -> UUID:
     Raises FactError if somebody is an admin already, or if nobody verified has this address.
     """
     user_id = await user_by_email(pool, email)
-    async with _roles(pool) as connection:
-        if await _has_admin(connection):
+    async with pool.acquire() as connection, connection.transaction():
+        await _lock_roles(connection)
+        if await _admins(connection):
             raise FactError("there is an admin already, who appoints the others")
         if not await connection.fetchval("SELECT true FROM credentials WHERE user_id = $1", user_id):
             raise FactError(f"{email} is not verified yet: open the link in the mail first")
@@ -92,11 +137,8 @@ async def appoint_first_admin(pool: Pool, email: str, *, actor: str) -> UUID:
     return user_id
 
 
-@asynccontextmanager
-async def _roles(pool: Pool) -> AsyncIterator[Connection]:
-    async with pool.acquire() as connection, connection.transaction():
-        await connection.execute("SELECT pg_advisory_xact_lock($1)", _ROLES_LOCK)
-        yield connection
+async def _lock_roles(connection: Connection) -> None:
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", _ROLES_LOCK)
 
 
 async def _require_verified(connection: Connection, user_id: UUID) -> None:
@@ -123,6 +165,6 @@ async def _grant(connection: Connection, user_id: UUID, roles: frozenset[Role]) 
     )
 
 
-async def _has_admin(connection: Connection) -> bool:
-    row = await connection.fetchval("SELECT true FROM user_roles WHERE role = $1 LIMIT 1", str(Role.ADMIN))
-    return row is not None
+async def _admins(connection: Connection) -> int:
+    count: int = await connection.fetchval("SELECT count(*) FROM user_roles WHERE role = $1", str(Role.ADMIN))
+    return count

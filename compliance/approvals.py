@@ -13,12 +13,13 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from api.actor import Actor, Role
-from api.doors import Audit, Decision, Executor
+from api.doors import Audit, Decision, Declined, Executor
 from api.problem import Problem, not_found
 from compliance.clock import Clock, utc_now
 from persistence.database import Connection, Pool
 
 LIFETIME: Final = timedelta(days=7)
+_MAY_NOT_PROPOSE: Final = "Who proposed it may not propose it any more."
 _ADMINS: Final = frozenset({Role.ADMIN})
 MAY_DECIDE: Final = MappingProxyType(
     {
@@ -29,6 +30,7 @@ MAY_DECIDE: Final = MappingProxyType(
         "FREEZE": frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER}),
         "FEE": _ADMINS,
         "RENT_TERMS": _ADMINS,
+        "ROLES": _ADMINS,
         "HALT_LIFT": frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR}),
     }
 )
@@ -59,12 +61,24 @@ def canonical(payload: Mapping[str, Any]) -> str:
 
 
 class Approvals:
-    """`executors` by kind; what proposes and decides names its Actor, whose second factor is shown."""
+    """What proposes and decides names its Actor, whose second factor is shown.
 
-    def __init__(self, pool: Pool, executors: Mapping[str, Executor], audit: Audit, clock: Clock = utc_now) -> None:
-        assert executors.keys() <= MAY_DECIDE.keys()
+    executors  by kind: what an approval sets off
+    declined   by kind: what follows when a proposal is rejected or expires; for most nothing
+    """
+
+    def __init__(
+        self,
+        pool: Pool,
+        executors: Mapping[str, Executor],
+        audit: Audit,
+        clock: Clock = utc_now,
+        declined: Mapping[str, Declined] = MappingProxyType({}),
+    ) -> None:
+        assert executors.keys() | declined.keys() <= MAY_DECIDE.keys()
         self._pool = pool
         self._executors = executors
+        self._declined = declined
         self._audit = audit
         self._clock = clock
 
@@ -108,6 +122,31 @@ class Approvals:
         async with self._pool.acquire() as connection, connection.transaction():
             found = await self._decidable(connection, approval_id, actor)
             return await self._end(connection, found, "REJECTED", actor, reason)
+
+    async def withdraw(
+        self, connection: Connection, proposed_by: UUID, kinds: Sequence[str], actor: Actor
+    ) -> list[UUID]:
+        """Reject what a person has proposed of these kinds and may not propose any more; returns what that was."""
+        rows = await connection.fetch(
+            "SELECT * FROM approvals WHERE proposed_by = $1 AND kind = ANY($2) AND state = 'PROPOSED'"
+            " ORDER BY approval_id FOR UPDATE",
+            proposed_by,
+            kinds,
+        )
+        for row in rows:
+            await self._end(connection, Approval(**row), "REJECTED", actor, _MAY_NOT_PROPOSE)
+        return [row["approval_id"] for row in rows]
+
+    async def expire(self) -> int:
+        """End what has waited too long; returns how many that were."""
+        async with self._pool.acquire() as connection, connection.transaction():
+            rows = await connection.fetch(
+                "SELECT * FROM approvals WHERE state = 'PROPOSED' AND expires_at <= $1 ORDER BY approval_id FOR UPDATE",
+                self._clock(),
+            )
+            for row in rows:
+                await self._end(connection, Approval(**row), "EXPIRED", None, None)
+        return len(rows)
 
     async def approval(self, approval_id: UUID, actor: Actor) -> Approval:
         """Raises Problem 404, also for a kind that is not the actor's to decide."""
@@ -201,27 +240,13 @@ class Approvals:
         )
         name = "clock" if actor is None else actor.name
         await self._audit(connection, name, f"approval {state.lower()}", details=_details(found))
+        if state != "APPROVED" and (declined := self._declined.get(found.kind)) is not None:
+            await declined(connection, json.loads(found.payload))
         return Approval(**row)
 
     def _as_of_now(self, approval: Approval) -> Approval:
         is_over = approval.state == "PROPOSED" and approval.expires_at <= self._clock()
         return replace(approval, state="EXPIRED") if is_over else approval
-
-
-async def withdraw(
-    connection: Connection, proposed_by: UUID, kinds: Sequence[str], actor: Actor, now: datetime
-) -> list[UUID]:
-    """Reject what a person has proposed of these kinds, for they may not propose it any more; returns what that was."""
-    rows = await connection.fetch(
-        "UPDATE approvals SET state = 'REJECTED', decided_by = $3, decided_at = $4,"
-        " reason = 'Who proposed it may not propose it any more.'"
-        " WHERE proposed_by = $1 AND kind = ANY($2) AND state = 'PROPOSED' RETURNING approval_id",
-        proposed_by,
-        kinds,
-        actor.user_id,
-        now,
-    )
-    return [row["approval_id"] for row in rows]
 
 
 def kinds_of(actor: Actor) -> list[str]:

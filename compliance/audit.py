@@ -4,7 +4,7 @@ hashes each with the one before it, and here the hashes are computed again."""
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -69,10 +69,27 @@ async def entries(pool: Pool, user_id: UUID | None, before: int | None, count: i
     return [Entry(**row) for row in rows]
 
 
-async def head(pool: Pool) -> tuple[int, bytes]:
-    """How many links the chain has, and the last one's hash: kept elsewhere, they show a loss of the latest entries."""
+@dataclass(frozen=True, slots=True)
+class Head:
+    """After `position` entries the chain's hash is `hash`."""
+
+    position: int
+    hash: bytes
+
+
+async def head(pool: Pool) -> Head:
+    """The chain's end now: kept elsewhere (audit_heads), it shows that what is before it was laid anew or lost."""
     row = await pool.fetchrow("SELECT position, hash FROM audit_chain ORDER BY position DESC LIMIT 1")
-    return (0, NO_HASH) if row is None else (row["position"], row["hash"])
+    return Head(0, NO_HASH) if row is None else Head(row["position"], row["hash"])
+
+
+async def departure(pool: Pool, kept: Sequence[Head]) -> Head | None:
+    """The first of some heads, kept elsewhere, that the chain does not have any more; None: it has them all."""
+    rows = await pool.fetch(
+        "SELECT position, hash FROM audit_chain WHERE position = ANY($1)", [each.position for each in kept]
+    )
+    hashes = {0: NO_HASH} | {row["position"]: row["hash"] for row in rows}
+    return next((each for each in kept if hashes.get(each.position) != each.hash), None)
 
 
 async def verify_chain(pool: Pool) -> int | None:

@@ -6,19 +6,19 @@ import json
 
 from eth_utils.address import to_checksum_address
 
+from api.answers import decision_answer
 from api.route import Call, Route
 from compliance import messages as m
-from compliance.appointments import people, set_roles
+from compliance.appointments import Appointments, people
 from compliance.approvals import Approval, Approvals
 from compliance.audit import entries
-from compliance.clock import Clock
 from compliance.commands import parsed_address
 from compliance.wallets import Wallets
 from persistence.database import Pool
 
 
-def authority_routes(pool: Pool, approvals: Approvals, wallets: Wallets, clock: Clock) -> list[Route]:
-    handlers = _Handlers(pool, approvals, wallets, clock)
+def authority_routes(pool: Pool, approvals: Approvals, appointments: Appointments, wallets: Wallets) -> list[Route]:
+    handlers = _Handlers(pool, approvals, appointments, wallets)
     return [
         Route(
             method="GET",
@@ -33,8 +33,8 @@ def authority_routes(pool: Pool, approvals: Approvals, wallets: Wallets, clock: 
             path="/users/{user_id}/roles",
             handler=handlers.set_roles,
             body=m.Roles,
-            answer=m.Roles,
-            summary="Give somebody exactly these roles, and INVESTOR.",
+            answer=m.Appointment,
+            summary="Give somebody exactly these roles, and INVESTOR; who decides with admins takes two to appoint.",
         ),
         Route(
             method="POST",
@@ -102,11 +102,11 @@ def authority_routes(pool: Pool, approvals: Approvals, wallets: Wallets, clock: 
 
 
 class _Handlers:
-    def __init__(self, pool: Pool, approvals: Approvals, wallets: Wallets, clock: Clock) -> None:
+    def __init__(self, pool: Pool, approvals: Approvals, appointments: Appointments, wallets: Wallets) -> None:
         self._pool = pool
         self._approvals = approvals
+        self._appointments = appointments
         self._wallets = wallets
-        self._clock = clock
 
     async def users(self, call: Call[None]) -> list[m.User]:
         query: m.UsersQuery = call.query
@@ -117,9 +117,10 @@ class _Handlers:
             for each in await people(self._pool, query.after, query.limit)
         ]
 
-    async def set_roles(self, call: Call[m.Roles]) -> m.Roles:
-        roles = frozenset(call.body.roles)
-        return m.Roles(sorted(await set_roles(self._pool, call.uuid("user_id"), roles, call.signed_in, self._clock)))
+    async def set_roles(self, call: Call[m.Roles]) -> m.Appointment:
+        appointed = await self._appointments.set_roles(call.uuid("user_id"), frozenset(call.body.roles), call.signed_in)
+        decision = None if appointed.decision is None else decision_answer(appointed.decision)
+        return m.Appointment(sorted(appointed.roles), decision)
 
     async def challenge(self, call: Call[m.WalletAddress]) -> m.WalletChallenge:
         challenge = await self._wallets.challenge(call.signed_in, parsed_address(call.body.address))

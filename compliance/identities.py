@@ -100,6 +100,34 @@ async def move(connection: Connection, moved: Grant, state: GrantState, block: i
     return done == "UPDATE 1"
 
 
+async def granted(connection: Connection, wanted: Grant, block: int, claim_hash: bytes) -> bool:
+    """Inside `registry.facts`: the grant stands on chain at `block`. False if it has lapsed meanwhile."""
+    if not await move(connection, wanted, GrantState.GRANTED, block):
+        return False
+    await connection.execute(
+        "UPDATE identity_grants SET claim_hash = $3 WHERE address = $1 AND grant_number = $2",
+        wanted.address,
+        wanted.number,
+        claim_hash,
+    )
+    return True
+
+
+async def lapse_claim(connection: Connection, claim_hash: bytes, *, actor: str) -> list[UUID]:
+    """Inside `registry.facts`: the claim was revoked on chain, and what stands by it lapses; returns whose that was.
+
+    The caller queues the permissions. Nobody's for what we revoked ourselves: that has lapsed before.
+    """
+    rows = await connection.fetch(
+        "SELECT address, grant_number, user_id FROM identity_grants JOIN wallets USING (address)"
+        " WHERE claim_hash = $1 AND state = 'GRANTED' ORDER BY address",
+        claim_hash,
+    )
+    for row in rows:
+        await _lapse(connection, row["user_id"], row["address"], row["grant_number"], actor)
+    return [row["user_id"] for row in rows]
+
+
 async def live_grant(connection: Connection, address: bytes) -> Grant | None:
     """The one that is WANTED or GRANTED."""
     number = await connection.fetchval(

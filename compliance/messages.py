@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from api.actor import Role
+from api.answers import DecisionAnswer
 
 PAGE_MAX: Final = 100
 _NO_ZERO: Final = r"^[^\x00]*$"  # the database keeps no text with one
@@ -106,6 +107,13 @@ class User(msgspec.Struct, frozen=True):
 
 class Roles(Strict, frozen=True):
     roles: Annotated[list[Role], Meta(max_length=len(Role))]
+
+
+class Appointment(msgspec.Struct, frozen=True):
+    """The roles that the person has now; `decision`: what another admin has to approve before that changes."""
+
+    roles: list[Role]
+    decision: DecisionAnswer | None
 
 
 class WalletAddress(Strict, frozen=True):

@@ -1,11 +1,11 @@
-"""The job of each day: who is reminded that KYC or accreditation ends, and what has ended is tidied.
+"""A job of each day: who is reminded that KYC or accreditation ends, and what has ended is tidied.
 
 The engine needs none of it: a permission ends by itself. On chain a claim does not, so an ended KYC lapses here.
 """
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from api.doors import Notify
@@ -13,7 +13,7 @@ from compliance.clock import Clock, utc_now
 from compliance.identities import wants_identity
 from compliance.registry import facts, queue
 from persistence.database import Connection, Pool
-from persistence.jobs import Handler, Job, enqueue
+from persistence.jobs import Handler, Job
 
 JOB: Final = "accreditation_reminders"
 ACTOR: Final = "reminders"
@@ -23,11 +23,6 @@ _SUBJECTS: Final = {
     "KYC": ("kyc", "APPROVED", "your verified identity"),
     "ACCREDITATION": ("accreditation", "VERIFIED", "your accreditation"),
 }
-
-
-async def enqueue_reminders(connection: Connection, day: date) -> None:
-    """Once a day; calling it more often changes nothing."""
-    await enqueue(connection, JOB, day.isoformat())
 
 
 class Reminders:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from api.route import Route
 from compliance.account_routes import account_routes
 from compliance.accounts import Accounts
+from compliance.appointments import Appointments
 from compliance.approvals import Approvals
 from compliance.authority_routes import authority_routes
 from compliance.clock import Clock, utc_now
@@ -20,6 +21,7 @@ def routes(
     pool: Pool,
     sessions: Sessions,
     approvals: Approvals,
+    appointments: Appointments,
     mail: Mail,
     *,
     public_url: str,
@@ -33,5 +35,5 @@ def routes(
     wallets = Wallets(pool, public_url, chain_id, clock)
     return [
         *account_routes(pool, accounts, sessions, is_https=public_url.startswith("https://")),
-        *authority_routes(pool, approvals, wallets, clock),
+        *authority_routes(pool, approvals, appointments, wallets),
     ]

@@ -15,7 +15,8 @@ from api.amounts import text as units_text
 from api.amounts import usdc
 from api.doors import Notify
 from compliance.appointments import people_with
-from compliance.registry import lock_facts, put_identity_registered, put_wallet_frozen
+from compliance.identities import lapse_claim
+from compliance.registry import lock_facts, put_identity_registered, put_wallet_frozen, queue
 from deedbook.chain_processor import Effects
 from engine import types as t
 from persistence.commands import Submit
@@ -52,6 +53,7 @@ class ChainEffects:
             ("Token.Transfer", self._transferred),
             ("Token.RecoverySuccess", self._recovered),
             ("Identities.IdentityUnstored", self._identity_removed),
+            ("Claims.ClaimRevoked", self._claim_revoked),
             ("Vault.CashChanged", self._cash_changed),
             ("Locker.LockChanged", self._lock_changed),
         ):
@@ -122,6 +124,17 @@ class ChainEffects:
         if (user_id := await _user_of(connection, wallet)) is not None:
             text = "Your wallet's identity was removed on chain: you cannot trade with it until it is registered again."
             await self._notify(connection, user_id, "IDENTITY_REMOVED", text, {"wallet": event.data["wallet"]})
+
+    async def _claim_revoked(self, connection: Connection, event: ChainEvent) -> None:
+        """By whoever holds the claim issuer; what we revoke ourselves has lapsed in the facts before."""
+        await lock_facts(connection)
+        for user_id in await lapse_claim(connection, _bytes(event.data["signature"]), actor=ACTOR):
+            await queue(connection, user_id=user_id)
+            text = "Your identity's claim was revoked on chain: you cannot trade until your identity is granted again."
+            await self._notify(connection, user_id, "IDENTITY_REVOKED", text)
+            text = "A claim was revoked on chain, and not by the platform: look at what is known of this person."
+            for officer in await people_with(connection, Role.COMPLIANCE_OFFICER, Role.ADMIN):
+                await self._notify(connection, officer, "CLAIM_REVOKED", text, {"user_id": str(user_id)})
 
     async def _cash_changed(self, connection: Connection, event: ChainEvent) -> None:
         micros = int(event.data["deltaUsdcMicros"])

@@ -41,6 +41,11 @@ class Layout:
         return self.root / "documents"
 
     @property
+    def audit_heads(self) -> Path:
+        """What shows that the audit log in the database was not laid anew."""
+        return self.root / "audit-heads.log"
+
+    @property
     def credentials(self) -> Path:
         """Secrets made for the sandboxes; readable by our user only."""
         return self.root / "credentials.json"

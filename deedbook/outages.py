@@ -13,6 +13,7 @@ from web3.exceptions import BadResponseFormat, TooManyRequests, Web3RPCError
 
 from api.problem import Problem
 from payments.circle import CircleAway
+from persistence.document_store import STORE_AWAY
 from persistence.feed import CommandsRefused, FeedLost
 from persistence.jobs import Handler, Job, JobFailed, JobWaits
 from persistence.projections import DATABASE_AWAY
@@ -30,6 +31,7 @@ _OUTAGES: Final[Mapping[str, tuple[type[BaseException], ...]]] = {  # the first 
     "Stripe": (stripe.APIConnectionError, stripe.RateLimitError, stripe.APIError),
     "Redis": (RedisError,),
     "a server": DATABASE_AWAY,
+    "the document store": STORE_AWAY,
 }
 AWAY: Final = tuple(kind for kinds in _OUTAGES.values() for kind in kinds)
 _log: Final = logging.getLogger(__name__)

@@ -35,6 +35,9 @@ class _Ledger:
     ) -> None:
         await distributions.book_paid(connection, payout_id, chunk, paid, owed, transaction)
 
+    async def stopped(self, connection: Connection, payout_id: UUID, usdc_micros: int, transaction: bytes) -> None:
+        await distributions.book_stopped(connection, payout_id, usdc_micros)
+
     async def claimed(
         self, connection: Connection, payout_id: UUID, wallet: bytes, usdc_micros: int, transaction: bytes
     ) -> None:

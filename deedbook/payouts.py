@@ -8,7 +8,7 @@ from uuid import UUID
 
 from eth_utils.address import to_canonical_address, to_checksum_address
 
-from api.doors import Audit, Decide, Enqueue, Executor, Notify
+from api.doors import Audit, Decide, Declined, Enqueue, Executor, Notify
 from api.route import Route
 from deedbook.chain_processor import Effects
 from deedbook.jobs.dividend import DividendJobs
@@ -36,7 +36,6 @@ class PayoutParts:
 
     treasury     sends with the treasury's key
     frames_from  durable frames of the journal from a seq on
-    first_block  nothing of ours on the chain is older
     """
 
     pool: Pool
@@ -49,7 +48,6 @@ class PayoutParts:
     audit: Audit
     notify: Notify
     enqueue: Enqueue
-    first_block: int = 0
 
 
 class Payouts:
@@ -73,17 +71,22 @@ class Payouts:
             {DIVIDEND: dividend_books, EXIT: exit_books},
             self._people,
             parts.notify,
-            parts.first_block,
+            parts.infra.first_block,
         )
 
     @property
     def executors(self) -> Mapping[str, Executor]:
         return {"DIVIDEND": self.dividends.approved, exit_routes.BURN: self.exits.approved}
 
+    @property
+    def declined(self) -> Mapping[str, Declined]:
+        """An exit's statement stands until another one takes its place, whoever declined to burn by it."""
+        return {"DIVIDEND": self.dividends.declined}
+
     def handlers(self, decide: Decide) -> Mapping[str, Handler]:
         """The jobs, by kind."""
         parts = self._parts
-        dates = RecordDates(parts.pool, parts.chain, parts.frames_from, parts.first_block)
+        dates = RecordDates(parts.pool, parts.chain, parts.frames_from, parts.infra.first_block)
         paying = DividendJobs(
             parts.pool,
             parts.submit,
@@ -126,7 +129,7 @@ class Payouts:
     def register(self, effects: Effects) -> None:
         """Hear of what holders do after the jobs are done."""
         for contract in ("Dividends", "Exit"):
-            for event in ("Claimed", "Redirected"):
+            for event in ("Claimed", "Redirected", "PayoutCancelled"):
                 effects.on_event(f"{contract}.{event}", self.events.on_event)
 
     def claim_data(self, kind: str, payout_id: UUID, wallet: bytes) -> tuple[str, bytes]:

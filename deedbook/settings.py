@@ -29,6 +29,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "smtp_url": ("SMTP_URL", ("smtp", "smtps")),
     "public_url": ("PUBLIC_URL", ("http", "https")),
     "circle_webhook_certificate": ("CIRCLE_WEBHOOK_CERTIFICATE", ()),
+    "kyc_levels": ("DEEDBOOK_KYC_LEVELS", ()),
 }
 LOG_LEVELS = ("debug", "info", "warning", "error")
 WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
@@ -48,6 +49,7 @@ class Settings:
     engine          core or python; None: the core where it is built.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
     public_url      how people reach the pages: in mails, and in what a wallet signs. None: this machine.
+    kyc_levels      names of the identity provider's levels that count, with commas; new applicants get the first.
     circle_webhook_certificate  a PEM file that signs Circle's webhooks instead of the certificate that they name.
     """
 
@@ -70,6 +72,7 @@ class Settings:
     smtp_url: str | None = None
     public_url: str | None = None
     circle_webhook_certificate: str | None = None
+    kyc_levels: tuple[str, ...] = ("investor",)
 
     @classmethod
     def read(cls, environment: Mapping[str, str], arguments: Mapping[str, object] | None = None) -> "Settings":
@@ -119,6 +122,8 @@ def _parsed(field: str, name: str, value: object) -> object:
             return text
         case "circle_webhook_certificate":
             return text
+        case "kyc_levels":
+            return _names(name, text)
         case "log_level":
             if text.lower() not in LOG_LEVELS:
                 raise SettingsError(f"{name} must be one of {', '.join(LOG_LEVELS)}, not {text!r}.")
@@ -140,6 +145,13 @@ def _whole_number(name: str, text: str, most: int) -> int:
     return int(text)
 
 
+def _names(name: str, text: str) -> tuple[str, ...]:
+    names = tuple(each.strip() for each in text.split(","))
+    if not all(names) or len(set(names)) < len(names):
+        raise SettingsError(f"{name} must be different names with commas between them, not {text!r}.")
+    return names
+
+
 def _url(name: str, text: str, schemes: tuple[str, ...]) -> str:
     """The URL as it is. The error names the scheme only: a URL may hold a password."""
     try:
@@ -157,4 +169,6 @@ def _url(name: str, text: str, schemes: tuple[str, ...]) -> str:
 def _written(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ",".join(value)
     return str(value)

@@ -136,6 +136,7 @@ class Settlement:
             self._records.instruments,
             self._catch_up,
             self._records.batch_of,
+            self._infrastructure.first_block,
         )
         return Relay(
             listener,
@@ -148,7 +149,10 @@ class Settlement:
 
     def _observer(self) -> Observer:
         stream = Stream(self._redis, chain_processor.STREAM, length_max=chain_processor.STREAM_LENGTH_MAX)
-        return Observer(self._chain, ChainBook(self._pool), stream, watched_contracts(self._infrastructure))
+        contracts = watched_contracts(self._infrastructure)
+        return Observer(
+            self._chain, ChainBook(self._pool), stream, contracts, first_block=self._infrastructure.first_block
+        )
 
     async def _catch_up(self) -> None:
         """A clock command changes nothing, and its place in the journal says how far the tables must be."""

@@ -204,6 +204,38 @@ async def book_declared(connection: Connection, distribution_id: UUID, usdc_micr
     await _post(connection, distribution_id, "declared", [move])
 
 
+async def book_stopped(connection: Connection, distribution_id: UUID, usdc_micros: int) -> None:
+    """The payout contract gave back what it had not given anybody: it is the treasury's, and free again.
+
+    What is left of an exit's price is not booked any more, as nothing is before it is stated.
+    """
+    row = await _standing(connection, distribution_id)
+    if row["state"] == "STOPPED":
+        return
+    await connection.execute("UPDATE distributions SET state = 'STOPPED' WHERE distribution_id = $1", distribution_id)
+    purpose, property_id = Purpose(row["kind"]), row["property_id"]
+    moves = [
+        Move(usdc_micros, usdc(Kind.TREASURY_USDC, property_id), usdc(Kind.DISTRIBUTOR_USDC, property_id)),
+        _aside(purpose, property_id, -usdc_micros),
+    ]
+    if purpose is Purpose.EXIT:
+        moves += _sale(property_id, -usdc_micros, 0)
+    else:
+        await _give_back_charges(connection, distribution_id, usdc_micros)
+    await _post(connection, distribution_id, "stopped", moves)
+
+
+async def _give_back_charges(connection: Connection, dividend_id: UUID, usdc_micros: int) -> None:
+    """The newest first: the oldest are what was paid."""
+    missing, parts = usdc_micros, list[tuple[UUID, str, int]]()
+    for charge_id, named_micros in reversed(await charges_of(connection, dividend_id)):
+        if (part := min(missing, named_micros)) > 0:
+            parts.append((dividend_id, charge_id, part))
+            missing -= part
+    assert missing == 0, f"dividend {dividend_id} gave back more than it was made of"
+    await connection.executemany("INSERT INTO distribution_charges_returned VALUES ($1, $2, $3)", parts)
+
+
 async def book_paid(
     connection: Connection,
     distribution_id: UUID,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Final
 from uuid import UUID
@@ -115,7 +116,7 @@ class DividendDesk:
     async def claim(self, call: Call[None]) -> Claim:
         async with self._pool.acquire() as connection:
             found = await self._dividend(connection, call.uuid("dividend_id"))
-            return await claim_of(connection, found, self._people, call.signed_in, self._claim_data)
+            return await claim_of(connection, "dividend", [found], self._people, call.signed_in, self._claim_data)
 
     async def _dividend(self, connection: Connection, payout_id: UUID) -> Payout:
         found = await payout_rows.payout(connection, payout_id)
@@ -212,19 +213,27 @@ async def own_lines(connection: Connection, found: Payout, people: People, actor
     return await payout_rows.lines_of(connection, found.payout_id, wallets)
 
 
-async def claim_of(connection: Connection, found: Payout, people: People, actor: Actor, claim_data: ClaimData) -> Claim:
+async def claim_of(
+    connection: Connection,
+    what: str,
+    payouts: Sequence[Payout],
+    people: People,
+    actor: Actor,
+    claim_data: ClaimData,
+) -> Claim:
     """Raises Problem 404 for who has no line, 409 where nothing is owed."""
-    lines = await own_lines(connection, found, people, actor)
-    if not lines:
-        raise not_found(found.kind.lower())
-    owed: dict[bytes, int] = {}
-    for line in lines:
-        if line.state == "OWED" and line.owed_to is not None:
-            owed[line.owed_to] = owed.get(line.owed_to, 0) + line.usdc_micros
-    if not owed:
-        raise Problem(409, "NOTHING_OWED", "Nothing of it is owed to your wallets.")
+    lines = {each.payout_id: await own_lines(connection, each, people, actor) for each in payouts}
+    if not any(lines.values()):
+        raise not_found(what)
     transactions = []
-    for wallet, micros in sorted(owed.items()):
-        to, data = claim_data(found.kind, found.payout_id, wallet)
-        transactions.append(ClaimTransaction(address(wallet), usdc(micros), to, f"0x{data.hex()}", "0"))
+    for payout in payouts:
+        owed: Counter[bytes] = Counter()
+        for line in lines[payout.payout_id]:
+            if line.state == "OWED" and line.owed_to is not None:
+                owed[line.owed_to] += line.usdc_micros
+        for wallet, micros in sorted(owed.items()):
+            to, data = claim_data(payout.kind, payout.payout_id, wallet)
+            transactions.append(ClaimTransaction(address(wallet), usdc(micros), to, f"0x{data.hex()}", "0"))
+    if not transactions:
+        raise Problem(409, "NOTHING_OWED", "Nothing of it is owed to your wallets.")
     return Claim(transactions)

@@ -113,6 +113,13 @@ class Dividends:
         await self._audit(connection, actor.name, "dividend approved", instrument=found.instrument, details=details)
         await self._enqueue(connection, PAY, str(found.payout_id))
 
+    async def declined(self, connection: Connection, payload: Mapping[str, Any], /) -> None:
+        """Its approval was rejected or has expired: it is called off, and its money is free again."""
+        found = await rows.payout(connection, UUID(payload["dividend_id"]), lock=True)
+        if found is not None and found.state == "PREPARED":
+            await rows.moved(connection, found.payout_id, "CANCELLED")
+            await self._books.release(connection, found.payout_id)
+
     async def failed(self, connection: Connection, found: Payout, failure: str) -> None:
         """It can never be paid as it was proposed; nothing was sent, and the money is free again."""
         await rows.moved(connection, found.payout_id, "FAILED", failure=failure)

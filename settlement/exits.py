@@ -147,10 +147,10 @@ class Exits:
 
 
 async def standing_exit(reader: Reader, property_id: UUID, *, lock: bool = False) -> Payout | None:
-    """The exit of a property that was neither cancelled nor failed: there is at most one."""
+    """The exit of a property that was neither called off nor stopped: there is at most one."""
     payout_id = await reader.fetchval(
         "SELECT payout_id FROM payouts WHERE kind = 'EXIT' AND property_id = $1"
-        " AND state NOT IN ('CANCELLED', 'FAILED')",
+        " AND state NOT IN ('CANCELLED', 'FAILED', 'STOPPED')",
         property_id,
     )
     return None if payout_id is None else await rows.payout(reader, payout_id, lock=lock)

@@ -76,6 +76,13 @@ async def grant_stands(platform: Platform, infra: Infrastructure, terms: Investo
     return country == terms.country and held == signature and not await _is_revoked(platform, infra, signature, block)
 
 
+async def claim_hash(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress, grant: int) -> bytes:
+    """What the claim issuer's ClaimRevoked names a grant's claim by, for a wallet that has an identity."""
+    identity = await identity_of(platform, infra, wallet)
+    assert identity is not None, "only a registered investor has a claim"
+    return bytes(Web3.keccak(_signature(platform, identity, grant)))
+
+
 async def revoke_grant(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress, grant: int) -> None:
     """Make the claim of one grant invalid for ever, whether it was added yet or not. A wallet without an identity has
     nothing to revoke."""

@@ -67,7 +67,7 @@ class Platform:
 
 @dataclass(frozen=True, slots=True)
 class Infrastructure:
-    """Addresses of what all properties share."""
+    """Addresses of what all properties share; none of it is older than `first_block` (0: not recorded then)."""
 
     usdc: ChecksumAddress
     vault: ChecksumAddress
@@ -84,6 +84,7 @@ class Infrastructure:
     dividends: ChecksumAddress
     redemption: ChecksumAddress
     sale: ChecksumAddress
+    first_block: int = 0
 
 
 async def deploy_infrastructure(
@@ -98,7 +99,7 @@ async def deploy_infrastructure(
     assert delays.change_s < delays.exit_s
     if usdc is None:
         usdc = await _create(platform.sender, ours("MockUSDC"), [platform.sender.address])
-    vault, locker, bridge = await _deploy_ours(platform, delays, usdc)
+    first_block, vault, locker, bridge = await _deploy_ours(platform, delays, usdc)
     await _wire(platform, roles, vault, locker, bridge)
     identity_factory, claim_issuer = await _deploy_identities(platform)
     trex_authority, trex_factory = await _deploy_trex(platform.sender, identity_factory)
@@ -123,6 +124,7 @@ async def deploy_infrastructure(
         dividends=dividends,
         redemption=redemption,
         sale=sale,
+        first_block=first_block,
     )
 
 
@@ -150,23 +152,31 @@ async def call_once(
     return await sender.once(step, address, artifact.call_data(function, arguments))
 
 
-async def _create(sender: Sender, artifact: Artifact, arguments: Sequence[Any], label: str = "") -> ChecksumAddress:
-    receipt = await sender.once(f"create {label or artifact.name}", None, artifact.creation_data(arguments))
+async def _create(sender: Sender, artifact: Artifact, arguments: Sequence[Any]) -> ChecksumAddress:
+    created, _ = await _created(sender, artifact, arguments)
+    return created
+
+
+async def _created(sender: Sender, artifact: Artifact, arguments: Sequence[Any]) -> tuple[ChecksumAddress, int]:
+    """Its address, and the block that it has been there since."""
+    receipt = await sender.once(f"create {artifact.name}", None, artifact.creation_data(arguments))
     assert receipt.created is not None
     if not await sender.chain.eth.get_code(receipt.created):
         raise ChainLostError(f"{artifact.name} is not at {receipt.created} any more")
-    return receipt.created
+    return receipt.created, receipt.block_number
 
 
 async def _deploy_ours(
     platform: Platform, delays: Delays, usdc: ChecksumAddress
-) -> tuple[ChecksumAddress, ChecksumAddress, ChecksumAddress]:
+) -> tuple[int, ChecksumAddress, ChecksumAddress, ChecksumAddress]:
     owner = platform.owner.address
-    vault = await _create(platform.sender, ours("CashVault"), [usdc, owner, delays.change_s, delays.exit_s])
+    vault, first_block = await _created(
+        platform.sender, ours("CashVault"), [usdc, owner, delays.change_s, delays.exit_s]
+    )
     locker = await _create(platform.sender, ours("TokenLocker"), [owner, delays.change_s, delays.exit_s])
     arguments = [vault, locker, owner, delays.change_s, delays.pause_s]
     bridge = await _create(platform.sender, ours("SettlementBridge"), arguments)
-    return vault, locker, bridge
+    return first_block, vault, locker, bridge
 
 
 async def _wire(

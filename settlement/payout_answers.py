@@ -52,7 +52,7 @@ class ChargeView(msgspec.Struct):
 
 
 class LineView(msgspec.Struct):
-    """DUE; PAID; OWED: kept by the contract for `owed_to` to claim; CLAIMED."""
+    """DUE; PAID; OWED: kept by the contract for `owed_to` to claim; CLAIMED; RETURNED: it was stopped before."""
 
     wallet: str
     tokens: str

@@ -56,6 +56,10 @@ class Books(Protocol):
         """A chunk reached its holders, but for what is owed."""
         ...
 
+    async def stopped(self, connection: Connection, payout_id: UUID, usdc_micros: int, transaction: bytes) -> None:
+        """What the contract had not given anybody is in the treasury again, and free."""
+        ...
+
     async def claimed(
         self, connection: Connection, payout_id: UUID, wallet: bytes, usdc_micros: int, transaction: bytes
     ) -> None: ...

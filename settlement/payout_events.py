@@ -23,6 +23,7 @@ from settlement.payout_logs import (
     HolderEvent,
     PayoutEvent,
     Redirected,
+    Stopped,
     payout_events,
 )
 from settlement.payout_rows import Payout
@@ -41,6 +42,10 @@ _WORDS: Final = {
         OWED,
     ): "Your share of the sale, {amount} USDC, could not be sent to your wallet. It is kept for you to claim.",
     ("EXIT", CLAIMED): "You claimed your share of the sale, {amount} USDC.",
+}
+_STOPPED: Final = {
+    "DIVIDEND": "Your dividend was stopped on chain. {amount} USDC of it reached nobody and can be distributed again.",
+    "EXIT": "Your exit was stopped on chain. {amount} USDC of it reached nobody: state the sale of the rest anew.",
 }
 
 
@@ -98,7 +103,7 @@ class PayoutEvents:
             assert found is not None, f"the contract has a payout {payout_id} that is not ours"
             if found.state == "APPROVED":
                 found = await self._declared(connection, found, final_block)
-            if found.state in ("DECLARED", "PAID") and final_block > (found.events_block or 0):
+            if found.state in ("DECLARED", "PAID", "STOPPED") and final_block > (found.events_block or 0):
                 await self._read(connection, found, final_block)
             after = await rows.payout(connection, payout_id)
         assert after is not None
@@ -128,8 +133,12 @@ class PayoutEvents:
         await connection.execute(
             "UPDATE payouts SET events_block = $2 WHERE payout_id = $1", found.payout_id, final_block
         )
-        is_due = "SELECT EXISTS (SELECT FROM payout_lines WHERE payout_id = $1 AND state = 'DUE')"
-        if found.state == "DECLARED" and not await connection.fetchval(is_due, found.payout_id):
+        is_paid = await connection.fetchval(
+            "SELECT state = 'DECLARED' AND NOT EXISTS (SELECT FROM payout_lines WHERE payout_id = $1 AND state = 'DUE')"
+            " FROM payouts WHERE payout_id = $1",
+            found.payout_id,
+        )
+        if is_paid:
             await rows.moved(connection, found.payout_id, "PAID")
 
     async def _apply(self, connection: Connection, found: Payout, chunk: _Chunk, event: PayoutEvent) -> _Chunk:
@@ -141,6 +150,8 @@ class PayoutEvents:
             case ChunkPaid():
                 await self._chunk_paid(connection, found, chunk, event)
                 return _Chunk()
+            case Stopped():
+                await self._stopped(connection, found, event)
             case Redirected():
                 await connection.execute(
                     "UPDATE payout_lines SET owed_to = $3, transaction = $4, changed_at = now()"
@@ -183,6 +194,21 @@ class PayoutEvents:
         users = await self._people.users_of_wallets(connection, [each.holder for each in chunk.told])
         for each in chunk.told:
             await self._tell(connection, found, users, each)
+
+    async def _stopped(self, connection: Connection, found: Payout, event: Stopped) -> None:
+        """Nobody is paid any more who was not; who was stays so, and what is owed can be claimed."""
+        returned = await connection.fetch(
+            "UPDATE payout_lines SET state = 'RETURNED', transaction = $2, changed_at = now()"
+            " WHERE payout_id = $1 AND state = 'DUE' RETURNING usdc_micros",
+            *(found.payout_id, event.transaction),
+        )
+        assert sum(row["usdc_micros"] for row in returned) == event.usdc_micros
+        await rows.moved(connection, found.payout_id, "STOPPED")
+        await self._books[found.kind].stopped(connection, found.payout_id, event.usdc_micros, event.transaction)
+        amount = usdc(event.usdc_micros)
+        data = {"payout_id": str(found.payout_id), "property_id": str(found.property_id), "usdc": amount}
+        text = _STOPPED[found.kind].format(amount=amount)
+        await self._notify(connection, found.proposed_by, f"{found.kind}_STOPPED", text, data)
 
     async def _claimed(self, connection: Connection, found: Payout, event: HolderEvent) -> None:
         claimed = await connection.fetch(

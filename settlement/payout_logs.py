@@ -17,6 +17,7 @@ PAID: Final = topic("Paid(bytes32,address,uint256)")
 OWED: Final = topic("Owed(bytes32,address,uint256)")
 CHUNK_PAID: Final = topic("ChunkPaid(bytes32,bytes32,uint256,uint256)")
 CLAIMED: Final = topic("Claimed(bytes32,address,uint256)")
+CANCELLED: Final = topic("PayoutCancelled(bytes32,uint256)")
 REDIRECTED: Final = topic("Redirected(bytes32,address,address,uint256)")
 _WORD_BYTES: Final = 32
 
@@ -48,7 +49,15 @@ class Redirected:
     transaction: bytes
 
 
-PayoutEvent = HolderEvent | ChunkPaid | Redirected
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """The contract's owner cancelled the payout; `usdc_micros` went back to the treasury."""
+
+    usdc_micros: int
+    transaction: bytes
+
+
+PayoutEvent = HolderEvent | ChunkPaid | Redirected | Stopped
 
 
 def payout_events(logs: Iterable[Log], payout_id: UUID) -> Iterator[PayoutEvent]:
@@ -62,6 +71,8 @@ def payout_events(logs: Iterable[Log], payout_id: UUID) -> Iterator[PayoutEvent]
                 yield HolderEvent(topic_, _wallet(log.topics[2]), _micros(log), log.transaction)
             case topic_ if topic_ == CHUNK_PAID:
                 yield ChunkPaid(log.transaction)
+            case topic_ if topic_ == CANCELLED:
+                yield Stopped(_micros(log), log.transaction)
             case topic_ if topic_ == REDIRECTED:
                 yield Redirected(_wallet(log.topics[2]), _wallet(log.topics[3]), _micros(log), log.transaction)
 

@@ -60,7 +60,7 @@ class Line:
     transaction: bytes | None
 
 
-SEEN_BY_HOLDERS: Final = ("APPROVED", "DECLARED", "PAID")
+SEEN_BY_HOLDERS: Final = ("APPROVED", "DECLARED", "PAID", "STOPPED")
 _PAYOUT: Final = ", ".join(f"p.{name}" for name in Payout.__dataclass_fields__)
 _LINE: Final = ", ".join(Line.__dataclass_fields__)
 
@@ -90,10 +90,10 @@ async def payouts_to(
     """Those that two people approved and that have a line of one of these wallets, the newest first."""
     rows = await reader.fetch(
         f"SELECT {_PAYOUT} FROM payouts AS p WHERE kind = $1 AND ($2::uuid IS NULL OR property_id = $2)"  # noqa: S608
-        " AND state IN ('APPROVED', 'DECLARED', 'PAID') AND EXISTS (SELECT FROM payout_lines AS l"
+        " AND state = ANY($5) AND EXISTS (SELECT FROM payout_lines AS l"
         "   WHERE l.payout_id = p.payout_id AND (l.wallet = ANY($3::bytea[]) OR l.owed_to = ANY($3::bytea[])))"
         " ORDER BY payout_id DESC LIMIT $4",
-        *(kind, property_id, list(wallets), limit),
+        *(kind, property_id, list(wallets), limit, SEEN_BY_HOLDERS),
     )
     return [payout_of(row) for row in rows]
 

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from compliance import identities, kyc, reminders
+from compliance import daily, identities, kyc
 from compliance.identities import GrantState
 from compliance.kyc_events import Stage
 from compliance.roles import ROUTE_ROLES
@@ -33,7 +33,7 @@ ROOMS: Final = ("compliance", "deedbook", "payments", "properties", "settlement"
 HEAD: Final = "| of | state | it means | what moves it on | what a person can do |"
 KINDS: Final = frozenset(
     {
-        *(kyc.APPROVAL_JOB, identities.GRANT_JOB, identities.REVOKE_JOB, reminders.JOB, decisions.TOKENIZE),
+        *(kyc.APPROVAL_JOB, identities.GRANT_JOB, identities.REVOKE_JOB, *daily.JOBS, decisions.TOKENIZE),
         *(sale.OPEN_JOB, sale.CLOSE_JOB, purchase.PURCHASE_JOB, purchase.SEEN_JOB),
         *(stripe_events.JOB, convert.KIND, dividends.PREPARE, dividends.PAY),
         *(exits.LIQUIDATE, exits.PREPARE, exits.REDEEM),
@@ -87,6 +87,12 @@ def states_in_sql() -> dict[str, list[str]]:
                 r"^    (\w+) text GENERATED ALWAYS AS \((.*?)\) VIRTUAL", body, re.S | re.M
             ):
                 found[f"{table}.{column}"] = re.findall(r"(?:THEN|ELSE) '(\w+)'", values)
+        for name, column, values in re.findall(  # a later migration's list takes the place of the first one
+            r"ADD CONSTRAINT (\w+)_check CHECK \(\s*(state|stage|status|effect) IN \((.*?)\)\)",
+            migration.sql,
+            re.DOTALL,
+        ):
+            found[f"{name.removesuffix(f'_{column}')}.{column}"] = re.findall(r"'(\w+)'", values)
     return found
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from api.actor import Actor
 from api.doors import Decide
+from api.problem import Problem
 from deedbook.jobs.payout import SOON_S, collected, pay, payout_of, plan_of
 from engine.types import Clock
 from payments.allocation import (
@@ -77,14 +78,17 @@ class DividendJobs:
             return await self._fail(found, "Nobody held the token at the record date.")
         if not split.lines:
             return await self._fail(found, "No holder's share is as much as one micro.")
-        await self._propose(found, terms, record, split)
+        try:
+            await self._propose(found, terms, record, split)
+        except Problem as problem:  # who asked for it may not propose it any more
+            await self._fail(found, problem.detail)
 
     async def pay(self, job: Job) -> None:
         """Pay what two people approved, and book it once it is FINAL."""
         found = await payout_of(self._pool, job)
         if found.state in ("APPROVED", "DECLARED"):
             await pay(job, self._contract, await plan_of(self._pool, found))
-            await collected(self._events, self._contract, found)
+            await collected(self._events, found)
 
     async def _record(self, found: Payout, terms: Terms) -> HoldersOfRecord:
         seq = terms.record_seq

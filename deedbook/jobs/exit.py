@@ -14,7 +14,7 @@ from engine import types as t
 from payments.allocation import EXIT_CHUNK_HOLDERS, NobodyHolds, approval_payload, exit_chunks, heads, split_whole
 from persistence.commands import Submit
 from persistence.database import Pool
-from persistence.jobs import Job, JobFailed, JobWaits
+from persistence.jobs import Job, JobWaits
 from settlement import exits, payout_rows, token_end
 from settlement.chain import Chain
 from settlement.exits import Exits, Liquidation
@@ -86,8 +86,8 @@ class ExitJobs:
         balances = await self._dates.balances_at(Token(found.token), block)
         try:
             split = split_whole(found.pool_usdc_micros, [each for each in balances.items() if each[1]])
-        except NobodyHolds as error:
-            raise JobFailed("Nobody holds this token.") from error
+        except NobodyHolds:
+            return await self._fail(found, "Nobody holds this token.")
         supply = sum(balances.values())
         head = heads(exit_chunks(split.lines, self._chunk_holders))[0]
         async with self._pool.acquire() as connection, connection.transaction():
@@ -117,15 +117,20 @@ class ExitJobs:
             )
 
     async def redeem(self, job: Job) -> None:
-        """Burn and pay what two people approved, book it once it is FINAL, and close the property."""
+        """Burn and pay what two people approved, book it once it is FINAL, and close the property.
+
+        One that the contract's owner cancels is over, and the property is not.
+        """
         found = await payout_of(self._pool, job)
         if found.state in ("APPROVED", "DECLARED"):
             if not await self._burned(job, found):
                 return
-            found = await collected(self._events, self._contract, found)
+            found = await collected(self._events, found)
         if found.state == "PAID":
             await self._tidy(found)
             await self._close(found)
+        elif found.state == "STOPPED":  # what is left is another statement's
+            await self._tidy(found)
 
     # -- liquidation
 
@@ -200,7 +205,7 @@ class ExitJobs:
     async def _fail(self, found: Payout, failure: str) -> None:
         async with self._pool.acquire() as connection, connection.transaction():
             locked = await payout_rows.payout(connection, found.payout_id, lock=True)
-            if locked is not None and locked.state == "APPROVED":
+            if locked is not None and locked.state in ("PREPARING", "APPROVED"):
                 await self._acts.failed(connection, locked, failure)
 
     async def _tidy(self, found: Payout) -> None:
@@ -208,7 +213,8 @@ class ExitJobs:
             return
         token = Web3.to_checksum_address(found.token)
         await token_end.set_agent(self._platform, token, self._contract.address, found.payout_id, is_agent=False)
-        wallets = [line.wallet for line in await payout_rows.lines(self._pool, found.payout_id)]
+        lines = await payout_rows.lines(self._pool, found.payout_id)
+        wallets = [line.wallet for line in lines if line.state != "RETURNED"]
         await token_end.clear_locks(
             self._platform, self._chain, self._infra.locker, Token(found.token), wallets, found.payout_id
         )

@@ -18,6 +18,7 @@ from persistence.jobs import Handler, Job, JobFailed, JobState, JobWaits
 from persistence.unsettled import is_settled
 from settlement.identities import (
     InvestorTerms,
+    claim_hash,
     grant_is_revoked,
     grant_stands,
     register_investor,
@@ -65,7 +66,8 @@ class IdentityJobs:
         block = await self._final_block()
         if not await grant_stands(self._platform, self._infra, terms, block):
             raise JobWaits(POLL_S, "the registration is not final yet")
-        if await self._record_granted(wanted, block):
+        claim = await claim_hash(self._platform, self._infra, terms.wallet, terms.grant)
+        if await self._record_granted(wanted, block, claim):
             await job.show("registered", 2, 2)
 
     async def revoke(self, job: Job) -> None:
@@ -87,10 +89,10 @@ class IdentityJobs:
                 await record(connection, ACTOR, "identity revoked", address=lapsing.address, details=details)
         await job.show("revoked", 2, 2)
 
-    async def _record_granted(self, granted: Grant, block: int) -> bool:
+    async def _record_granted(self, granted: Grant, block: int, claim: bytes) -> bool:
         """What stands on chain at the FINAL `block` becomes a fact. False if the grant has lapsed meanwhile."""
         async with facts(self._pool) as connection:
-            if not await identities.move(connection, granted, GrantState.GRANTED, block):
+            if not await identities.granted(connection, granted, block, claim):
                 return False
             await put_identity_registered(connection, granted.address, is_registered=True, block=block, actor=ACTOR)
             text = "Your wallet is registered on chain: you can hold and trade property tokens with it."

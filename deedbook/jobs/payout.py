@@ -10,11 +10,11 @@ from web3 import Web3
 
 from payments.allocation import Line, Words, dividend_chunks, exit_chunks, heads
 from persistence.database import Pool
-from persistence.jobs import Job, JobFailed, JobWaits
+from persistence.jobs import Job, JobWaits
 from settlement import payout_rows as rows
 from settlement.payout_events import PayoutEvents
 from settlement.payout_rows import DIVIDEND, EXIT, Payout
-from settlement.payouts import END, PayoutContract, Plan, TreasuryShort
+from settlement.payouts import PayoutContract, Plan, TreasuryShort
 
 SOON_S: Final = 1.0  # until a block more is FINAL
 TREASURY_S: Final = 30.0  # until somebody fills the treasury
@@ -58,12 +58,9 @@ async def pay(job: Job, contract: PayoutContract, plan: Plan) -> None:
         await job.show("paying", paid[0] + 1, len(plan.chunks))
 
 
-async def collected(events: PayoutEvents, contract: PayoutContract, found: Payout) -> Payout:
-    """The payout once every line of it is FINAL. Raises JobWaits until then, JobFailed if it was cancelled on chain."""
+async def collected(events: PayoutEvents, found: Payout) -> Payout:
+    """The payout once it is PAID, or STOPPED by its contract's owner; each line is FINAL. Raises JobWaits before."""
     after = await events.collect(found.payout_id)
-    if after.state == "PAID":
-        return after
-    standing = await contract.standing(found.payout_id)
-    if standing is not None and standing.head == END and standing.total_usdc_micros < found.total_usdc_micros:
-        raise JobFailed("The payout was cancelled on chain: what is left of it must be paid by a new one.")
-    raise JobWaits(SOON_S, "waits until the payments are final")
+    if after.state not in ("PAID", "STOPPED"):
+        raise JobWaits(SOON_S, "waits until the payments are final")
+    return after

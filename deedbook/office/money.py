@@ -83,7 +83,12 @@ def payouts_of(r: Resources) -> Payouts:
 
 
 def payouts_desk(payouts: Payouts, decide: Decide) -> Desk:
-    return Desk(routes=payouts.routes(decide), jobs=payouts.handlers(decide), executors=payouts.executors)
+    return Desk(
+        routes=payouts.routes(decide),
+        jobs=payouts.handlers(decide),
+        executors=payouts.executors,
+        declined=payouts.declined,
+    )
 
 
 async def manager_of(connection: Connection, property_id: UUID) -> UUID | None:

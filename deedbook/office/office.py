@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
 
-from api.doors import Executor
+from api.doors import Declined, Executor
 from api.limits import Limits
 from api.route import Route
 from api.server import Door
@@ -39,7 +39,8 @@ class Office:
 
     def __init__(self, r: Resources, stripe: Stripe) -> None:
         executors: dict[str, Executor] = {}  # filled below: what is decided names those who decide
-        approvals = Approvals(r.pool, executors, record)
+        declined: dict[str, Declined] = {}
+        approvals = Approvals(r.pool, executors, record, declined=declined)
         sessions, passwords = Sessions(r.pool), Passwords()
         payouts = payouts_of(r)
         desks = [
@@ -56,6 +57,7 @@ class Office:
             watching_desk(r),
         ]
         executors |= _each_once(desk.executors for desk in desks)
+        declined |= _each_once(desk.declined for desk in desks)
         routes = [route for desk in desks for route in desk.routes]
         self.routes: Sequence[Route] = [*routes, document_route(routes)]
         _require_roles(self.routes)

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
-from datetime import UTC, datetime
 from functools import partial
-from typing import Final
 
 from compliance import kyc_routes, routes
 from compliance.accreditation import Accreditation
+from compliance.appointments import ROLES, Appointments
 from compliance.approvals import Approvals
+from compliance.audit_heads import AuditHeads
+from compliance.clock import utc_now
+from compliance.daily import Daily, enqueue_daily
 from compliance.kyc import Kyc
 from compliance.passwords import Passwords
-from compliance.reminders import Reminders, enqueue_reminders
+from compliance.reminders import Reminders
 from compliance.sessions import Sessions
 from compliance.sumsub import Sumsub
 from deedbook import notification_routes
@@ -21,27 +22,32 @@ from deedbook.jobs import trade_notices
 from deedbook.jobs.identity import IdentityJobs
 from deedbook.mail import MailSender, send_mail, sender_of
 from deedbook.notify import LiveNotifications, notify
-from deedbook.office.desk import Desk
+from deedbook.office.desk import Desk, in_rounds
 from deedbook.office.resources import Resources
 from persistence.database import Pool
-
-KYC_LEVELS: Final = ("investor",)  # the provider's name of what is asked for
-REMIND_EVERY_S: Final = 3_600.0
 
 
 def accounts_desk(r: Resources, sessions: Sessions, approvals: Approvals, passwords: Passwords) -> Desk:
     """Sign-up, sign-in, roles, approvals, wallets, and the audit log."""
+    appointments = Appointments(r.pool, approvals)
     return Desk(
+        executors={ROLES: appointments.decided},
+        jobs=Daily(r.pool, AuditHeads(r.layout.audit_heads), notify).handlers(),
+        loops=[
+            partial(in_rounds, "the day's jobs are not begun", partial(_begin_day, r.pool)),
+            partial(in_rounds, "approvals do not expire", approvals.expire),
+        ],
         routes=routes.routes(
             r.pool,
             sessions,
             approvals,
+            appointments,
             send_mail,
             public_url=r.public_url,
             chain_id=r.chain_id,
             totp_key=r.secret,
             passwords=passwords,
-        )
+        ),
     )
 
 
@@ -52,7 +58,7 @@ def identity_desk(r: Resources) -> Desk:
     sumsub = Sumsub(
         r.http, r.settings.sumsub_url, credentials.sumsub_app_token, credentials.sumsub_secret_key, time.time
     )
-    kyc = Kyc(r.pool, sumsub, notify, webhook_secret=credentials.sumsub_webhook_secret, levels=KYC_LEVELS)
+    kyc = Kyc(r.pool, sumsub, notify, webhook_secret=credentials.sumsub_webhook_secret, levels=r.settings.kyc_levels)
     accreditation = Accreditation(r.pool, r.documents, notify)
     platform, infrastructure = r.deployment.platform, r.deployment.infrastructure
     identities = IdentityJobs(r.pool, platform, infrastructure, r.chain.final_block, notify)
@@ -60,7 +66,6 @@ def identity_desk(r: Resources) -> Desk:
     return Desk(
         routes=kyc_routes.kyc_routes(r.pool, kyc, accreditation),
         jobs={**kyc.handlers(), **identities.handlers(), **reminders.handlers()},
-        loops=[partial(_remind, r.pool)],
     )
 
 
@@ -75,8 +80,6 @@ def notices_desk(r: Resources) -> Desk:
     )
 
 
-async def _remind(pool: Pool) -> None:
-    while True:
-        async with pool.acquire() as connection, connection.transaction():
-            await enqueue_reminders(connection, datetime.now(UTC).date())
-        await asyncio.sleep(REMIND_EVERY_S)
+async def _begin_day(pool: Pool) -> None:
+    async with pool.acquire() as connection, connection.transaction():
+        await enqueue_daily(connection, utc_now().date())

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from functools import partial
-from typing import Final
 
 from eth_utils.address import to_canonical_address
 
@@ -17,12 +14,9 @@ from deedbook.issuance import COUNTRIES, admins, fee_account, issuer_of
 from deedbook.jobs.purchase import SaleJobs
 from deedbook.jobs.tokenize import Tokenizer
 from deedbook.notify import notify
-from deedbook.office.desk import Desk
+from deedbook.office.desk import Desk, in_rounds
 from deedbook.office.resources import Resources
-from persistence.document_store import STORE_AWAY
-from persistence.documents import Documents
 from persistence.jobs import enqueue
-from persistence.projections import DATABASE_AWAY
 from properties import decisions
 from properties.desk import Doors
 from properties.routes import routes
@@ -31,9 +25,6 @@ from settlement.purchase import PurchaseDoors, Purchases
 from settlement.sale import Sales
 from settlement.sale_contract import SaleContract
 from settlement.trades import Wallet
-
-TIDY_EVERY_S: Final = 3_600.0
-_log: Final = logging.getLogger(__name__)
 
 
 def property_desk(r: Resources, decide: Decide) -> Desk:
@@ -52,7 +43,7 @@ def property_desk(r: Resources, decide: Decide) -> Desk:
         routes=[*routes(doors), *document_routes(r.documents)],
         jobs={decisions.TOKENIZE: tokenizer},
         executors=decisions.executors(record, notify, issuer_of, COUNTRIES),
-        loops=[partial(_tidy, r.documents)],
+        loops=[partial(in_rounds, "documents are not tidied", r.documents.tidy)],
     )
 
 
@@ -67,13 +58,3 @@ def sale_desk(r: Resources) -> Desk:
     acquired = Acquisitions(r.pool).set
     jobs = SaleJobs(r.pool, r.chain, r.deployment.platform.sender, contract, name_of, acquired, notify)
     return Desk(routes=sale_routes.routes(sales, Purchases(doors, contract)), jobs=jobs.handlers())
-
-
-async def _tidy(documents: Documents) -> None:
-    """Whoever of the store and the database is away is asked again at the next round."""
-    while True:
-        try:
-            await documents.tidy()
-        except (*STORE_AWAY, *DATABASE_AWAY) as error:
-            _log.warning("documents are not tidied: %s: %s", type(error).__name__, error)
-        await asyncio.sleep(TIDY_EVERY_S)

@@ -16,10 +16,10 @@ from argon2 import PasswordHasher
 from pyotp import TOTP, parse_uri
 
 from api.actor import Actor, Role
-from api.doors import Executor
+from api.doors import Declined, Executor
 from api.limits import Limits
 from api.server import Door, mount
-from compliance.appointments import appoint_first_admin
+from compliance.appointments import ROLES, Appointments, appoint_first_admin
 from compliance.approvals import MAY_DECIDE, Approvals
 from compliance.audit import record
 from compliance.passwords import Passwords
@@ -147,7 +147,10 @@ class House:
 
 @asynccontextmanager
 async def open_house(
-    pool: Pool, executors: Mapping[str, Executor] | None = None, passwords: Passwords | None = None
+    pool: Pool,
+    executors: Mapping[str, Executor] | None = None,
+    passwords: Passwords | None = None,
+    declined: Mapping[str, Declined] | None = None,
 ) -> AsyncIterator[House]:
     """`executors`: the house writes down what is carried out unless others are given."""
     house: House
@@ -162,12 +165,16 @@ async def open_house(
         return house.now
 
     sessions = Sessions(pool, clock)
-    approvals = Approvals(pool, executors or dict.fromkeys(MAY_DECIDE, execute), record, clock)
+    carried_out: dict[str, Executor] = dict(executors or dict.fromkeys(MAY_DECIDE, execute))
+    approvals = Approvals(pool, carried_out, record, clock, declined or {})
+    appointments = Appointments(pool, approvals)
+    carried_out[ROLES] = appointments.decided
     app = web.Application()
     offered = routes(
         pool,
         sessions,
         approvals,
+        appointments,
         mail,
         public_url=PUBLIC_URL,
         chain_id=CHAIN_ID,

@@ -16,7 +16,7 @@ from compliance.accreditation import DOCUMENTS_MAX, Accreditation
 from compliance.identities import REVOKE_JOB
 from compliance.kyc_status import StepName, StepState, kyc_status
 from compliance.registry import create_user, link_wallet, set_accreditation, set_country, set_kyc
-from compliance.reminders import Reminders, enqueue_reminders
+from compliance.reminders import Reminders
 from compliance.rules import AccreditationStatus, KycStatus
 from persistence.database import Pool
 from persistence.document_store import document_store
@@ -172,9 +172,3 @@ async def test_an_ended_kyc_lapses_on_chain(world: World) -> None:
     assert await world.remind() == ["KYC_EXPIRED"]
     assert await world.pool.fetchval("SELECT state FROM identity_grants") == "LAPSING"
     assert await world.pool.fetchval("SELECT count(*) FROM jobs WHERE kind = $1", REVOKE_JOB) == 1
-
-
-async def test_a_days_job_is_enqueued_once(pool: Pool) -> None:
-    for _ in range(2):
-        await enqueue_reminders(pool, datetime.now(UTC).date())
-    assert await pool.fetchval("SELECT count(*) FROM jobs WHERE kind = 'accreditation_reminders'") == 1

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from api.actor import Role
-from compliance.appointments import appoint_first_admin
+from compliance.appointments import DECIDING, appoint_first_admin
 from compliance.registry import FactError, create_user
 from persistence.database import Pool
 from tests.compliance.house import House, open_house
@@ -45,11 +45,13 @@ async def test_an_admin_gives_and_takes_roles_and_it_counts_at_once(house: House
     path = f"/users/{ann}/roles"
     assert (await house.get("/users", token=token)).reason == "ROLE_MISSING"
     given = await house.call("PUT", path, {"roles": ["COMPLIANCE_OFFICER", "TENANT"]}, token=admin)
-    assert (given.status, given.json) == (200, {"roles": ["COMPLIANCE_OFFICER", "INVESTOR", "TENANT"]})
+    roles = ["COMPLIANCE_OFFICER", "INVESTOR", "TENANT"]
+    assert (given.status, given.json) == (200, {"roles": roles, "decision": None})
     assert (await house.get("/users", token=token)).reason == "SECOND_FACTOR_REQUIRED"
     await house.enrol(token)
     assert (await house.get("/users", token=token)).status == 200
-    assert (await house.call("PUT", path, {"roles": []}, token=admin)).json == {"roles": ["INVESTOR"]}
+    taken = await house.call("PUT", path, {"roles": []}, token=admin)
+    assert taken.json == {"roles": ["INVESTOR"], "decision": None}
     assert (await house.get("/users", token=token)).reason == "ROLE_MISSING"
     log = await house.pool.fetch("SELECT actor, user_id FROM audit_log WHERE action = 'roles set'")
     assert [tuple(row) for row in log] == [(f"user:{ada}", ann)] * 2
@@ -64,17 +66,53 @@ async def test_nobody_gives_a_role_to_themselves(house: House) -> None:
     assert (await house.call("PUT", f"/users/{officer}/roles", {"roles": ["ADMIN"]}, token=token)).status == 403
 
 
-async def test_the_last_admin_stays_even_if_two_go_at_once(house: House) -> None:
+async def test_the_last_admin_stays(house: House) -> None:
     ada, first = await house.admin()
     gone = await house.call("PUT", f"/users/{ada}/roles", {"roles": []}, token=first)
     assert (gone.status, gone.reason) == (409, "LAST_ADMIN")
+
+
+@pytest.mark.parametrize("role", sorted(DECIDING))
+async def test_of_two_admins_none_appoints_alone_who_decides_with_them(house: House, role: Role) -> None:
+    _, first = await house.admin()
+    _, second = await house.staff("ben", Role.ADMIN)
+    path = f"/users/{await house.register('puppet')}/roles"
+    for _ in range(2):
+        asked = await house.call("PUT", path, {"roles": [role]}, token=first)
+        assert (asked.status, asked.json["roles"]) == (200, ["INVESTOR"])
+        assert asked.json["decision"]["state"] == "PROPOSED"
+    other = await house.call("PUT", path, {"roles": [role, "TENANT"]}, token=second)
+    assert (other.status, other.reason) == (409, "OTHER_PROPOSAL")
+    given = await house.call("PUT", path, {"roles": [role]}, token=second)
+    assert given.json["roles"] == sorted([role, "INVESTOR"])
+    assert given.json["decision"]["state"] == "APPROVED"
+    alone = await house.call("PUT", f"/users/{await house.register('tom')}/roles", {"roles": ["TENANT"]}, token=first)
+    assert alone.json == {"roles": ["INVESTOR", "TENANT"], "decision": None}
+
+
+async def test_of_two_admins_none_dismisses_the_other_and_both_dismiss_a_third(house: House) -> None:
+    ada, first = await house.admin()
     ben, second = await house.staff("ben", Role.ADMIN)
-    answers = await asyncio.gather(
-        house.call("PUT", f"/users/{ben}/roles", {"roles": []}, token=first),
-        house.call("PUT", f"/users/{ada}/roles", {"roles": []}, token=second),
-    )
-    assert sorted(answer.status for answer in answers)[0] == 200
-    assert await house.pool.fetchval("SELECT count(*) FROM user_roles WHERE role = 'ADMIN'") == 1
+    for user_id, token in ((ben, first), (ada, second)):
+        asked = await house.call("PUT", f"/users/{user_id}/roles", {"roles": []}, token=token)
+        assert asked.json["decision"]["state"] == "PROPOSED"
+    assert await house.pool.fetchval("SELECT count(*) FROM user_roles WHERE role = 'ADMIN'") == 2
+    cat, _ = await house.staff("cat", Role.ADMIN)
+    for token in (first, second):
+        gone = await house.call("PUT", f"/users/{cat}/roles", {"roles": []}, token=token)
+    assert gone.json["roles"] == ["INVESTOR"]
+
+
+async def test_roles_that_have_changed_since_are_proposed_again(house: House) -> None:
+    _, first = await house.admin()
+    _, second = await house.staff("ben", Role.ADMIN)
+    ann = await house.register("ann")
+    asked = (await house.call("PUT", f"/users/{ann}/roles", {"roles": ["ADMIN"]}, token=first)).json["decision"]
+    await house.call("PUT", f"/users/{ann}/roles", {"roles": ["TENANT"]}, token=first)
+    body = {"payload_hash": asked["payload_hash"]}
+    late = await house.post(f"/approvals/{asked['approval_id']}/approve", body, token=second)
+    assert (late.status, late.reason) == (409, "ROLES_CHANGED")
+    assert await house.pool.fetchval("SELECT count(*) FROM user_roles WHERE role = 'ADMIN'") == 2
 
 
 async def test_what_cannot_have_roles_is_refused(house: House) -> None:
@@ -98,8 +136,11 @@ async def test_who_may_not_propose_any_more_has_nothing_proposed(house: House) -
     async with house.pool.acquire() as connection, connection.transaction():
         mint = await house.approvals.decide(connection, "MINT", "oak", {}, actor)
         freeze = await house.approvals.decide(connection, "FREEZE", "oak", {}, actor)
-    await house.call("PUT", f"/users/{ben}/roles", {"roles": ["COMPLIANCE_OFFICER"]}, token=admin)
+    _, third = await house.staff("cat", Role.ADMIN)
+    for each in (admin, third):
+        set_by = await house.call("PUT", f"/users/{ben}/roles", {"roles": ["COMPLIANCE_OFFICER"]}, token=each)
     states = {each["approval_id"]: each["state"] for each in (await house.get("/approvals", token=admin)).json}
+    del states[set_by.json["decision"]["approval_id"]]
     assert states == {str(mint.approval_id): "REJECTED", str(freeze.approval_id): "PROPOSED"}
 
 

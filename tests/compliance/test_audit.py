@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 
 from api.actor import Role
-from compliance.audit import NO_HASH, head, record, verify_chain
+from compliance.audit import NO_HASH, Head, head, record, verify_chain
 from persistence.database import MIGRATIONS, Pool, connect, migrate
 from tests.compliance.house import House, open_house
 
@@ -35,13 +35,13 @@ async def behind_the_back(pool: Pool, statement: str) -> None:
 
 
 async def test_a_chain_that_nobody_touched_is_good(pool: Pool) -> None:
-    assert (await head(pool), await verify_chain(pool)) == ((0, NO_HASH), None)
+    assert (await head(pool), await verify_chain(pool)) == (Head(0, NO_HASH), None)
     await write(pool, "one", "two")
     await record(pool, "test", "three", address=bytes(range(20)), instrument=7)
     await record(pool, "\u00e4 - 3:x", "four")
-    position, last = await head(pool)
-    assert (position, await verify_chain(pool)) == (4, None)
-    assert last == await pool.fetchval("SELECT hash FROM audit_chain WHERE entry_id = 4")
+    last = await head(pool)
+    assert (last.position, await verify_chain(pool)) == (4, None)
+    assert last.hash == await pool.fetchval("SELECT hash FROM audit_chain WHERE entry_id = 4")
 
 
 @pytest.mark.parametrize(
@@ -93,10 +93,10 @@ async def test_transactions_at_once_make_one_chain_and_do_not_wait_for_each_othe
     await transaction.start()
     await record(first, "test", "begun first, ended last")
     await asyncio.gather(*(write(pool, f"one of {each}", f"two of {each}") for each in range(20)))
-    assert (await head(pool))[0] == 40
+    assert (await head(pool)).position == 40
     await transaction.commit()
     await pool.release(first)
-    assert ((await head(pool))[0], await verify_chain(pool)) == (41, None)
+    assert ((await head(pool)).position, await verify_chain(pool)) == (41, None)
     assert await pool.fetchval("SELECT position FROM audit_chain WHERE entry_id = 1") == 41
 
 
@@ -108,7 +108,7 @@ async def test_a_transaction_that_fails_leaves_no_gap(pool: Pool) -> None:
         await record(connection, "test", "two")
         await transaction.rollback()
     await write(pool, "three")
-    assert ((await head(pool))[0], await verify_chain(pool)) == (2, None)
+    assert ((await head(pool)).position, await verify_chain(pool)) == (2, None)
 
 
 async def test_entries_from_before_the_chain_are_linked(
@@ -125,7 +125,7 @@ async def test_entries_from_before_the_chain_are_linked(
     (directory / source.name).write_bytes(source.read_bytes())
     await migrate(pool, directory)
     await write(pool, "four")
-    assert ((await head(pool))[0], await verify_chain(pool)) == (4, None)
+    assert ((await head(pool)).position, await verify_chain(pool)) == (4, None)
     await pool.close()
 
 

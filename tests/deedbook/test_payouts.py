@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -23,6 +24,7 @@ from compliance.audit import record
 from compliance.registry import create_user, link_wallet
 from compliance.roles import allowed
 from deedbook.chain_processor import Effects
+from deedbook.jobs.payout import plan_of
 from deedbook.payouts import PayoutParts, Payouts
 from payments.distributions import available
 from payments.ledger import Currency, Kind, totals
@@ -30,8 +32,10 @@ from persistence.commands import in_words
 from persistence.database import Connection
 from persistence.jobs import Worker, enqueue
 from persistence.projections import Projector
+from settlement import payout_rows
 from settlement.artifacts import ours
 from settlement.infrastructure import read
+from settlement.payouts import PayoutContract, key_of
 from settlement.steps import PostgresSteps, Sender
 from settlement.watched import ChainEvent
 from tests.fixtures.postgres import empty_database, pool, postgres
@@ -57,6 +61,7 @@ class House:
     rent: RentWorld
     worker: Worker
     told: list[tuple[UUID, str]] = field(default_factory=list)
+    now: datetime = field(default_factory=lambda: datetime.now(UTC))  # of the approvals
 
     async def call(self, name: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         headers = {"Person": name}
@@ -149,6 +154,7 @@ async def _property(world: World, manager_id: UUID) -> UUID:
 
 @pytest.fixture
 async def house(world: World) -> AsyncIterator[House]:
+    made: House
     people = await _people(world)
     told: list[tuple[UUID, str]] = []
 
@@ -173,7 +179,7 @@ async def house(world: World) -> AsyncIterator[House]:
             enqueue,
         )
     )
-    approvals = Approvals(world.pool, payouts.executors, record)
+    approvals = Approvals(world.pool, payouts.executors, record, lambda: made.now, payouts.declined)
 
     async def authenticate(request: web.Request) -> Actor | None:
         return people.get(request.headers.get("Person", ""))
@@ -241,6 +247,63 @@ async def test_rent_becomes_a_dividend_and_the_sale_an_exit(house: House) -> Non
     assert [each["dividend_id"] for each in await house.ask("investor 1", "GET", "/dividends")] == [path[-36:]]
     assert (house.people["investor 0"].user_id, "DIVIDEND_PAID") in house.told
     await exited(house)
+
+
+async def free_of(house: House) -> int:
+    async with house.world.pool.acquire() as connection:
+        return await available(connection, house.property_id)
+
+
+async def proposed(house: House, micros: int) -> str:
+    """A dividend that waits for the second admin: its path."""
+    body = {"property_id": str(house.property_id), "usdc": usdc(micros)}
+    path = f"/dividends/{(await house.ask('admin', 'POST', '/dividends', body))['dividend_id']}"
+    await house.state_of(path, "PREPARED")
+    return path
+
+
+async def test_what_is_not_approved_gives_its_money_back_by_itself(house: House) -> None:
+    free = await earned(house)
+    rejected = await proposed(house, free)
+    assert await free_of(house) == 0
+    actor = house.people["other admin"]
+    (waiting,) = await house.approvals.approvals(actor, "PROPOSED", None, 10)
+    await house.approvals.reject(waiting.approval_id, "too early", actor)
+    assert (await house.ask("admin", "GET", rejected))["state"] == "CANCELLED"
+    assert await free_of(house) == free
+    expired = await proposed(house, free)
+    assert await house.approvals.expire() == 0
+    house.now += timedelta(days=8)
+    assert await house.approvals.expire() == 1
+    assert (await house.ask("admin", "GET", expired))["state"] == "CANCELLED"
+    assert await free_of(house) == free
+    assert await house.booked(Kind.DIVIDENDS_SET_ASIDE) == await house.booked(Kind.DIVIDENDS_PAYABLE) == 0
+
+
+async def test_a_dividend_stopped_on_chain_frees_what_reached_nobody(house: House) -> None:
+    free = await earned(house)
+    path = await proposed(house, free)
+    await approve(house, "other admin", "DIVIDEND")
+    payout_id, pool = UUID(path[-36:]), house.world.pool
+    found = await payout_rows.payout(pool, payout_id)
+    assert found is not None
+    infra, steps = house.world.deployed.infra, PostgresSteps(pool)
+    treasury = Sender(house.world.platform.chain, keys().treasury, steps)
+    contract = PayoutContract(treasury, "DividendDistributor", infra.dividends, infra.usdc)
+    await contract.declare(await plan_of(pool, found))
+    cancel = ours("DividendDistributor").call_data("cancel", [key_of(payout_id)])
+    await house.world.platform.owner.send(infra.dividends, cancel)
+    stopped = await house.state_of(path, "STOPPED")
+    dust = usdc_micros(stopped["dust_usdc"])
+    assert await free_of(house) == free - dust
+    assert await house.booked(Kind.TREASURY_USDC) == await house.usdc_of(keys().treasury.address)
+    assert await house.booked(Kind.DISTRIBUTOR_USDC) == await house.usdc_of(infra.dividends) == 0
+    assert await house.booked(Kind.DIVIDENDS_SET_ASIDE) == await house.booked(Kind.DIVIDENDS_PAYABLE) == 0
+    assert (house.people["admin"].user_id, "DIVIDEND_STOPPED") in house.told
+    again = await proposed(house, free - dust)
+    await approve(house, "other admin", "DIVIDEND")
+    await house.state_of(again, "PAID")
+    assert await house.booked(Kind.TREASURY_USDC) == await house.usdc_of(keys().treasury.address)
 
 
 async def exited(house: House) -> None:

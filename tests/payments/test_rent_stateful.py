@@ -226,7 +226,8 @@ class Rent(RuleBasedStateMachine):
             await connection.execute(
                 "TRUNCATE ledger_accounts, ledger_transactions, ledger_postings, leases, rents, expenses,"
                 " stripe_events, stripe_sessions, stripe_charges, stripe_payouts, stripe_movements,"
-                " stripe_payout_movements, stripe_disputes, distributions, distribution_charges"
+                " stripe_payout_movements, stripe_disputes, distributions, distribution_charges,"
+                " distribution_charges_returned"
             )
         self.leases = [await self.world.lease(OAK, rent_cents=oak), await self.world.lease(ELM, rent_cents=elm)]
 
@@ -327,7 +328,7 @@ class Rent(RuleBasedStateMachine):
     def wire_arrives(self, pick: int) -> None:
         if (payout := self.payout_in("PAID", pick)) is not None:
             self.run(
-                self._in_transaction(lambda c: self.world.books.credited(c, payout.reference, "deposit"), twice=True)
+                self._in_transaction(lambda c: self.world.books.credited(c, payout.reference, "deposit", 0), twice=True)
             )
             payout.state = "CREDITED"
 
@@ -336,7 +337,7 @@ class Rent(RuleBasedStateMachine):
     def usdc_arrives(self, pick: int) -> None:
         if (payout := self.payout_in("CREDITED", pick)) is not None:
             books = self.world.books
-            self.run(self._in_transaction(lambda c: books.received(c, payout.reference, "t", bytes(32)), twice=True))
+            self.run(self._in_transaction(lambda c: books.received(c, payout.reference, "t", bytes(32), 0), twice=True))
             payout.state = "RECEIVED"
 
     @rule(pick=PICK, cents=st.integers(1, 50_000))
@@ -437,6 +438,23 @@ class Rent(RuleBasedStateMachine):
             )
             dividend.paid += owed
             dividend.owed = 0
+
+    @precondition(lambda self: self.dividend_in("DECLARED", 0))
+    @rule(pick=PICK)
+    def stop(self, pick: int) -> None:
+        """Its contract's owner cancels it: who was paid keeps it, what is owed stays, the rest is free again."""
+        if (found := self.dividend_in("DECLARED", pick)) is not None:
+            dividend_id, dividend = found
+            left = dividend.micros - dividend.dust - dividend.paid - dividend.owed
+            if left == 0:
+                return
+            self.run(self._in_transaction(lambda c: distributions.book_stopped(c, dividend_id, left), twice=True))
+            dividend.micros -= left
+            for charge in reversed(self.model.charges.values()):
+                part = min(left, charge.named[dividend_id])
+                charge.named[dividend_id] -= part
+                left -= part
+            assert left == 0
 
     async def _in_transaction(self, work: Any, *, twice: bool = False) -> Any:
         """The work, and again as after a kill: the second time changes nothing."""

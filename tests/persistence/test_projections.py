@@ -132,8 +132,8 @@ EDITS = {
     ),
     "UPDATE batches SET attempt = 9 WHERE batch_id = 1": "batches: batch_id 1 composed_seq ",
     "UPDATE listings SET symbol = 'X' WHERE instrument = 2": "listings: instrument 2: symbol is X but OAK2USDC",
-    "UPDATE candles SET close_ticks = low_ticks, qty_lots = 1 + qty_lots WHERE width_s = 86400": (
-        "candles: instrument 1 width_s 86400 open_s "
+    "UPDATE candles SET qty_lots = 1 + qty_lots WHERE (instrument, width_s, first_trade_id) = (1, 900, 1)": (
+        "candles: instrument 1 width_s 900 open_s "
     ),
     "UPDATE journal_cursors SET frame_hash = sha256('')": "journal_cursors: consumer projections: seq is ",
 }

@@ -101,6 +101,9 @@ class PlainBooks:
     ) -> None:
         await self._book(connection, "paid", payout_id, chunk, None, paid, owed)
 
+    async def stopped(self, connection: Connection, payout_id: UUID, usdc_micros: int, transaction: bytes) -> None:
+        await self._book(connection, "stopped", payout_id, None, None, usdc_micros, 0)
+
     async def claimed(
         self, connection: Connection, payout_id: UUID, wallet: bytes, usdc_micros: int, transaction: bytes
     ) -> None:

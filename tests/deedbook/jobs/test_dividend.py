@@ -9,19 +9,21 @@ from uuid import UUID
 import pytest
 from web3 import AsyncHTTPProvider, AsyncWeb3
 
+from api.doors import Decision
 from api.problem import Problem
 from deedbook.jobs.dividend import DividendJobs
 from deedbook.jobs.payout import plan_of
 from deedbook.outages import waiting_out
 from persistence.commands import Answer
 from persistence.feed import FeedLost
-from persistence.jobs import Job, JobFailed, JobWaits
+from persistence.jobs import Job, JobWaits
 from settlement import dividends, payout_rows
 from settlement.artifacts import ours
 from settlement.dividends import Asked, Dividends
 from settlement.payouts import key_of
 from settlement.steps import FileSteps, Sender, StepStore
 from tests.deedbook.jobs.payout_world import (
+    ADMIN,
     PROPERTY,
     PayoutWorld,
     PlainBooks,
@@ -186,7 +188,32 @@ async def test_a_pool_too_small_for_anybody_fails_and_frees_its_money(payouts: P
     assert len(await payouts.bookings("release")) == 1
 
 
-async def test_what_the_owner_cancels_on_chain_fails_the_job(payouts: PayoutWorld, tmp_path: Path) -> None:
+async def test_who_may_not_propose_any_more_leaves_no_money_aside(payouts: PayoutWorld, tmp_path: Path) -> None:
+    async def refuse(*_: object) -> Decision:
+        raise Problem(403, "ROLE_MISSING", "This takes a role that you do not have: ADMIN.")
+
+    payouts.decide = refuse  # type: ignore[method-assign]
+    found = await payout_rows.payout(payouts.world.pool, await prepared(payouts, tmp_path, asked()))
+    assert found is not None
+    assert (found.state, found.failure) == ("FAILED", "This takes a role that you do not have: ADMIN.")
+    assert len(await payouts.bookings("release")) == 1
+    assert await payout_rows.lines(payouts.world.pool, found.payout_id) == []
+
+
+async def test_what_two_people_do_not_want_is_called_off(payouts: PayoutWorld, tmp_path: Path) -> None:
+    payout_id = await prepared(payouts, tmp_path, asked())
+    for _ in range(2):
+        async with payouts.world.pool.acquire() as connection, connection.transaction():
+            await acts_of(payouts).declined(connection, {"dividend_id": str(payout_id)})
+    found = await payout_rows.payout(payouts.world.pool, payout_id)
+    assert found is not None
+    assert found.state == "CANCELLED"
+    assert len(await payouts.bookings("release")) == 1
+
+
+async def test_what_the_owner_cancels_on_chain_is_stopped_and_the_rest_free(
+    payouts: PayoutWorld, tmp_path: Path
+) -> None:
     await payouts.fill_treasury(POOL)
     payout_id = await prepared(payouts, tmp_path, asked())
     await payouts.approve(payout_id, acts_of(payouts).approved)
@@ -198,8 +225,19 @@ async def test_what_the_owner_cancels_on_chain_fails_the_job(payouts: PayoutWorl
     await contract.pay_next(plan)
     cancel = ours("DividendDistributor").call_data("cancel", [key_of(payout_id)])
     await payouts.world.platform.owner.send(contract.address, cancel)
-    with pytest.raises(JobFailed, match="cancelled on chain"):
+    for _ in range(2):
         await payouts.perform(jobs_of(payouts, payouts.treasury(file_steps(tmp_path))).pay, dividends.PAY, payout_id)
+    sums = await payout_rows.sums(payouts.world.pool, payout_id)
+    (paid_lines, paid_micros), (returned_lines, returned_micros) = sums["PAID"], sums["RETURNED"]
+    assert (paid_lines, returned_lines) == (2, INVESTORS - 2)
+    assert paid_micros + returned_micros == POOL - DUST
+    assert await payouts.bookings("stopped") == [(None, returned_micros, 0)]
+    assert await payouts.usdc_of(keys().treasury.address) == returned_micros + DUST
+    assert await payouts.usdc_of(payouts.infra.dividends) == 0
+    stopped = await payout_rows.payout(payouts.world.pool, payout_id)
+    assert stopped is not None
+    assert stopped.state == "STOPPED"
+    assert (ADMIN, "DIVIDEND_STOPPED") in await payouts.told()
 
 
 async def test_a_treasury_that_is_short_is_waited_for(payouts: PayoutWorld, tmp_path: Path) -> None:

@@ -9,13 +9,16 @@ import pytest
 
 from api.problem import Problem
 from deedbook.jobs.exit import ExitJobs
+from deedbook.jobs.payout import plan_of
 from engine import types as t
 from persistence.jobs import Job, JobWaits
 from settlement import exits, payout_rows
-from settlement.artifacts import trex
+from settlement.artifacts import ours, trex
 from settlement.exits import Exits
 from settlement.infrastructure import Platform, read
+from settlement.payouts import key_of
 from settlement.steps import FileSteps, Sender, StepStore
+from settlement.token_end import set_agent
 from settlement.tokenization import mint
 from tests.deedbook.jobs.payout_world import PROPERTY, PayoutWorld, PlainExitBooks, admin, no_show, user_of, wallet_of
 from tests.settlement.killing import Killed, KillingSender, KillingSteps
@@ -198,6 +201,39 @@ async def test_a_blacklisted_holder_is_burned_and_owed(payouts: PayoutWorld, tmp
     ((_, line),) = await payout_rows.owed_to(payouts.world.pool, [wallet_of(3)])
     assert line.usdc_micros in (POOL // INVESTORS, POOL // INVESTORS + 1)
     assert await payouts.usdc_of(payouts.infra.redemption) == line.usdc_micros
+    assert await token(payouts, "totalSupply") == 0
+    assert await payouts.world.pool.fetchval("SELECT state FROM property") == "CLOSED"
+
+
+async def test_an_exit_that_was_stopped_is_stated_again_for_those_who_are_left(
+    payouts: PayoutWorld, tmp_path: Path
+) -> None:
+    jobs = await liquidated(payouts, tmp_path)
+    await payouts.fill_treasury(POOL)
+    before = await payouts.balances()
+    first = await stated(payouts, jobs)
+    await approved(payouts, first)
+    found = await payout_rows.payout(payouts.world.pool, first)
+    assert found is not None
+    plan, steps = await plan_of(payouts.world.pool, found), file_steps(tmp_path)
+    contract = payouts.contract(payouts.treasury(steps), "ExitRedemption")
+    await set_agent(payouts.world.platform, plan.token, contract.address, first, is_agent=True)
+    await contract.declare(plan)
+    await contract.pay_next(plan)
+    cancel = ours("ExitRedemption").call_data("cancel", [key_of(first)])
+    await payouts.world.platform.owner.send(contract.address, cancel)
+    await payouts.perform(jobs.redeem, exits.REDEEM, first, hears=True)
+    ((_, rest, _),) = await payouts.bookings("stopped")
+    assert await payouts.usdc_of(keys().treasury.address) == rest
+    assert not await token(payouts, "isAgent", payouts.infra.redemption)
+    assert await payouts.world.pool.fetchval("SELECT state FROM property") == "LIQUIDATING"
+    second = await acts_of(payouts).state_sale(PROPERTY, rest, 0, admin())
+    await payouts.perform(jobs.prepare, exits.PREPARE, second)
+    await approved(payouts, second)
+    await payouts.perform(jobs.redeem, exits.REDEEM, second, hears=True)
+    gains = [after - was for was, after in zip(before, await payouts.balances(), strict=True)]
+    assert sum(gains) == POOL
+    assert all(gains)
     assert await token(payouts, "totalSupply") == 0
     assert await payouts.world.pool.fetchval("SELECT state FROM property") == "CLOSED"
 

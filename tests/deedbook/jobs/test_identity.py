@@ -15,12 +15,16 @@ from compliance.identities import GRANT_JOB, REVOKE_JOB, GrantState, grant, job_
 from compliance.permissions import compile_permissions
 from compliance.registry import create_user, link_wallet, set_country, set_kyc
 from compliance.rules import KycStatus
+from deedbook.chain_effects import ChainEffects
+from deedbook.chain_processor import Effects
 from deedbook.jobs.identity import IdentityJobs
 from deedbook.outages import waiting_out
 from persistence.database import Pool
 from persistence.jobs import Job, JobWaits, Worker
 from persistence.projections import Projector
+from settlement.calls import topic
 from settlement.chain import ChainUnavailable
+from settlement.identities import revoke_claim
 from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure
 from settlement.steps import FileSteps, Sender, StepStore
 from settlement.tokenization import (
@@ -30,6 +34,7 @@ from settlement.tokenization import (
     deploy_property_token,
     is_verified,
 )
+from settlement.watched import ChainEvent
 from tests.fixtures.answers import Door
 from tests.fixtures.market import START_NS, Market
 from tests.fixtures.registered import ACTOR, open_market
@@ -202,6 +207,28 @@ async def test_a_claim_is_revoked_after_the_engine_knows_and_the_trades_are_fina
     await world.pool.execute("INSERT INTO trade_settlements VALUES (1, 1, 0, 1, 0, 1, $1)", bytes(32))
     await world.finish(REVOKE_JOB, 1)
     assert not await world.verified()
+
+
+async def test_a_claim_that_somebody_else_revokes_takes_the_permission(world: World) -> None:
+    await world.set_kyc(KycStatus.APPROVED)
+    await world.finish(GRANT_JOB, 1)
+    assert await world.is_permitted()
+    await revoke_claim(world.platform, world.infra, ANN.address)
+    wanted: Any = {"address": world.infra.claim_issuer, "topics": ["0x" + topic("ClaimRevoked(bytes)").hex()]}
+    (log,) = await world.chain.eth.get_logs(wanted)
+    place = (log["blockNumber"], bytes(log["blockHash"]), log["logIndex"], bytes(log["transactionHash"]))
+    data = {"signature": log["topics"][1].to_0x_hex()}
+    event = ChainEvent(*place, to_canonical_address(world.infra.claim_issuer), "Claims.ClaimRevoked", data)
+    effects = Effects()
+    ChainEffects(world.door.submit, world.notify).register(effects)
+    for _ in range(2):
+        async with world.pool.acquire() as connection, connection.transaction():
+            await effects(connection, event)
+    assert await world.state(1) is GrantState.LAPSING
+    assert not await world.is_permitted()
+    assert world.told == ["IDENTITY_REGISTERED", "IDENTITY_REVOKED"]
+    await world.finish(REVOKE_JOB, 1)
+    assert await world.state(1) is GrantState.REVOKED
 
 
 async def test_a_grant_that_lapses_on_its_way_leaves_no_valid_claim(world: World) -> None:
