@@ -10,12 +10,14 @@ import pwd
 import secrets
 import shutil
 import stat
+import tempfile
 from pathlib import Path
 
 from deedbook.embedded.child import ServerError
 
 SYSTEM_FOLDER = Path("/var/lib/deedbook")
 STAND_IN = "nobody"
+OWNER = "data-directory"  # the file in a cluster's home that names the data directory it belongs to
 
 
 def postgres_user() -> str | None:
@@ -53,12 +55,39 @@ def cluster_home(data_dir: Path) -> Path:
     if postgres_user() is None or reachable_by_others(inside):
         return inside
     inside.rmdir()
-    home = SYSTEM_FOLDER / "clusters" / secrets.token_hex(8)
+    clusters = SYSTEM_FOLDER / "clusters"
+    remove_orphans(clusters)
+    home = clusters / secrets.token_hex(8)
     write_whole(location, f"{home}\n", mode=0o644)
     home.mkdir(parents=True)
-    for folder in (SYSTEM_FOLDER, home.parent, home):
+    for folder in (SYSTEM_FOLDER, clusters, home):
         folder.chmod(0o755)
+    (home / OWNER).write_text(f"{data_dir.absolute()}\n")
     return home
+
+
+def remove_orphans(clusters: Path) -> None:
+    """Delete clusters of data directories that were temporary and are gone, such as those of tests.
+
+    Of another directory that is not there nobody knows whether it is gone, or on a disk that is not mounted.
+    """
+    for owner in clusters.glob(f"*/{OWNER}"):
+        data_dir = Path(owner.read_text().strip())
+        is_temporary = data_dir.is_relative_to(tempfile.gettempdir())
+        if is_temporary and not data_dir.exists() and not _is_served(owner.parent / "cluster"):
+            shutil.rmtree(owner.parent, ignore_errors=True)  # another start may be at it
+
+
+def _is_served(cluster: Path) -> bool:
+    """Whether a server has its pid there and lives."""
+    try:
+        pid = int((cluster / "postmaster.pid").read_text().split("\n")[0])
+        os.kill(pid, 0)
+    except (FileNotFoundError, ProcessLookupError, ValueError):
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def has_cluster(data_dir: Path) -> bool:

@@ -16,7 +16,7 @@ import redis.asyncio
 from deedbook.embedded.anvil import Anvil, copy_whole_state, mend_state
 from deedbook.embedded.child import ServerError
 from deedbook.embedded.postgres import Postgres
-from deedbook.embedded.postgres_place import cluster_home
+from deedbook.embedded.postgres_place import OWNER, cluster_home, remove_orphans
 from deedbook.embedded.valkey import Valkey
 from tests.deedbook.running import is_running, until
 
@@ -83,6 +83,24 @@ async def test_postgres_starts_when_its_old_process_number_is_somebody_elses_now
     finally:
         await server.stop()
         server.remove()
+
+
+def test_clusters_of_temporary_directories_that_are_gone_go_too(tmp_path: Path) -> None:
+    clusters = tmp_path / "clusters"
+    owners = {
+        "gone": tmp_path / "gone",
+        "there": tmp_path,
+        "served": tmp_path / "gone",
+        "unmounted": Path("/mnt-that-is-not-there/data"),
+    }
+    for name, owner in owners.items():
+        (clusters / name / "cluster").mkdir(parents=True)
+        (clusters / name / OWNER).write_text(f"{owner}\n")
+    (clusters / "older" / "cluster").mkdir(parents=True)  # from before clusters named their owners
+    (clusters / "served" / "cluster" / "postmaster.pid").write_text(f"{os.getpid()}\n")
+    (clusters / "gone" / "cluster" / "postmaster.pid").write_text("4194304\n")  # no process has this number
+    remove_orphans(clusters)
+    assert {each.name for each in clusters.iterdir()} == owners.keys() - {"gone"} | {"older"}
 
 
 async def test_valkey_answers_with_its_password_only(tmp_path: Path) -> None:
