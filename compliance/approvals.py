@@ -30,6 +30,7 @@ MAY_DECIDE: Final = MappingProxyType(
         "FREEZE": frozenset({Role.ADMIN, Role.COMPLIANCE_OFFICER}),
         "FEE": _ADMINS,
         "RENT_TERMS": _ADMINS,
+        "MANAGER_PAYMENT": _ADMINS,
         "ROLES": _ADMINS,
         "HALT_LIFT": frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR}),
     }

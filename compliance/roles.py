@@ -108,6 +108,8 @@ _MONEY: Final[dict[tuple[str, str], Who]] = {
     ("GET", "/properties/{property_id}/income-statement"): _PROPERTY,
     ("GET", "/properties/{property_id}/rent-terms"): _PROPERTY,
     ("PUT", "/properties/{property_id}/rent-terms"): _ADMIN,
+    ("GET", "/properties/{property_id}/manager-payments"): _PROPERTY,
+    ("POST", "/properties/{property_id}/manager-payments"): _ADMIN,
     ("POST", "/dividends"): _ADMIN,
     ("GET", "/dividends"): SIGNED_IN,
     ("GET", "/dividends/owed"): SIGNED_IN,

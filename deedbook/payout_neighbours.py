@@ -9,7 +9,7 @@ from uuid import UUID
 from api.actor import Actor, Role
 from api.amounts import usdc
 from api.problem import Problem
-from payments import distributions
+from payments import distributions, funds
 from payments.ledger import Currency, Kind, totals
 from persistence.database import Connection
 from properties.problems import as_problems
@@ -53,7 +53,7 @@ class DividendLedger(_Ledger):
         return await distributions.reserve_for_dividend(connection, property_id, usdc_micros, payout_id)
 
     async def distributable(self, connection: Connection, property_id: UUID, period: str) -> int:
-        return await distributions.distributable_of(connection, property_id, period)
+        return await funds.distributable_of(connection, property_id, period)
 
 
 class ExitLedger(_Ledger):
@@ -67,7 +67,7 @@ class ExitLedger(_Ledger):
 
     async def set_aside(
         self, connection: Connection, property_id: UUID, sale_price: int, costs: int, payout_id: UUID
-    ) -> None:
+    ) -> int:
         """The price is booked where it is: it must be in the treasury beside all that is booked already."""
         booked = (await totals(connection)).get((Kind.TREASURY_USDC, Currency.USDC), 0)
         there = await self._treasury_micros() - booked
@@ -77,7 +77,7 @@ class ExitLedger(_Ledger):
                 f" {usdc(sale_price - costs)}: bring the money in first."
             )
             raise Problem(409, "FUNDS_MISSING", detail, available=usdc(max(0, there)))
-        await distributions.reserve_for_exit(connection, property_id, sale_price, costs, payout_id)
+        return await distributions.reserve_for_exit(connection, property_id, sale_price, costs, payout_id)
 
 
 class PropertyBook:

@@ -1,33 +1,19 @@
-"""Money for holders: what can be distributed, what is set aside for a dividend or an exit, and what became of it.
+"""Money for holders: what is set aside for a dividend or an exit, and what became of it.
 
 A distribution is known by its id; a second call with the same id changes nothing. Amounts are USDC micros.
 """
 
 from __future__ import annotations
 
-from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 from uuid import UUID
 
 from api.amounts import usdc as usdc_text
 from api.problem import Problem
-from payments.ledger import Balances, Currency, Kind, Move, balances, lock_property, post, totals, usdc
+from payments.funds import MICROS_PER_CENT, available, lock_funds, remainder
+from payments.ledger import Kind, Move, post, usdc
 from persistence.database import Connection
-
-MICROS_PER_CENT: Final = 10_000
-_TREASURY_LOCK: Final = 0x7472_6561_7375_7279  # who sets money aside looks at all of the treasury
-INCOME: Final = (  # what income is made of: a credit adds, a debit takes away
-    Kind.RENT_INCOME,
-    Kind.RENT_REFUNDS,
-    Kind.DISPUTED,
-    Kind.DISPUTE_LOSSES,
-    Kind.STRIPE_FEES,
-    Kind.MANAGEMENT_FEE,
-    Kind.EXPENSES,
-    Kind.RESERVE_CONTRIBUTION,
-)
-_DUE: Final = (Kind.DIVIDENDS_PAYABLE, Kind.OWED, Kind.EXIT_PAYABLE)
 
 
 class Purpose(StrEnum):
@@ -42,72 +28,12 @@ _PAYABLE: Final = {Purpose.DIVIDEND: Kind.DIVIDENDS_PAYABLE, Purpose.EXIT: Kind.
 _PAID: Final = {Purpose.DIVIDEND: Kind.DIVIDENDS_PAID, Purpose.EXIT: Kind.EXIT_PAID}
 
 
-async def available(connection: Connection, property_id: UUID) -> int:
-    """What a dividend may be: income whose dollars became USDC, less what the reserve lacks and what is set aside.
-
-    Never more than the treasury has free, of this property and in all: another property's debt is nobody's dividend.
-    """
-    own = await balances(connection, property_id)
-    charges = await connection.fetchrow(
-        "SELECT coalesce(sum(greatest(net_cents, 0)) FILTER (WHERE NOT is_usdc), 0)::bigint AS unconverted_cents,"
-        " coalesce(sum(greatest(net_cents * $2::bigint - named_usdc_micros, 0)) FILTER (WHERE is_usdc), 0)::bigint"
-        " AS unnamed_micros FROM rent_charges WHERE property_id = $1",
-        property_id,
-        MICROS_PER_CENT,
-    )
-    unnamed_micros: int = charges["unnamed_micros"]
-    converted_micros: int = _income_micros(own) - charges["unconverted_cents"] * MICROS_PER_CENT
-    withheld_micros = max(0, -reserve_micros(own))
-    free_micros = min(_free(own), _free(await totals(connection)))
-    return max(0, min(converted_micros - withheld_micros, unnamed_micros, free_micros))
-
-
-def reserve_micros(own: Balances) -> int:
-    return -own.get((Kind.RESERVE, Currency.USD), 0) * MICROS_PER_CENT - own.get((Kind.RESERVE, Currency.USDC), 0)
-
-
-def income_cents(own: Balances) -> int:
-    return -sum(own.get((kind, Currency.USD), 0) for kind in INCOME)
-
-
-def _income_micros(own: Balances) -> int:
-    """All income less all that was taken out of it for holders, or for the reserve as dust."""
-    taken = (Kind.DIVIDENDS_SET_ASIDE, Kind.DIVIDENDS_PAID, Kind.RESERVE_CONTRIBUTION)
-    return income_cents(own) * MICROS_PER_CENT - sum(own.get((kind, Currency.USDC), 0) for kind in taken)
-
-
-def _free(found: Balances) -> int:
-    """USDC that is due to nobody yet."""
-    kinds = (Kind.TREASURY_USDC, Kind.DISTRIBUTOR_USDC, *_DUE)
-    return sum(found.get((kind, Currency.USDC), 0) for kind in kinds)
-
-
-async def distributable_of(connection: Connection, property_id: UUID, period: str) -> int:
-    """What is `available` of one month's income: `period` is such as "2026-11". Raises Problem for none."""
-    try:
-        first = date.fromisoformat(f"{period}-01")
-        until = date(first.year + first.month // 12, first.month % 12 + 1, 1)
-    except ValueError:
-        raise Problem(400, "NOT_A_MONTH", f"{period[:20]!r} is no month such as 2026-11.") from None
-    micros = await connection.fetchval(
-        "SELECT coalesce((SELECT sum(net_cents * $4::bigint - named_usdc_micros) FROM rent_charges"
-        " WHERE property_id = $1 AND is_usdc AND charged_at >= $2::date AND charged_at < $3::date), 0)"
-        " - $4::bigint * coalesce((SELECT sum(amount_cents) FROM expenses WHERE property_id = $1 AND spent_on >= $2"
-        " AND spent_on < $3), 0)",
-        property_id,
-        first,
-        until,
-        MICROS_PER_CENT,
-    )
-    return max(0, min(int(micros), await available(connection, property_id)))
-
-
 async def reserve_for_dividend(
     connection: Connection, property_id: UUID, usdc_micros: int, dividend_id: UUID
 ) -> list[tuple[str, int]]:
     """Set aside exactly this: the charges that it is made of, oldest first, sum to it. Raises Problem FUNDS_MISSING."""
     assert usdc_micros > 0
-    await _lock(connection, property_id)
+    await lock_funds(connection, property_id)
     if await _known(connection, dividend_id, Purpose.DIVIDEND, property_id, usdc_micros):
         return await charges_of(connection, dividend_id)
     free_micros = await available(connection, property_id)
@@ -157,24 +83,33 @@ async def charges_of(connection: Connection, dividend_id: UUID) -> list[tuple[st
 
 async def reserve_for_exit(
     connection: Connection, property_id: UUID, price_usdc_micros: int, costs_usdc_micros: int, exit_id: UUID
-) -> None:
-    """Book the sale: the price is in the treasury (the caller has looked), less the costs; the rest is the holders'."""
-    usdc_micros = price_usdc_micros - costs_usdc_micros
-    assert usdc_micros > 0
-    await _lock(connection, property_id)
-    if await _known(connection, exit_id, Purpose.EXIT, property_id, usdc_micros):
-        return
+) -> int:
+    """Book the sale: the price is in the treasury (the caller has looked), less the costs; the rest is the holders'.
+
+    So is what the property has left, income not distributed and the reserve: returns that.
+    """
+    assert price_usdc_micros > costs_usdc_micros
+    await lock_funds(connection, property_id)
+    row = await _row(connection, exit_id)
+    if row is not None:
+        assert (row["price_usdc_micros"], row["costs_usdc_micros"]) == (price_usdc_micros, costs_usdc_micros)
+        known: int = row["remainder_usdc_micros"]
+        return known
+    left = await remainder(connection, property_id)
+    usdc_micros = price_usdc_micros - costs_usdc_micros + left.usdc_micros
     await connection.execute(
         "INSERT INTO distributions (distribution_id, kind, property_id, usdc_micros, price_usdc_micros,"
-        " costs_usdc_micros) VALUES ($1, 'EXIT', $2, $3, $4, $5)",
-        exit_id,
-        property_id,
-        usdc_micros,
-        price_usdc_micros,
-        costs_usdc_micros,
+        " costs_usdc_micros, remainder_usdc_micros, reserve_usdc_micros) VALUES ($1, 'EXIT', $2, $3, $4, $5, $6, $7)",
+        *(exit_id, property_id, usdc_micros, price_usdc_micros, costs_usdc_micros),
+        *(left.usdc_micros, left.reserve_usdc_micros),
     )
-    moves = _sale(property_id, price_usdc_micros, costs_usdc_micros)
-    await _post(connection, exit_id, "set-aside", [*moves, _aside(Purpose.EXIT, property_id, usdc_micros)])
+    moves = [
+        *_sale(property_id, price_usdc_micros, costs_usdc_micros),
+        _reserve_ends(property_id, left.reserve_usdc_micros),
+        _aside(Purpose.EXIT, property_id, usdc_micros),
+    ]
+    await _post(connection, exit_id, "set-aside", moves)
+    return left.usdc_micros
 
 
 async def release(connection: Connection, distribution_id: UUID) -> None:
@@ -188,6 +123,7 @@ async def release(connection: Connection, distribution_id: UUID) -> None:
     moves = [_aside(purpose, property_id, -row["usdc_micros"])]
     if purpose is Purpose.EXIT:
         moves += _sale(property_id, -row["price_usdc_micros"], -row["costs_usdc_micros"])
+        moves.append(_reserve_ends(property_id, -row["reserve_usdc_micros"]))
     await _post(connection, distribution_id, "released", moves)
 
 
@@ -207,7 +143,8 @@ async def book_declared(connection: Connection, distribution_id: UUID, usdc_micr
 async def book_stopped(connection: Connection, distribution_id: UUID, usdc_micros: int) -> None:
     """The payout contract gave back what it had not given anybody: it is the treasury's, and free again.
 
-    What is left of an exit's price is not booked any more, as nothing is before it is stated.
+    What is left of an exit's price is not booked any more, as nothing is before it is stated; what the property itself
+    had left comes back first, for the next statement to give away.
     """
     row = await _standing(connection, distribution_id)
     if row["state"] == "STOPPED":
@@ -219,7 +156,7 @@ async def book_stopped(connection: Connection, distribution_id: UUID, usdc_micro
         _aside(purpose, property_id, -usdc_micros),
     ]
     if purpose is Purpose.EXIT:
-        moves += _sale(property_id, -usdc_micros, 0)
+        moves += _sale(property_id, -max(0, usdc_micros - row["remainder_usdc_micros"]), 0)
     else:
         await _give_back_charges(connection, distribution_id, usdc_micros)
     await _post(connection, distribution_id, "stopped", moves)
@@ -285,6 +222,11 @@ def _given(purpose: Purpose, property_id: UUID, usdc_micros: int, *, payable_kin
     ]
 
 
+def _reserve_ends(property_id: UUID, usdc_micros: int) -> Move:
+    """What was kept in reserve is income again, for the exit to give away."""
+    return Move(usdc_micros, usdc(Kind.RESERVE, property_id), usdc(Kind.RESERVE_CONTRIBUTION, property_id))
+
+
 def _sale(property_id: UUID, price_usdc_micros: int, costs_usdc_micros: int) -> list[Move]:
     treasury = usdc(Kind.TREASURY_USDC, property_id)
     return [
@@ -296,11 +238,6 @@ def _sale(property_id: UUID, price_usdc_micros: int, costs_usdc_micros: int) -> 
 async def _post(connection: Connection, distribution_id: UUID, step: str, moves: list[Move]) -> None:
     at = await connection.fetchval("SELECT now()")
     await post(connection, f"distribution:{distribution_id}:{step}", step.partition(":")[0], moves, at)
-
-
-async def _lock(connection: Connection, property_id: UUID) -> None:
-    await lock_property(connection, property_id)
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", _TREASURY_LOCK)
 
 
 async def _row(connection: Connection, distribution_id: UUID) -> Any:

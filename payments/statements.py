@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from api.problem import Problem
-from payments.distributions import MICROS_PER_CENT, available, income_cents, reserve_micros
+from payments.funds import MICROS_PER_CENT, available, income_cents, reserve_micros
 from payments.ledger import Currency, Kind, Move, balances, post, usd
 from persistence.database import Connection
 

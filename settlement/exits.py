@@ -36,10 +36,14 @@ class Liquidation:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """The terms of an exit in USDC micros; the snapshot is None until it is taken."""
+    """The terms of an exit in USDC micros; the snapshot is None until it is taken.
+
+    remainder_usdc_micros  what the property had left beside the price: income not distributed, and its reserve
+    """
 
     sale_price_usdc_micros: int
     costs_usdc_micros: int
+    remainder_usdc_micros: int
     snapshot_block: int | None
     supply_base_units: int | None
     is_tidy: bool
@@ -98,12 +102,19 @@ class Exits:
                 "issuer_wallet": facts.issuer_wallet,
             }
             payout_id = await rows.insert(connection, EXIT, terms, sale_price - costs, actor.user_id)
+            remainder = await self._books.set_aside(connection, property_id, sale_price, costs, payout_id)
+            await rows.add_to_pool(connection, payout_id, remainder)
             await connection.execute(
-                "INSERT INTO exits (payout_id, sale_price_usdc_micros, costs_usdc_micros) VALUES ($1, $2, $3)",
-                *(payout_id, sale_price, costs),
+                "INSERT INTO exits (payout_id, sale_price_usdc_micros, costs_usdc_micros, remainder_usdc_micros)"
+                " VALUES ($1, $2, $3, $4)",
+                *(payout_id, sale_price, costs, remainder),
             )
-            await self._books.set_aside(connection, property_id, sale_price, costs, payout_id)
-            details = {"exit_id": str(payout_id), "price_usdc": usdc(sale_price), "costs_usdc": usdc(costs)}
+            details = {
+                "exit_id": str(payout_id),
+                "price_usdc": usdc(sale_price),
+                "costs_usdc": usdc(costs),
+                "remainder_usdc": usdc(remainder),
+            }
             await self._audit(connection, actor.name, "sale stated", instrument=going.instrument, details=details)
             await self._enqueue(connection, PREPARE, str(payout_id))
         return payout_id
@@ -179,6 +190,7 @@ async def sale(reader: Reader, payout_id: UUID) -> Sale:
     return Sale(
         row["sale_price_usdc_micros"],
         row["costs_usdc_micros"],
+        row["remainder_usdc_micros"],
         row["snapshot_block"],
         None if supply is None else int(supply),
         row["is_tidy"],

@@ -92,13 +92,17 @@ class DividendView(msgspec.Struct):
 
 
 class ExitView(msgspec.Struct):
-    """A statement of a sale: whole pool to all holders; `usdc_per_token` is floored to the micro."""
+    """A statement of a sale: whole pool to all holders; `usdc_per_token` is floored to the micro.
+
+    remainder_usdc  what the property had left beside the price: income not distributed, and its reserve
+    """
 
     exit_id: UUID
     property_id: UUID
     state: str
     sale_price_usdc: str
     costs_usdc: str
+    remainder_usdc: str
     pool_usdc: str
     usdc_per_token: str | None
     supply_tokens: str | None
@@ -204,6 +208,7 @@ def exit_view(
         state=found.state,
         sale_price_usdc=usdc(sale.sale_price_usdc_micros),
         costs_usdc=usdc(sale.costs_usdc_micros),
+        remainder_usdc=usdc(sale.remainder_usdc_micros),
         pool_usdc=usdc(found.pool_usdc_micros),
         usdc_per_token=None if per_token is None else usdc(per_token),
         supply_tokens=None if supply is None else text(supply, token_decimals),

@@ -80,6 +80,6 @@ class DividendBooks(Books, Protocol):
 class ExitBooks(Books, Protocol):
     async def set_aside(
         self, connection: Connection, property_id: UUID, sale_price: int, costs: int, payout_id: UUID
-    ) -> None:
-        """Raises Problem 409 FUNDS_MISSING."""
+    ) -> int:
+        """What the property has left beside the price, which is set aside with it. Raises Problem 409 FUNDS_MISSING."""
         ...

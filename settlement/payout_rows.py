@@ -112,6 +112,14 @@ async def insert(
     return payout_id
 
 
+async def add_to_pool(connection: Connection, payout_id: UUID, usdc_micros: int) -> None:
+    """Before its list is made."""
+    await connection.execute(
+        "UPDATE payouts SET pool_usdc_micros = pool_usdc_micros + $2 WHERE payout_id = $1 AND state = 'PREPARING'",
+        *(payout_id, usdc_micros),
+    )
+
+
 async def prepared(
     connection: Connection,
     payout_id: UUID,

@@ -146,6 +146,10 @@ class Sender:
                 return receipt
         return await self._send(name, key, to, data)
 
+    async def has_begun(self, name: str) -> bool:
+        """Whether the step was ever signed: then it may have been sent."""
+        return await self._steps.get(f"{self.address}/{name}") is not None
+
     async def send(self, to: ChecksumAddress, data: bytes) -> Receipt:
         """Send a call that may safely happen twice, such as setting a flag to a value."""
         return await self._send(f"call {to}", None, to, data)

@@ -104,6 +104,7 @@ class ExitJobs:
                 "unsold_base_units": str(balances.get(Wallet(found.issuer_wallet), 0)),
                 "sale_price_usdc_micros": sale.sale_price_usdc_micros,
                 "costs_usdc_micros": sale.costs_usdc_micros,
+                "remainder_usdc_micros": sale.remainder_usdc_micros,
             }
             await exits.snapshot(connection, found.payout_id, block, supply)
             await payout_rows.prepared(

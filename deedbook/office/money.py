@@ -12,13 +12,15 @@ from api.doors import Decide
 from compliance.audit import record
 from compliance.tenants import invite_tenant
 from deedbook.jobs import convert
+from deedbook.jobs.manager_payment import ManagerPaymentJobs
 from deedbook.mail import send_mail
 from deedbook.notify import notify
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
 from deedbook.payouts import PayoutParts, Payouts
 from deedbook.treasury import CircleAccount, treasury_parts
-from payments import stripe_events
+from payments import manager_payments, manager_routes, stripe_events
+from payments.manager_payments import ManagerPayments
 from payments.payouts import PayoutBooks
 from payments.rent_links import RentLinks
 from payments.rent_terms import TermsExecutor
@@ -40,10 +42,18 @@ def rent_desk(r: Resources, stripe: Stripe, decide: Decide) -> Desk:
         return await invite_tenant(connection, email, send_mail, actor)
 
     neighbours = Neighbours(record, notify, decide, manager_of, invite, has_document)
+    usdc = r.deployment.infrastructure.usdc
+    paying = ManagerPaymentJobs(r.pool, r.treasury, usdc, r.chain.final_block, manager_of, notify)
     return Desk(
-        routes=routes(r.pool, events, RentLinks(r.pool, stripe, r.public_url), neighbours),
-        jobs={stripe_events.JOB: events.run},
-        executors={RENT_TERMS: TermsExecutor(record)},
+        routes=[
+            *routes(r.pool, events, RentLinks(r.pool, stripe, r.public_url), neighbours),
+            *manager_routes.manager_routes(r.pool, manager_routes.Doors(decide, manager_of, wallet_of)),
+        ],
+        jobs={stripe_events.JOB: events.run, manager_payments.JOB: paying.pay},
+        executors={
+            RENT_TERMS: TermsExecutor(record),
+            manager_payments.MANAGER_PAYMENT: ManagerPayments(record, enqueue).executor,
+        },
     )
 
 
@@ -94,6 +104,14 @@ def payouts_desk(payouts: Payouts, decide: Decide) -> Desk:
 async def manager_of(connection: Connection, property_id: UUID) -> UUID | None:
     try:
         return (await find(connection, property_id)).manager_id
+    except PropertyMissingError:
+        return None
+
+
+async def wallet_of(connection: Connection, property_id: UUID) -> bytes | None:
+    """The issuer's, which is the manager's own."""
+    try:
+        return (await find(connection, property_id)).issuer_wallet
     except PropertyMissingError:
         return None
 

@@ -26,8 +26,8 @@ from compliance.roles import allowed
 from deedbook.chain_processor import Effects
 from deedbook.jobs.payout import plan_of
 from deedbook.payouts import PayoutParts, Payouts
-from payments.distributions import available
-from payments.ledger import Currency, Kind, totals
+from payments.funds import available, reserve_micros
+from payments.ledger import Currency, Kind, balances, totals
 from persistence.commands import in_words
 from persistence.database import Connection
 from persistence.jobs import Worker, enqueue
@@ -46,6 +46,7 @@ from tests.settlement.world import INVESTORS, OAK, TOKENS, World, investor, raw_
 
 __all__ = ["deployed", "empty_database", "pool", "postgres", "world"]
 SUPPLY = INVESTORS * TOKENS
+FEE_MICROS, RESERVE_MICROS = 80_000_000, 50_000_000  # of a month's rent
 
 
 @dataclass
@@ -316,16 +317,23 @@ async def exited(house: House) -> None:
     status, refused = await house.call("admin", "POST", f"{one}/exit", sale)
     assert (status, refused["reason"]) == (409, "FUNDS_MISSING")
     await house.mint_to_treasury(999_000_003)
+    left = await house.booked(Kind.TREASURY_USDC) - FEE_MICROS  # the reserve, dust, and what the dividend left
+    await house.ask("admin", "POST", f"{one}/exit", sale)
+    replaced = await house.state_of(f"{one}/exit", "PREPARED")
     await house.ask("admin", "POST", f"{one}/exit", sale)
     stated = await house.state_of(f"{one}/exit", "PREPARED")
-    assert (stated["usdc_per_token"], stated["pool_usdc"]) == ("0.1998", "999.000003")
+    assert stated["exit_id"] != replaced["exit_id"]
+    pool = 999_000_003 + left
+    assert (stated["remainder_usdc"], stated["pool_usdc"]) == (usdc(left), usdc(pool))
+    assert left > RESERVE_MICROS
+    assert stated["usdc_per_token"] == usdc(pool // SUPPLY)
     before = await house.balances()
     burn = f"/tokens/burn/{house.property_id}"
     assert (await house.ask("admin", "POST", burn))["state"] == "PROPOSED"
     assert (await house.ask("other admin", "POST", burn))["state"] == "APPROVED"
     paid = await house.state_of(f"{one}/exit", "PAID")
     gains = [after - was for was, after in zip(before, await house.balances(), strict=True)]
-    assert sum(gains) == 999_000_003
+    assert sum(gains) == pool
     assert sorted(gains) == sorted(usdc_micros(line["usdc"]) for line in paid["lines"])
 
     async def is_closed() -> bool:
@@ -337,7 +345,10 @@ async def exited(house: House) -> None:
     await until(is_closed, "closed")
     working.cancel()
     await asyncio.gather(working, return_exceptions=True)
-    assert await house.booked(Kind.EXIT_PAID) == 999_000_003
+    assert await house.booked(Kind.EXIT_PAID) == pool
+    assert await house.booked(Kind.TREASURY_USDC) == FEE_MICROS == await house.usdc_of(keys().treasury.address)
+    assert reserve_micros(await balances(house.world.pool, house.property_id)) == 0
+    assert await free_of(house) == 0
     assert await house.booked(Kind.EXIT_PAYABLE) == await house.booked(Kind.DISTRIBUTOR_USDC) == 0
     assert (house.people["investor 4"].user_id, "PROPERTY_CLOSED") in house.told
 

@@ -7,7 +7,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from deedbook.sandbox.stripe_account import card_fee_cents
-from payments.distributions import available, release, reserve_for_dividend, reserve_micros
+from payments.distributions import release, reserve_for_dividend
+from payments.funds import available, reserve_micros
 from payments.ledger import Balances, Currency, Kind, balances, totals
 from persistence.database import Pool
 from tests.payments.rent import ELM, MANAGER, OAK, World

@@ -29,7 +29,7 @@ from hypothesis.stateful import (
 from api.problem import Problem
 from deedbook.sandbox.stripe_account import DISPUTE_FEE_CENTS, card_fee_cents
 from payments import distributions
-from payments.distributions import available
+from payments.funds import available
 from payments.leases import Lease
 from payments.ledger import balances
 from payments.statements import Expense, add_expense

@@ -22,7 +22,8 @@ from api.server import Door, mount
 from compliance.approvals import Approvals
 from compliance.registry import create_user
 from compliance.roles import refusal, roles_of
-from payments.distributions import distributable_of, reserve_for_dividend
+from payments.distributions import reserve_for_dividend
+from payments.funds import distributable_of
 from payments.rent_terms import TermsExecutor
 from payments.routes import Neighbours, routes
 from persistence.database import Connection, Pool

@@ -114,8 +114,9 @@ class PlainBooks:
 class PlainExitBooks(PlainBooks):
     async def set_aside(  # type: ignore[override]
         self, connection: Connection, property_id: UUID, sale_price: int, costs: int, payout_id: UUID
-    ) -> None:
+    ) -> int:
         await self._book(connection, "set aside", payout_id, None, None, sale_price, costs)
+        return 0
 
 
 class PlainPeople:

@@ -36,6 +36,7 @@ async def test_a_draft_is_its_managers(front: Front) -> None:
         ("GET", f"{one}/leases", None),
         ("GET", f"{one}/expenses", None),
         ("GET", f"{one}/rent-terms", None),
+        ("GET", f"{one}/manager-payments", None),
         ("GET", f"{one}/income-statement?from={TODAY}&to={TODAY}", None),
         ("GET", f"/rent/payments?property_id={house.property_id}", None),
         ("PATCH", one, {"terms": {"name": "Mine"}}),
