@@ -31,6 +31,11 @@ def test_an_argument_wins_over_the_environment_and_an_empty_variable_is_not_set(
         ("DEEDBOOK_DEMO", "maybe", "DEEDBOOK_DEMO must be yes or no, not 'maybe'."),
         ("DEEDBOOK_LOG_LEVEL", "loud", "DEEDBOOK_LOG_LEVEL must be one of debug, info, warning, error, not 'loud'."),
         (
+            "DEEDBOOK_KYC_LEVELS",
+            "basic,,plus",
+            "DEEDBOOK_KYC_LEVELS must be different names with commas between them, not 'basic,,plus'.",
+        ),
+        (
             "DATABASE_URL",
             "mysql://u:secret@h/d",
             "DATABASE_URL must be a URL that starts with postgresql:// or postgres://.",
@@ -63,7 +68,12 @@ def test_two_servers_cannot_share_a_port_but_both_may_take_any() -> None:
 
 def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
     settings = Settings.read(
-        {"DATABASE_URL": "postgresql:///d?host=/run", "SMTP_URL": "smtp://127.0.0.1:25"},
+        {
+            "DATABASE_URL": "postgresql:///d?host=/run",
+            "SMTP_URL": "smtp://127.0.0.1:25",
+            "DEEDBOOK_KYC_LEVELS": "basic, plus",
+        },
         {"data_dir": tmp_path, "demo_market": False, "block_time_ms": 250},
     )
+    assert settings.kyc_levels == ("basic", "plus")
     assert Settings.read(settings.to_environment()) == settings
