@@ -28,7 +28,7 @@ class RentLinks:
     def __init__(self, pool: Pool, api: StripeApi, public_url: str) -> None:
         self._pool = pool
         self._api = api
-        self._return_url = f"{public_url.rstrip('/')}/rent"
+        self._return_url = f"{public_url.rstrip('/')}/office/rent"
 
     async def link(self, lease: Lease, period: date) -> RentLink:
         """The open session of a rent, or a new one; asked for again at any time, by several at once.

@@ -15,7 +15,7 @@ from deedbook.process import announce_ready, stop_signals, until_stopped
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with none at all, a browser says "null" of where its own form came from
 }
 
 

@@ -6,12 +6,13 @@ import { shown } from "../shell/numbers.js";
 import { colour, whenColoursChange } from "../shell/colours.js";
 import { loading, notice } from "../shell/states.js";
 import { panel } from "../shell/tables.js";
+import { timeText } from "../shell/times.js";
 import { Measures, quantile, rate, read } from "./measures.js";
 import { openOffice } from "./open.js";
 import { regularly } from "./watch.js";
 
 const EVERY_MS = 1_000;
-const KEPT = 300; // five minutes
+const KEPT = 120; // two minutes
 const DURABLE = "deedbook_durable_seconds";
 const SHARES = [[0.5, "p50", "--accent"], [0.99, "p99", "--warn"], [0.999, "p99.9", "--sell"]];
 const RATES = [["deedbook_commands_total", "Commands a second", "--accent"], ["deedbook_trades_total", "Trades a second", "--buy"]];
@@ -44,8 +45,8 @@ class Chart {
     this.plot = new uPlot({
       ...this.#size(),
       scales: { x: { time: true, range: (_, low, high) => [high - KEPT, high] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${shown(tick)} ${this.unit}`) }],
-      series: [{}, ...this.series.map(([, name, line]) => ({ label: name, stroke: colour(line), width: 1.75, points: { show: false }, value: (_, value) => (value === null ? "–" : `${value.toFixed(2)} ${this.unit}`) }))],
+      axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => timeText(tick * 1000, "clock")), space: 90 }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${shown(tick)} ${this.unit}`) }],
+      series: [{ value: (_, tick) => (tick === null ? "–" : timeText(tick * 1000, "clock")) }, ...this.series.map(([, name, line]) => ({ label: name, stroke: colour(line), width: 1.75, points: { show: false }, value: (_, value) => (value === null ? "–" : `${value.toFixed(2)} ${this.unit}`) }))],
       cursor: { y: false },
     }, this.rows, this.place);
   }
@@ -74,8 +75,8 @@ openOffice({
     document.head.append(make("link", { rel: "stylesheet", href: "/lib/uplot.css" }));
     const trouble = make("div");
     const shownFigures = figures();
-    const throughput = new Chart(RATES, "/s", "Commands and trades a second over the last five minutes");
-    const latency = new Chart(SHARES, "ms", "Milliseconds until an answer is on disk, over the last five minutes");
+    const throughput = new Chart(RATES, "/s", "Commands and trades a second over the last two minutes");
+    const latency = new Chart(SHARES, "ms", "Milliseconds until an answer is on disk, over the last two minutes");
     const waiting = loading("Measuring the first second");
     main.append(
       trouble, make("div", { class: "figures" }, Object.values(shownFigures).map((each) => each.element)), waiting,

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { actionButton } from "../shell/forms.js";
 import { make } from "../shell/make.js";
 import { usd } from "../shell/numbers.js";
-import { badge, empty } from "../shell/states.js";
+import { badge, empty, notice } from "../shell/states.js";
 import { facts, panel, table } from "../shell/tables.js";
 import { calendarDay, time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
@@ -81,6 +81,7 @@ openOffice({
   needs: ["TENANT"],
   async show(main) {
     const page = make("div", { class: "column" });
+    if (new URLSearchParams(location.search).has("session")) main.append(notice("good", "Thank you. Stripe has your payment; it shows here as soon as it has told us."));
     main.append(make("p", { class: "quiet" }, "You pay on Stripe's page and come back by its link; a payment shows here once Stripe has told us."), page);
     watch(page, load, ({ leases, payments }) => leases.length === 0
       ? empty("No lease yet", "Your property's manager adds it; you are told as soon as it is there.")

@@ -1,0 +1,189 @@
+// The office in browsers of its own: two admins, a manager, a tenant and an officer take a property from its draft to a
+// token, and another from rent to a dividend and to its exit; prints what came of it as JSON.
+// SESSIONS is JSON of name to session token, PROPERTY the id of a property that is let, TENANT the tenant's e-mail, and
+// CIRCLE_KEY is for playing the bank.
+
+import assert from "node:assert/strict";
+
+import { cookieOf, launch, reader, sandboxes, seriousViolations, settled, URL_OF_PAGES } from "./browser.mjs";
+
+const SESSIONS = JSON.parse(process.env.SESSIONS);
+const { PROPERTY, TENANT, CIRCLE_KEY } = process.env;
+const DEED = { name: "deed.pdf", mimeType: "application/pdf", buffer: Buffer.from("%PDF-1.7\n% a deed\n%%EOF\n") };
+const found = { violations: [], refused: [], figures: {} };
+const people = {};
+
+async function open(who, path) {
+  await people[who].goto("about:blank");
+  await people[who].goto(URL_OF_PAGES + path);
+  return people[who];
+}
+
+/** Approves what stands first in the list under this name, having seen that the browser made the same hash. */
+async function approve(who, what) {
+  const page = await open(who, "/office/approvals");
+  await page.getByRole("link", { name: what }).first().click();
+  await page.getByText("This browser made the same hash").waitFor();
+  found.violations.push(...await seriousViolations(page));
+  await page.getByRole("button", { name: "Approve exactly this" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Approve" }).click();
+  await page.getByText("Approved; it is being carried out.").waitFor();
+}
+
+async function draftToToken() {
+  let page = await open("manager", "/office/draft");
+  for (const [label, text] of [["Name", "8 Pine Court"], ["Symbol", "PINE8"], ["Address of the building", "8 Pine Court, Exampleton"], ["Valuation", "640000"], ["Supply", "64000"]]) {
+    await page.getByLabel(label, { exact: true }).fill(text);
+  }
+  await page.getByRole("button", { name: "Save the draft" }).click();
+  await page.getByRole("heading", { name: "8 Pine Court" }).waitFor();
+  const handIn = page.getByRole("button", { name: "Hand in for approval" });
+  assert.ok(await handIn.isDisabled(), "a property without a document is not handed in");
+  await page.setInputFiles("#upload", DEED);
+  await page.getByRole("link", { name: "deed.pdf" }).waitFor();
+  await handIn.click();
+  await page.getByText("Two admins look at it now. You will be told.").waitFor();
+  const path = new URL(page.url()).pathname + new URL(page.url()).hash;
+  page = await open("admin1", path);
+  await page.getByRole("button", { name: "Propose to approve" }).click();
+  await page.getByRole("link", { name: "See exactly what is approved" }).click();
+  await page.getByText("You proposed this: another person has to approve it.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Approve exactly this" }).count(), 0);
+  await approve("admin2", "Approve a property");
+  page = await open("admin1", path);
+  await page.getByRole("button", { name: "Propose to deploy and mint" }).click();
+  await page.getByText("waits for a second admin").waitFor();
+  await approve("admin2", "Deploy and mint a token");
+  page = await open("manager", path);
+  await page.getByRole("heading", { name: "On the chain" }).waitFor();
+  found.figures.market = await page.getByText("PINE8USDC").first().innerText();
+}
+
+async function leaseToRent() {
+  const page = await open("manager", `/office/leases#${PROPERTY}`);
+  const add = page.getByRole("region", { name: "Add a lease" });
+  for (const [label, text] of [["Unit", "2B"], ["Tenant's e-mail", TENANT], ["Rent", "1200.00"]]) await add.getByLabel(label, { exact: true }).fill(text);
+  await add.getByRole("button", { name: "Add the lease" }).click();
+  await page.getByRole("row", { name: /2B/ }).waitFor();
+  const home = await open("tenant", "/office/rent");
+  await home.getByRole("region", { name: "Unit 2B" }).getByRole("button", { name: "Pay" }).last().click();
+  await home.getByRole("button", { name: "Pay by card", exact: true }).click();
+  await home.getByRole("link", { name: "Back" }).click();
+  await home.getByText("Thank you. Stripe has your payment").waitFor();
+  await home.getByRole("region", { name: "Unit 2B" }).getByText("Paid", { exact: true }).last().waitFor();
+  found.figures.rent = await home.getByRole("region", { name: "Unit 2B" }).getByRole("row").last().innerText();
+}
+
+async function post(url, body, headers = {}) {
+  const response = await fetch(url, { method: "POST", headers: { "Content-Type": "application/json", ...headers }, body: JSON.stringify(body) });
+  assert.ok(response.ok, await response.clone().text());
+  return response.json();
+}
+
+/** Stripe pays out, and the bank wires it on; the treasury's page says when it has come. */
+async function rentToUsdc() {
+  const { stripe, circle } = await sandboxes();
+  const page = await open("admin1", "/office/reserves");
+  const payout = await post(`${stripe}/sandbox/payout`, {});
+  const reference = payout.trace_id.value;
+  const row = page.getByRole("row", { name: new RegExp(reference) });
+  await row.waitFor();
+  const amount = (payout.amount / 100).toFixed(2);
+  await post(`${circle}/v1/mocks/payments/wire`, { amount: { amount, currency: "USD" }, trackingRef: reference }, { Authorization: `Bearer ${CIRCLE_KEY}` });
+  await row.getByText("Received").waitFor();
+  await page.getByText("Covered.").waitFor();
+}
+
+async function incomeToDividend() {
+  let page = await open("manager", `/office/income#${PROPERTY}`);
+  await page.getByRole("row", { name: /2B/ }).waitFor();
+  await page.getByLabel("Amount", { exact: true }).fill("12.50");
+  await page.getByLabel("What for").fill("a new lock");
+  await page.getByRole("button", { name: "Book it" }).click();
+  await page.getByRole("row", { name: /a new lock/ }).waitFor();
+  page = await open("admin1", `/office/dividends#${PROPERTY}`);
+  await page.getByRole("button", { name: "Prepare it" }).click();
+  await page.getByRole("heading", { name: "Preview: what each holder will get" }).waitFor();
+  await page.getByRole("row", { name: /Due/ }).first().waitFor();
+  found.figures.lines = await page.getByRole("row", { name: /Due/ }).count();
+  await page.getByRole("link", { name: "See exactly what is approved" }).waitFor();
+  const path = new URL(page.url()).pathname + new URL(page.url()).hash;
+  await approve("admin2", "Pay a dividend");
+  page = await open("admin1", path);
+  await page.locator("h1 + .badge", { hasText: "Paid" }).waitFor();
+  found.figures.paid = await page.getByRole("row", { name: /Paid/ }).count();
+}
+
+async function haltAndLift() {
+  let page = await open("admin1", "/office/controls");
+  const row = page.getByRole("row", { name: /ELM7USDC/ });
+  await row.getByRole("button", { name: "Halt" }).click();
+  await page.getByRole("dialog").getByLabel("Why").fill("a rumour");
+  await page.getByRole("dialog").getByRole("button", { name: "Halt ELM7USDC" }).click();
+  await row.getByText("Halted").waitFor();
+  await row.getByRole("button", { name: "Lift the halt" }).click();
+  await page.getByRole("button", { name: "Propose it" }).last().click();
+  await page.getByText("Another person has to approve it.", { exact: false }).first().waitFor();
+  await approve("admin2", "Let trading go on");
+  page = await open("admin1", "/office/controls");
+  await page.getByRole("row", { name: /ELM7USDC/ }).getByText("Trading").waitFor();
+}
+
+async function accreditation() {
+  const page = await open("officer", "/office/compliance");
+  await page.getByRole("button", { name: "Review" }).click();
+  found.violations.push(...await seriousViolations(page));
+  await page.getByRole("button", { name: "Approve" }).click();
+  await page.getByText("Approved.", { exact: true }).waitFor();
+  await page.getByText("No review here").waitFor();
+}
+
+async function exit() {
+  let page = await open("admin1", `/office/exit#${PROPERTY}`);
+  await page.getByRole("button", { name: "End the trading for good" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "End it" }).click();
+  await page.getByLabel("Sold for").fill("12000");
+  await page.getByLabel("What the sale cost").fill("345.678899");
+  await page.getByRole("button", { name: "Prepare the payout" }).click();
+  await page.getByRole("heading", { name: "Preview: what each holder will get" }).waitFor();
+  await page.getByRole("button", { name: "Propose to burn and pay exactly this" }).click();
+  await page.getByRole("link", { name: "See exactly what is approved" }).waitFor();
+  found.violations.push(...await seriousViolations(page));
+  await approve("admin2", "Burn all tokens");
+  page = await open("admin1", `/office/exit#${PROPERTY}`);
+  await page.getByText("Closed: every token is burned").waitFor();
+  found.figures.burned = await page.getByRole("row", { name: /Paid/ }).count();
+}
+
+/** Whatever a reader's navigation offers asks for nothing that the reader may not have. */
+async function everyOfferIsAllowed() {
+  for (const [who, page] of Object.entries(people)) {
+    await open(who, "/");
+    const sections = await page.locator("nav.sections a").evaluateAll((links) => links.map((link) => link.getAttribute("href")));
+    const paths = new Set(sections);
+    for (const section of sections) {
+      await open(who, section);
+      for (const tab of await page.locator("nav.tabs a").evaluateAll((links) => links.map((link) => link.getAttribute("href")))) paths.add(tab);
+    }
+    for (const path of paths) {
+      await open(who, path);
+      await settled(page);
+    }
+  }
+}
+
+const browser = await launch();
+try {
+  for (const [who, token] of Object.entries(SESSIONS)) {
+    people[who] = await reader(browser, { cookies: [cookieOf(token)] });
+    people[who].on("response", (response) => response.status() === 403 && found.refused.push(`${who}: ${response.request().method()} ${response.url()}`));
+  }
+  for (const act of [draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, accreditation, everyOfferIsAllowed, exit]) {
+    await act();
+    console.error(`done: ${act.name}`);
+  }
+  found.troubles = Object.values(people).flatMap((page) => page.troubles);
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(found));
