@@ -34,41 +34,47 @@ class Past:
     async def order(
         self, account: int, instrument: int, order_id: int | None, client_order_id: str | None
     ) -> PastOrder | None:
-        pool = await self._connected()
-        if order_id is not None:
-            row = await history.order_by_id(pool, account, order_id)
-        else:
-            row = await history.order_by_client_id(pool, account, (client_order_id or "").encode())
+        async with self._asking() as pool:
+            if order_id is not None:
+                row = await history.order_by_id(pool, account, order_id)
+            else:
+                row = await history.order_by_client_id(pool, account, (client_order_id or "").encode())
         return None if row is None or row.instrument != instrument else _order(row)
 
     async def orders(self, account: int, instrument: int, rows: Range) -> Sequence[PastOrder]:
-        found = await history.orders_of(
-            await self._connected(),
-            account,
-            instrument,
-            from_order_id=rows.from_id,
-            start_ns=rows.start_time_ns,
-            end_ns=rows.end_time_ns,
-            limit=rows.limit,
-        )
+        async with self._asking() as pool:
+            found = await history.orders_of(
+                pool,
+                account,
+                instrument,
+                from_order_id=rows.from_id,
+                start_ns=rows.start_time_ns,
+                end_ns=rows.end_time_ns,
+                limit=rows.limit,
+            )
         return [_order(row) for row in found]
 
     async def trades(self, account: int, instrument: int, rows: Range) -> Sequence[PastTrade]:
-        found = await history.trades_of(
-            await self._connected(),
-            account,
-            instrument,
-            order_id=rows.order_id,
-            from_trade_id=rows.from_id,
-            start_ns=rows.start_time_ns,
-            end_ns=rows.end_time_ns,
-            limit=rows.limit,
-        )
+        async with self._asking() as pool:
+            found = await history.trades_of(
+                pool,
+                account,
+                instrument,
+                order_id=rows.order_id,
+                from_trade_id=rows.from_id,
+                start_ns=rows.start_time_ns,
+                end_ns=rows.end_time_ns,
+                limit=rows.limit,
+            )
         return [_trade(row) for row in found]
 
     async def last_trade_id(self) -> int:
         async with self._asking() as pool:
             return await market_history.last_trade_id(pool)
+
+    async def projected_seq(self) -> int:
+        async with self._asking() as pool:
+            return await market_history.projected_seq(pool)
 
     async def first_trade_s(self, instrument: int) -> int | None:
         async with self._asking() as pool:

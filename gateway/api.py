@@ -75,7 +75,7 @@ class Gateway:
         self._clock = clock
         self._measures = measures
         self._markets = markets = Markets()
-        self._orders = orders = Orders()
+        self._orders = orders = Orders(has_history=history is not None)
         self._balances = balances = Balances()
         users = UserStreams(clock)
         self._publisher = publisher = Publisher(markets, orders, balances, users)
@@ -83,7 +83,7 @@ class Gateway:
         counted = Limits(limits or LimitSettings())
         self._limits = counted
         self._history = history
-        self._archive = Archive(publisher.feeds, history, clock)
+        self._archive = Archive(publisher.feeds, history, clock, orders.projected)
         public = PublicQueries(markets, publisher, counted)
         cancels = Cancels(submit)
         authenticator, desk = Authenticator(key_store), Desk(markets, orders, counted, submit)

@@ -14,7 +14,7 @@ from typing import Final
 from gateway.candles import KEPT, Candle, by_second, joined
 from gateway.history import HistoryAwayError, MarketHistory, Range
 from gateway.market_data import MarketFeed
-from gateway.orders import Fill
+from gateway.orders import Fill, Projected
 from gateway.tape import KEPT as TRADES_KEPT
 from gateway.times import NS
 
@@ -26,13 +26,17 @@ class Archive:
     """`history` is None where there is no database: then memory has all that there is."""
 
     def __init__(
-        self, feeds: Mapping[int, MarketFeed], history: MarketHistory | None, clock: Callable[[], int]
+        self,
+        feeds: Mapping[int, MarketFeed],
+        history: MarketHistory | None,
+        clock: Callable[[], int],
+        projected: Projected,
     ) -> None:
         self._feeds = feeds
         self._history = history
         self._clock = clock
+        self._projected = projected
         self._joining = asyncio.Lock()
-        self._projected_id = 0
 
     async def run(self) -> None:
         """Join each market with its past as soon as the database has it, and let go in memory what it has."""
@@ -43,8 +47,8 @@ class Archive:
                 log.info("the past of the markets waits: %s", error)
             now_s = self._clock() // NS
             for feed in self._feeds.values():
-                feed.candles.trim(now_s, self._projected_id)
-                feed.tape.trim(self._projected_id)
+                feed.candles.trim(now_s, self._projected.trade_id)
+                feed.tape.trim(self._projected.trade_id)
             await asyncio.sleep(LOOK_EVERY_S)
 
     async def _look(self) -> None:
@@ -52,7 +56,8 @@ class Archive:
             return
         for feed in list(self._feeds.values()):
             await self._join(self._history, feed)
-        self._projected_id = await self._history.last_trade_id()
+        self._projected.trade_id = await self._history.last_trade_id()
+        self._projected.seq = await self._history.projected_seq()
 
     async def trades(self, feed: MarketFeed, rows: Range) -> list[Fill]:
         """The first trades from `from_id` or a start on, or else the last ones. Raises HistoryAwayError."""

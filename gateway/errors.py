@@ -73,6 +73,12 @@ def unread(name: str) -> ApiError:
     return ApiError(UNREAD_PARAMETERS, f"Not all sent parameters were read; parameter '{name}' is unknown here.")
 
 
+def away() -> ApiError:
+    """What only the database has is asked for, and it does not answer."""
+    text = "Internal error; unable to process your request. Please try again: older data cannot be read right now."
+    return ApiError(DISCONNECTED, text, 503)
+
+
 def not_permitted() -> ApiError:
     return ApiError(REJECTED_API_KEY, "Invalid API-key, IP, or permissions for action.", 401)
 

@@ -99,6 +99,10 @@ class MarketHistory(Protocol):
 
     async def last_trade_id(self) -> int: ...
 
+    async def projected_seq(self) -> int:
+        """The last command of the journal that the database has."""
+        ...
+
     async def first_trade_s(self, instrument: int) -> int | None:
         """The second of the instrument's first trade."""
         ...
@@ -114,7 +118,7 @@ class MarketHistory(Protocol):
 
 
 class History(MarketHistory, Protocol):
-    """Only rows of this account and instrument; an id of someone else's finds nothing."""
+    """Only rows of this account and instrument; an id of someone else's finds nothing. Raises HistoryAwayError."""
 
     async def order(
         self, account: int, instrument: int, order_id: int | None, client_order_id: str | None

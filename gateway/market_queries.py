@@ -72,7 +72,7 @@ class MarketQueries:
         try:
             return await self._archive.trades(feed, rows)
         except HistoryAwayError:
-            raise _away() from None
+            raise errors.away() from None
 
     # -- candlesticks
 
@@ -103,7 +103,7 @@ class MarketQueries:
         try:
             return await self._archive.first_s(feed)
         except HistoryAwayError:
-            raise _away() from None
+            raise errors.away() from None
 
     async def _candles(
         self, feed: MarketFeed, width_s: int, bounds_s: Sequence[int], *, newest: bool
@@ -111,7 +111,7 @@ class MarketQueries:
         try:
             return await self._archive.candles(feed, width_s, bounds_s, newest=newest)
         except HistoryAwayError:
-            raise _away() from None
+            raise errors.away() from None
 
     # -- statistics
 
@@ -211,8 +211,3 @@ def _klines_json(
 
 def _array(texts: Iterable[str]) -> str:
     return f"[{','.join(texts)}]"
-
-
-def _away() -> ApiError:
-    text = "Internal error; unable to process your request. Please try again: older data cannot be read right now."
-    return ApiError(errors.DISCONNECTED, text, 503)

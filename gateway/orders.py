@@ -15,8 +15,9 @@ from engine import types as t
 from engine.types import Reason
 from gateway.markets import Market, Markets
 
-CLOSED_KEPT: Final = 2_000  # done orders by account; a multiple of it are let go at once
-TRADES_KEPT: Final = 5_000  # by account
+CLOSED_KEPT: Final = 2_000  # done orders by account, also when the database has them; let go in one go
+TRADES_KEPT: Final = 5_000  # by account, also when the database has them
+KEPT_MAX: Final = 200_000  # of each, by account, while the database is away
 UNSETTLED_KEPT: Final = 1_000_000  # trades waiting for their settlement, in all
 
 NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, EXPIRED_IN_MATCH = (
@@ -54,6 +55,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     executed_lots: int = 0
     executed_usdc_micros: int = 0
     status: str = NEW
+    closed_seq: int = 0  # of the command that closed it
 
     @property
     def is_open(self) -> bool:
@@ -81,18 +83,40 @@ class Fill(msgspec.Struct, gc=False, eq=False):
     transaction: str = ""
 
 
+class Projected:
+    """A point in the journal: up to where the database is, say; what it does not have must stay in memory."""
+
+    __slots__ = ("seq", "trade_id")
+
+    def __init__(self, seq: int, trade_id: int) -> None:
+        self.seq = seq
+        self.trade_id = trade_id
+
+
 class AccountOrders:
     """One account's orders and trades, oldest first."""
 
-    __slots__ = ("by_client_id", "closed", "closed_forgotten", "fills", "fills_forgotten", "open")
+    __slots__ = (
+        "_forget_at",
+        "_projected",
+        "by_client_id",
+        "closed",
+        "fills",
+        "forgotten_seq",
+        "forgotten_trade_id",
+        "open",
+    )
 
-    def __init__(self, *, forgotten: bool) -> None:
+    def __init__(self, projected: Projected, forgotten: Projected) -> None:
+        """`forgotten` is what only history has, up to where: -1 for nothing."""
         self.open: dict[int, Order] = {}
         self.closed: dict[int, Order] = {}
         self.by_client_id: dict[str, Order] = {}  # the newest that had the id
-        self.fills: deque[Fill] = deque(maxlen=TRADES_KEPT)
-        self.closed_forgotten = forgotten  # whether history may hold more than is here
-        self.fills_forgotten = forgotten
+        self.fills: deque[Fill] = deque()
+        self.forgotten_seq = forgotten.seq
+        self.forgotten_trade_id = forgotten.trade_id
+        self._projected = projected
+        self._forget_at = 2 * CLOSED_KEPT
 
     def find(self, order_id: int | None, client_order_id: str | None) -> Order | None:
         """By either id; with both, the order must have both."""
@@ -101,35 +125,47 @@ class AccountOrders:
             return order if order is None or client_order_id in (None, order.client_order_id) else None
         return self.by_client_id.get(client_order_id) if client_order_id is not None else None
 
-    def close(self, order: Order) -> None:
+    def close(self, order: Order, seq: int) -> None:
         del self.open[order.order_id]
         closed = self.closed
+        order.closed_seq = seq
         closed[order.order_id] = order
-        if len(closed) > 2 * CLOSED_KEPT:
+        if len(closed) > self._forget_at:
             self._forget()
 
     def _forget(self) -> None:
-        self.closed_forgotten = True
-        for order_id in list(self.closed)[:CLOSED_KEPT]:
-            order = self.closed.pop(order_id)
+        """Let go of the oldest that the database has, and beyond KEPT_MAX also of those that it has not."""
+        closed = self.closed
+        for order_id in list(closed)[:-CLOSED_KEPT]:
+            order = closed[order_id]
+            if order.closed_seq > self._projected.seq and len(closed) <= KEPT_MAX:
+                break
+            del closed[order_id]
+            self.forgotten_seq = order.closed_seq
             if self.by_client_id.get(order.client_order_id) is order:
                 del self.by_client_id[order.client_order_id]
+        self._forget_at = len(closed) + CLOSED_KEPT
 
     def add_fill(self, fill: Fill) -> None:
-        if len(self.fills) == TRADES_KEPT:
-            self.fills_forgotten = True
-        self.fills.append(fill)
+        fills = self.fills
+        fills.append(fill)
+        while len(fills) > TRADES_KEPT and (fills[0].trade_id <= self._projected.trade_id or len(fills) > KEPT_MAX):
+            self.forgotten_trade_id = fills.popleft().trade_id
 
 
 class Orders:
     """Every account's."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, has_history: bool = False) -> None:
+        far = 0 if has_history else t.INT64_MAX  # nothing is kept for a database that is not there
+        self.projected: Final = Projected(far, far)
         self._accounts: dict[int, AccountOrders] = {}
         self._opened_after_start = -1  # accounts numbered above this were opened while we looked: nothing is forgotten
+        self._at_start = Projected(-1, -1)
         self.unsettled: dict[int, Fill] = {}
 
     def restore(self, state: t.MarketState, markets: Markets) -> None:
+        self._at_start = Projected(state.seq, state.last_trade_id)
         self._opened_after_start = max((account.account for account in state.accounts), default=0)
         for resting in state.orders:
             order = Order(
@@ -156,8 +192,8 @@ class Orders:
     def of(self, account: int) -> AccountOrders:
         orders = self._accounts.get(account)
         if orders is None:
-            forgotten = account <= self._opened_after_start
-            orders = self._accounts[account] = AccountOrders(forgotten=forgotten)
+            forgotten = self._at_start if account <= self._opened_after_start else Projected(-1, -1)
+            orders = self._accounts[account] = AccountOrders(self.projected, forgotten)
         return orders
 
     def add(self, order: Order) -> None:

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 from gateway import errors
 from gateway import messages as m
 from gateway.errors import ApiError
-from gateway.history import History, PastOrder, PastTrade, Range
+from gateway.history import History, HistoryAwayError, PastOrder, PastTrade, Range
 from gateway.markets import Markets
 from gateway.orders import Fill, Order, Orders
 from gateway.public import bounded
@@ -38,8 +38,12 @@ class PrivateQueries:
             raise ApiError(errors.MANDATORY_PARAM, text)
         orders = self._orders.of(account)
         order = orders.find(order_id, client_id)
-        if order is None and self._history is not None and orders.closed_forgotten:
-            past = await self._history.order(account, market.number, order_id, client_id)
+        if order is None and self._history is not None and orders.forgotten_seq >= 0:
+            try:
+                await self._need_seq(self._history, orders.forgotten_seq)
+                past = await self._history.order(account, market.number, order_id, client_id)
+            except HistoryAwayError:
+                raise errors.away() from None
             order = self._past_order(past, account) if past is not None else None
         if order is None or order.market is not market:
             raise ApiError(errors.NO_SUCH_ORDER, "Order does not exist.")
@@ -54,9 +58,14 @@ class PrivateQueries:
         rows = _range(params.limit, params.order_id, None, params.start_time, params.end_time)
         orders = self._orders.of(account)
         known = {order.order_id: order for order in (*orders.closed.values(), *orders.open.values())}
-        if self._history is not None and orders.closed_forgotten:
-            for past in await self._history.orders(account, market.number, rows):
-                known.setdefault(past.order_id, self._past_order(past, account))
+        if self._history is not None and orders.forgotten_seq >= 0:
+            try:
+                await self._need_seq(self._history, orders.forgotten_seq)
+                for past in await self._history.orders(account, market.number, rows):
+                    known.setdefault(past.order_id, self._past_order(past, account))
+            except HistoryAwayError:
+                if not _newest(rows):
+                    raise errors.away() from None
         chosen = (
             order
             for _, order in sorted(known.items())
@@ -71,9 +80,14 @@ class PrivateQueries:
         rows = _range(params.limit, params.from_id, params.order_id, params.start_time, params.end_time)
         orders = self._orders.of(account)
         known = {fill.trade_id: fill for fill in orders.fills}
-        if self._history is not None and orders.fills_forgotten:
-            for past in await self._history.trades(account, market.number, rows):
-                known.setdefault(past.trade_id, self._past_trade(past, account))
+        if self._history is not None and orders.forgotten_trade_id >= 0:
+            try:
+                await self._need_trade(self._history, orders.forgotten_trade_id)
+                for past in await self._history.trades(account, market.number, rows):
+                    known.setdefault(past.trade_id, self._past_trade(past, account))
+            except HistoryAwayError:
+                if not _newest(rows):
+                    raise errors.away() from None
         chosen = (
             fill
             for _, fill in sorted(known.items())
@@ -83,6 +97,21 @@ class PrivateQueries:
             and rows.order_id in (None, fill.maker_order_id, fill.taker_order_id)
         )
         return _json(text for fill in _cut(chosen, rows) for text in self._sides(fill, account, rows.order_id))
+
+    async def _need_seq(self, history: History, seq: int) -> None:
+        """HistoryAwayError where the database does not yet have all that memory let go."""
+        projected = self._orders.projected
+        if seq > projected.seq:
+            projected.seq = await history.projected_seq()
+        if seq > projected.seq:
+            raise HistoryAwayError("orders that are not in memory any more are not in the database yet")
+
+    async def _need_trade(self, history: History, trade_id: int) -> None:
+        projected = self._orders.projected
+        if trade_id > projected.trade_id:
+            projected.trade_id = await history.last_trade_id()
+        if trade_id > projected.trade_id:
+            raise HistoryAwayError("trades that are not in memory any more are not in the database yet")
 
     def _sides(self, fill: Fill, account: int, order_id: int | None) -> Iterable[str]:
         """The account's side of a fill, or both where it traded with itself."""
@@ -138,9 +167,12 @@ def _within(time_ns: int, rows: Range) -> bool:
 
 def _cut(chosen: Iterable[Row], rows: Range) -> Iterable[Row]:
     """The oldest from a start, or else the newest."""
-    if rows.from_id is not None or rows.start_time_ns is not None:
-        return islice(chosen, rows.limit)
-    return list(chosen)[-rows.limit :]
+    return list(chosen)[-rows.limit :] if _newest(rows) else islice(chosen, rows.limit)
+
+
+def _newest(rows: Range) -> bool:
+    """Whether the newest are asked for: then memory has what matters most, also while the database is away."""
+    return rows.from_id is None and rows.start_time_ns is None
 
 
 def _json(texts: Iterable[str]) -> str:

@@ -196,10 +196,10 @@ class Publisher:
         _fill(maker, fill)
         if taker.executed_lots == taker.qty_lots:
             taker.status = FILLED
-            orders.of(taker_account).close(taker)
+            orders.of(taker_account).close(taker, self._row[0])
         if maker_filled:
             maker.status = FILLED
-            makers.close(maker)
+            makers.close(maker, self._row[0])
         outcome = self._outcome
         if outcome.fills is None:
             outcome.fills = [fill]
@@ -218,7 +218,7 @@ class Publisher:
         reason = event[2]
         order.status = end_status(reason)
         order.update_time_ns = self._row[1]
-        orders.close(order)
+        orders.close(order, self._row[0])
         if event[15]:
             self.feeds[event[3]].level(event[5], event[14], event[9], -event[6], event[10])
         cancel_id = ""

@@ -44,5 +44,5 @@ class Questions:
             self._fail(request_id, error, limits)
         except Exception:  # the database is away: the session goes on
             log.exception("a question could not be answered")
-            away = ApiError(errors.DISCONNECTED, "Internal error; please try again.", 503)
+            away = errors.away()
             self._fail(request_id, away, limits)

@@ -74,7 +74,7 @@ class Rest:
             return self._response(error.status, error_json(error), ip, key, now, error)
         except Exception:  # the database is away: the other routes go on
             log.exception("a question could not be answered")
-            away = ApiError(errors.DISCONNECTED, "Internal error; please try again.", 503)
+            away = errors.away()
             return self._response(away.status, error_json(away), ip, key, now, away)
 
     def _answer(self, method: Method, params: Any, key: Key | None, now: int, unit_ns: int) -> Answer:

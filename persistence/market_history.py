@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from persistence.database import Pool
 from persistence.fold import TradeRow
 from persistence.history import ROWS_MAX
+from persistence.projections import CONSUMER
 
 WIDTHS_S: Final = (1, 60, 900, 86_400)  # of the stored candles
 _LAST_TRADE: Final = "SELECT coalesce(max(trade_id), 0) FROM trades"
@@ -38,6 +39,11 @@ class CandleRow(NamedTuple):
 async def last_trade_id(pool: Pool) -> int:
     """Of all instruments; 0 where there is none."""
     return int(await pool.fetchval(_LAST_TRADE))
+
+
+async def projected_seq(pool: Pool) -> int:
+    """The last command that the tables have; 0 where they have none."""
+    return int(await pool.fetchval("SELECT seq FROM journal_cursors WHERE consumer = $1", CONSUMER) or 0)
 
 
 async def market_trades(

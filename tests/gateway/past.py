@@ -15,12 +15,17 @@ class StoredPast:
     def __init__(self, fills: Sequence[Fill] = ()) -> None:
         self.fills = list(fills)
         self.projected_id = fills[-1].trade_id if fills else 0
+        self.projected_to_seq = 2**62
         self.is_away = False
         self.asked = 0
 
     async def last_trade_id(self) -> int:
         self._ask()
         return self.projected_id
+
+    async def projected_seq(self) -> int:
+        self._ask()
+        return self.projected_to_seq
 
     async def first_trade_s(self, instrument: int) -> int | None:
         fills = self._of(instrument)

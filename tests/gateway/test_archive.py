@@ -17,7 +17,7 @@ from gateway.history import HistoryAwayError, Range
 from gateway.intervals import INTERVALS
 from gateway.klines import base_width_s
 from gateway.market_data import MarketFeed
-from gateway.orders import Fill
+from gateway.orders import Fill, Projected
 from gateway.times import NS
 from tests.gateway.past import StoredPast
 from tests.gateway.trades import START_S, listed, made_fill, random_fills
@@ -35,7 +35,7 @@ class World:
         self.past.projected_id = projected_id
         self.feed = MarketFeed(MARKET, 0, started_after_id)
         self.now_ns = fills[-1].time_ns if fills else START_S * NS
-        self.archive = Archive({1: self.feed}, self.past, lambda: self.now_ns)
+        self.archive = Archive({1: self.feed}, self.past, lambda: self.now_ns, Projected(0, 0))
         for fill in self.fills[started_after_id:]:
             self._take(fill)
 
@@ -216,7 +216,7 @@ async def test_it_joins_and_trims_by_itself(monkeypatch: pytest.MonkeyPatch) -> 
 async def test_without_a_database_memory_is_all(monkeypatch: pytest.MonkeyPatch) -> None:
     feed = MarketFeed(OTHER, 0)
     fills = random_fills(OTHER, 6, 10, 100)
-    archive = Archive({2: feed}, None, lambda: fills[-1].time_ns)
+    archive = Archive({2: feed}, None, lambda: fills[-1].time_ns, Projected(0, 0))
     assert await archive.first_s(feed) is None
     for fill in fills:
         feed.tape.take(fill)

@@ -12,7 +12,7 @@ from gateway import orders
 from gateway.api import Gateway
 from gateway.history import PastOrder, PastTrade, Range
 from tests.gateway.past import StoredPast
-from tests.gateway.venue import ALICE, BOB, CAROL, SYMBOL, Venue
+from tests.gateway.venue import ALICE, BOB, CAROL, SYMBOL, Trader, Venue
 
 
 def past_order(order_id: int, account: int) -> PastOrder:
@@ -139,7 +139,7 @@ async def test_memory_of_done_orders_and_trades_is_bounded(venue: Venue, monkeyp
     kept = venue.gateway._orders.of(ALICE)
     assert len(kept.closed) <= 10
     assert len(kept.by_client_id) <= 10
-    assert kept.closed_forgotten
+    assert kept.forgotten_seq > 0
     assert (await alice.do("order.status", symbol=SYMBOL, origClientOrderId="n29"))["result"]["status"] == "FILLED"
     assert (await alice.do("order.status", symbol=SYMBOL, origClientOrderId="n0"))["error"]["code"] == -2013
 
@@ -172,3 +172,56 @@ async def test_both_ids_must_be_the_same_orders(venue: Venue) -> None:
     assert (await alice.do("order.status", symbol=SYMBOL, **wrong))["error"]["code"] == -2013
     assert (await alice.do("order.cancel", symbol=SYMBOL, **wrong))["error"]["code"] == -2039
     assert (await alice.do("order.cancel", symbol=SYMBOL, **right))["result"]["status"] == "CANCELED"
+
+
+async def placed_and_cancelled(trader: Trader, numbers: range) -> None:
+    for number in numbers:
+        placed = await trader.limit("SELL", "0.05", "100", newClientOrderId=f"c{number}")
+        await trader.do("order.cancel", symbol=SYMBOL, orderId=placed["result"]["orderId"])
+
+
+async def test_what_the_database_has_not_yet_stays_in_memory(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(orders, "CLOSED_KEPT", 5)
+    monkeypatch.setattr(orders, "TRADES_KEPT", 5)
+    archive = Archive()
+    archive.projected_to_seq = venue.sequencer.exchange.seq
+    await restarted(venue, archive)
+    archive.is_away = True
+    alice, bob = await venue.trader(ALICE), await venue.trader(BOB)
+    await placed_and_cancelled(alice, range(40))
+    await alice.limit("SELL", "5", "100")
+    for _ in range(20):
+        await bob.limit("BUY", "0.05", "100")
+    for number in range(40):
+        found = await alice.do("order.status", symbol=SYMBOL, origClientOrderId=f"c{number}")
+        assert found["result"]["status"] == "CANCELED"
+    assert len((await alice.do("allOrders", symbol=SYMBOL))["result"]) == 41
+    assert len((await bob.do("myTrades", symbol=SYMBOL))["result"]) == 20
+    first = (await alice.do("allOrders", symbol=SYMBOL, orderId=1))["error"]
+    assert first["code"] == -1001  # nobody can tell what was before the start
+    archive.is_away = False
+    projected = venue.gateway._orders.projected
+    projected.seq = archive.projected_to_seq = venue.sequencer.exchange.seq
+    projected.trade_id = archive.projected_id = 20
+    await placed_and_cancelled(alice, range(40, 52))
+    await bob.limit("BUY", "0.05", "100")
+    assert len(venue.gateway._orders.of(ALICE).closed) <= 17
+    assert len(venue.gateway._orders.of(BOB).fills) == 5
+
+
+async def test_memory_is_bounded_while_the_database_is_away_and_then_nothing_is_denied(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "CLOSED_KEPT", 5)
+    monkeypatch.setattr(orders, "KEPT_MAX", 20)
+    archive = Archive()
+    archive.projected_to_seq = venue.sequencer.exchange.seq
+    await restarted(venue, archive)
+    alice = await venue.trader(ALICE)
+    await placed_and_cancelled(alice, range(60))
+    assert len(venue.gateway._orders.of(ALICE).closed) <= 25
+    gone = await alice.do("order.status", symbol=SYMBOL, origClientOrderId="c0")
+    assert (gone["status"], gone["error"]["code"]) == (503, -1001)
+    assert len((await alice.do("allOrders", symbol=SYMBOL))["result"]) >= 20
+    archive.projected_to_seq = venue.sequencer.exchange.seq
+    assert (await alice.do("order.status", symbol=SYMBOL, origClientOrderId="c0"))["error"]["code"] == -2013
