@@ -38,10 +38,10 @@ function dividends(rows) {
   return table({
     caption: "Dividends",
     columns: [
-      { name: "Property", cell: ({ of }) => make("a", { href: `/invest/property#${of.property_id}` }, of.period ? `Rent of ${of.period}` : "Dividend") },
+      { name: "Dividend", cell: ({ of }) => make("a", { href: `/invest/property#${of.property_id}` }, of.period ? `Rent of ${of.period}` : "Dividend") },
       { name: "Your tokens", cell: ({ line }) => shown(line.tokens), isNumber: true },
       { name: "To you", cell: ({ line }) => usdc(line.usdc), isNumber: true },
-      { name: "Of in all", cell: ({ of }) => usdc(of.pool_usdc), isNumber: true },
+      { name: "Paid in all", cell: ({ of }) => usdc(of.pool_usdc), isNumber: true },
       { name: "Proposed", cell: ({ of }) => time(of.created_at, "day") },
       { name: "State", cell: ({ line }) => badge(line.state) },
       { name: "Transaction", cell: ({ line }) => line.transaction ? make("code", { title: line.transaction }, short(line.transaction)) : "–" },

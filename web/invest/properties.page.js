@@ -21,7 +21,7 @@ function card({ property_id: id, state, terms, market, traded }) {
       make("div", { class: "row" }, make("h2", {}, make("a", { href: `/invest/property#${id}` }, terms.name)), badge(state)),
       make("p", { class: "quiet" }, terms.address),
       facts([["Valuation", usdc(terms.valuation_usdc)], ["Tokens", shown(terms.supply_tokens)], ["Paid, 12 months", traded ? rateOf(traded.property) : "–"], ["Who may buy", REGIMES[terms.regime].name]]),
-      make("div", { class: "buttons" }, make("a", { class: "button primary", href: `/invest/property#${id}`, aria: { label: `See ${terms.name}` } }, "See the property"),
+      make("div", { class: "buttons" }, make("a", { class: "button primary", href: `/invest/property#${id}`, aria: { label: `See the property ${terms.name}` } }, "See the property"),
         market && state === "TOKENIZED" && make("a", { class: "button", href: `/market#${market}`, aria: { label: `Trade ${terms.symbol}` } }, "Trade"))));
 }
 

@@ -22,7 +22,9 @@ export function saleBody(property, sale, again) {
   return [
     make("div", { class: "row" }, make("span", { class: "big" }, usdc(sale.price)), badge(sale.state)),
     make("p", { class: "quiet" }, `for one ${symbol}`),
-    progress(`${shown(sale.qty_sold)} of ${shown(sale.qty_max)} sold`, Number((sold * 1000n) / (most || 1n)), 1000, percent(sold, most)),
+    make("div", { class: "progress" },
+      make("div", { class: "row" }, make("span", {}, `${shown(sale.qty_sold)} of ${shown(sale.qty_max)} sold`), make("span", { class: "quiet" }, percent(sold, most))),
+      make("progress", { max: 1000, value: Number((sold * 1000n) / (most || 1n)), aria: { label: "Sold" } })),
     facts([["Left", `${shown(sale.qty_left)} ${symbol}`], ["Most for one wallet", `${shown(sale.per_buyer_max)} ${symbol}`], ["In steps of", `${shown(sale.lot)} ${symbol}`], ["Ends", time(sale.closes_at)]]),
     isOpen ? buyForm(property, sale, state, again) : notice("note", sale.failure || "It sells nothing at this moment."),
     state,

@@ -54,6 +54,7 @@ export class Ladder {
   #fill(row, level, most, mine, { priceDecimals, qtyDecimals, base }) {
     const [price, quantity, total] = level ?? [null, null, 0];
     setText(row.cells[0].firstChild, level ? fromUnits(price, priceDecimals) : "");
+    row.cells[0].firstChild.hidden = !level;
     setText(row.cells[1], level ? fromUnits(quantity, qtyDecimals) : "");
     setText(row.cells[2], level ? fromUnits(total, qtyDecimals) : "");
     row.dataset.price = level ? price : "";

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { make } from "../shell/make.js";
-import { shown, toUnits } from "../shell/numbers.js";
+import { change, shown, toUnits } from "../shell/numbers.js";
 import { badge, fill, words } from "../shell/states.js";
 import { table } from "../shell/tables.js";
 import { Trading } from "./trading.js";
@@ -34,7 +34,7 @@ export class MarketList {
       columns: [
         { name: "Property", cell: ({ instrument, market }) => make("a", { class: "market-name", href: `/market#${instrument.symbol}` }, make("strong", {}, instrument.base), make("span", { class: "quiet" }, market.name)) },
         { name: "Last price", cell: traded((day, { instrument }) => `${shown(day.lastPrice, instrument.priceDecimals)} USDC`), isNumber: true },
-        { name: "24 h", cell: traded((day) => make("span", { class: day.priceChangePercent.startsWith("-") ? "sell" : "buy" }, `${day.priceChangePercent.startsWith("-") ? "" : "+"}${shown(day.priceChangePercent, 2)} %`)), isNumber: true },
+        { name: "24 h", cell: traded((day) => make("span", { class: day.priceChangePercent.startsWith("-") ? "sell" : "buy" }, change(day.priceChangePercent))), isNumber: true },
         { name: "Low to high, 24 h", cell: traded((day, { instrument }) => `${shown(day.lowPrice, instrument.priceDecimals)} – ${shown(day.highPrice, instrument.priceDecimals)}`), isNumber: true },
         { name: "Volume, 24 h", cell: traded((day) => `${shown(day.quoteVolume.replace(/\.\d+$/, ""))} USDC`), isNumber: true },
         { name: "Yield, 12 months", cell: traded((day, { instrument, market }) => yieldOf(market, toUnits(day.lastPrice, instrument.priceDecimals), instrument.priceDecimals)), isNumber: true },

@@ -164,7 +164,7 @@ export class Orders {
 
 /** A transaction's hash, short; pressed, the whole is in the clipboard. */
 export function copyable(hash) {
-  return make("button", { type: "button", class: "link-button mono", title: hash, aria: { label: `Copy the transaction ${hash}` }, on: { click: async () => {
+  return make("button", { type: "button", class: "link-button mono", title: `Copy the transaction ${hash}`, on: { click: async () => {
     await navigator.clipboard.writeText(hash);
     toast("The transaction's hash is in your clipboard.");
   } } }, short(hash));

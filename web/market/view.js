@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { make, setText } from "../shell/make.js";
-import { fromUnits, percent, shown, toUnits } from "../shell/numbers.js";
+import { change, fromUnits, percent, shown, toUnits } from "../shell/numbers.js";
 import { empty, words } from "../shell/states.js";
 import { zoneName } from "../shell/times.js";
 import { Account } from "./account.js";
@@ -123,7 +123,8 @@ export class MarketView {
     this.#live?.stop();
     this.select.value = instrument.symbol;
     history.replaceState(null, "", `#${instrument.symbol}`);
-    setText(this.name, market.name);
+    const { property } = market;
+    this.name.replaceChildren(property ? make("a", { href: `/invest/property#${property.property_id}` }, market.name) : market.name);
     setText(this.ladder.unit, `Size (${instrument.base})`);
     setText(this.tape.unit, `Size (${instrument.base})`);
     const tick = toUnits(instrument.tickSize, instrument.priceDecimals);
@@ -190,7 +191,7 @@ export class MarketView {
     setText(this.ladder.spread, points);
     const day = this.#day.get(symbol);
     if (day) {
-      setText(this.figures.change, `${day.priceChangePercent.startsWith("-") ? "" : "+"}${shown(day.priceChangePercent, 2)} %`);
+      setText(this.figures.change, change(day.priceChangePercent));
       this.figures.change.className = day.priceChangePercent.startsWith("-") ? "sell" : "buy";
       setText(this.figures.high, shown(day.highPrice, priceDecimals));
       setText(this.figures.low, shown(day.lowPrice, priceDecimals));

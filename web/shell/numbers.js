@@ -58,6 +58,12 @@ export function percent(part, whole, decimals = 2) {
   return `${shown(decimal((part * 100n * 10n ** BigInt(decimals)) / whole, decimals), decimals)} %`;
 }
 
+/** Percent text of the API, such as "-0.192", with its sign and two decimals, cut. */
+export function change(text) {
+  const cut = shown(text.replace(/(\.\d\d)\d+$/, "$1"), 2);
+  return `${text.startsWith("-") ? "" : "+"}${cut} %`;
+}
+
 /** An address or hash, short: its whole is for a title. */
 export function short(text) {
   return text.length > 14 ? `${text.slice(0, 6)}…${text.slice(-4)}` : text;
