@@ -21,7 +21,7 @@ function about({ kind, payload }) {
   const id = payload.property_id;
   if (kind === "PROPERTY_APPROVE" || kind === "MINT") return make("a", { href: `/office/property#${id}` }, "Look at the property and its documents");
   if (kind === "BURN") return make("a", { href: `/office/exit#${id}` }, "Look at what each holder gets");
-  if (kind === "RENT_TERMS") return make("a", { href: `/office/income#${id}` }, "Look at the property's income");
+  if (kind === "RENT_TERMS" || kind === "MANAGER_PAYMENT") return make("a", { href: `/office/income#${id}` }, "Look at the property's income");
   return null;
 }
 

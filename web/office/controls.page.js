@@ -1,6 +1,7 @@
 // What keeps the market in order: halts by one person; lifting them, fees and freezes by two.
 
 import { api, machine } from "../api.js";
+import { PHASES } from "../market/words.js";
 import { confirmed, dialog } from "../shell/dialogs.js";
 import { actionButton, form } from "../shell/forms.js";
 import { make } from "../shell/make.js";
@@ -13,7 +14,7 @@ import { openOffice } from "./open.js";
 import { has } from "./place.js";
 import { watch } from "./watch.js";
 
-const PHASES = { TRADING: ["FINAL", "Trading"], HALT: ["FAILED", "Halted"], BREAK: ["WAITING", "Cancel only"], END_OF_DAY: ["FAILED", "Ended"] };
+const KINDS = { TRADING: "FINAL", BREAK: "FAILED" }; // all else waits
 const failed = (problem) => toast(problem.message, "bad");
 
 /** The instruments, each with its phase as the trading API says it; "" where it does not answer. */
@@ -25,8 +26,7 @@ async function load() {
 }
 
 function phaseBadge(phase) {
-  const [kind, text] = PHASES[phase] ?? ["", phase ? words(phase) : "not known"];
-  return badge(kind || phase, text);
+  return phase ? badge(KINDS[phase] ?? "WAITING", PHASES[phase] ?? words(phase)) : "not known";
 }
 
 function halt(instrument, reload) {

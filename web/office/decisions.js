@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { make } from "../shell/make.js";
-import { basisPoints, tokens, usdc } from "../shell/numbers.js";
+import { basisPoints, decimal, tokens, usd, usdc } from "../shell/numbers.js";
 import { words } from "../shell/states.js";
 import { facts } from "../shell/tables.js";
 import { toast } from "../shell/toasts.js";
@@ -15,6 +15,7 @@ export const KINDS = {
   FREEZE: "Freeze or free a wallet",
   FEE: "Set trading fees",
   RENT_TERMS: "Set a property's rent terms",
+  MANAGER_PAYMENT: "Pay a property's manager",
   ROLES: "Appoint somebody",
   HALT_LIFT: "Let trading go on",
 };
@@ -29,6 +30,7 @@ export function sayDecision(decision) {
 const UNITS = [
   [/_bps$/, (value) => basisPoints(value)],
   [/_usdc$/, (value) => usdc(value)],
+  [/_cents$/, (value) => usd(decimal(BigInt(value), 2))],
   [/_usdc_micros$/, (value) => `${value} millionths of a USDC`],
   [/_tokens$/, (value) => tokens(value, "tokens")],
   [/_days$/, (value) => `${value} days`],
@@ -54,7 +56,7 @@ export function payloadView(payload) {
 }
 
 function label(name) {
-  return words(name.replace(/_(bps|usdc|usdc_micros|tokens|days|base_units)$/, ""));
+  return words(name.replace(/_(bps|usdc|usdc_micros|cents|tokens|days|base_units)$/, ""));
 }
 
 function valueText(name, value) {

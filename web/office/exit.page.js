@@ -59,7 +59,7 @@ function stilling(liquidation) {
 }
 
 function stating(property, exit, reload) {
-  return panel(exit ? "State the sale anew" : "State the sale", form({
+  return panel(exit ? "State the sale anew" : "State the sale", make("div", { class: "column" }, notice("note", "Bring the price to the treasury first. Income not paid out and the reserve go to the holders too; what is owed to the manager is paid before: ", make("a", { href: `/office/income#${property.property_id}` }, "look at its income"), "."), form({
     fields: [
       { name: "sale_price_usdc", label: "Sold for", unit: "USDC", inputMode: "decimal", value: exit?.sale_price_usdc ?? "" },
       { name: "costs_usdc", label: "What the sale cost", unit: "USDC", inputMode: "decimal", value: exit?.costs_usdc ?? "0" },
@@ -70,7 +70,7 @@ function stating(property, exit, reload) {
       toast("Every holder's share is being prepared.", "good");
       reload();
     },
-  }));
+  })));
 }
 
 async function statement(property, exit, reload) {
@@ -87,6 +87,7 @@ async function statement(property, exit, reload) {
       facts([
         ["Sold for", usdc(exit.sale_price_usdc)],
         ["Costs", usdc(exit.costs_usdc)],
+        ["What the property had left", usdc(exit.remainder_usdc)],
         ["To all holders", usdc(exit.pool_usdc)],
         ["A token gets", exit.usdc_per_token === null ? "–" : `${usdc(exit.usdc_per_token)}, rounded down`],
         ["Tokens burned", tokens(exit.supply_tokens, symbol)],

@@ -4,7 +4,7 @@ import { api } from "../api.js";
 import { form } from "../shell/forms.js";
 import { make } from "../shell/make.js";
 import { basisPoints, usd, usdc } from "../shell/numbers.js";
-import { fill } from "../shell/states.js";
+import { badge, fill } from "../shell/states.js";
 import { csv, download, facts, panel, table } from "../shell/tables.js";
 import { calendarDay, time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
@@ -142,6 +142,35 @@ async function termsPanel(property, isAdmin) {
   ));
 }
 
+/** What the manager is owed, and was paid; admins pay, two together. */
+function managerPanel(property, isAdmin) {
+  const path = `/properties/${property.property_id}/manager-payments`;
+  const place = make("div");
+  watch(place, () => api.get(path), (account) => make("div", { class: "column" },
+    facts([["Fee owed", usd(account.management_fee_usd)], ["Expenses owed", usd(account.expenses_usd)], ["Of both, the treasury has", usd(account.payable_usd)]]),
+    account.payments.length > 0 && table({
+      caption: "Payments to the manager",
+      rows: account.payments,
+      columns: [
+        { name: "Decided", cell: (each) => time(each.decided_at) },
+        { name: "Fee", cell: (each) => usd(each.management_fee_usd), isNumber: true },
+        { name: "Expenses", cell: (each) => usd(each.expenses_usd), isNumber: true },
+        { name: "To", cell: (each) => hash(each.wallet, "address") },
+        { name: "State", cell: (each) => [badge(each.state), each.failure && ` ${each.failure}`] },
+        { name: "Transaction", cell: (each) => hash(each.transaction, "transaction") },
+      ],
+    }),
+    isAdmin && Number(account.payable_usd) > 0 && form({
+      fields: [
+        { name: "management_fee_usd", label: "Fee", unit: "USD", inputMode: "decimal", value: account.management_fee_usd },
+        { name: "expenses_usd", label: "Expenses", unit: "USD", inputMode: "decimal", value: account.expenses_usd },
+      ],
+      submit: "Propose to pay it", isInline: true,
+      send: async (values) => sayDecision(await api.post(path, values)),
+    })));
+  return panel("Owed to the manager", place);
+}
+
 openOffice({
   title: "Income",
   needs: ["PROPERTY_MANAGER", "ADMIN"],
@@ -152,6 +181,6 @@ openOffice({
     const [property, documents] = await Promise.all([propertyOf(id), api.get(`/properties/${id}/documents`)]);
     document.title = `Income of ${property.terms.name} · Deedbook`;
     const isOwn = property.manager_id === who.user_id;
-    main.append(...propertyHead(property, who), statementPanel(id), expensesPanel(property, isOwn, documents), await termsPanel(property, has(who, "ADMIN")));
+    main.append(...propertyHead(property, who), statementPanel(id), expensesPanel(property, isOwn, documents), managerPanel(property, has(who, "ADMIN")), await termsPanel(property, has(who, "ADMIN")));
   },
 });

@@ -45,11 +45,14 @@ function proof(found) {
 }
 
 function match(wire, reload) {
-  const element = dialog(`Match a wire of ${usd(wire.usd)}`, make("p", {}, "Only a payout of exactly this amount, and without a fee, can be matched."), form({
-    fields: [{ name: "reference", label: "The payout's reference" }],
+  const element = dialog(`Match a wire of ${usd(wire.usd)}`, make("p", {}, "The wire and what a bank kept of it have to be the payout's amount, to the cent."), form({
+    fields: [
+      { name: "reference", label: "The payout's reference" },
+      { name: "bank_kept_usd", label: "What a bank kept of it", unit: "USD", inputMode: "decimal", value: "0", help: "The platform carries it." },
+    ],
     submit: "Match it",
-    send: async ({ reference }) => {
-      await api.post("/treasury/matches", { deposit_id: wire.deposit_id, reference });
+    send: async (values) => {
+      await api.post("/treasury/matches", { deposit_id: wire.deposit_id, ...values });
       toast("Matched.", "good");
       element.close();
       reload();
@@ -73,6 +76,7 @@ function treasury(found, reload) {
       columns: [
         { name: "Reference", cell: (each) => each.reference },
         { name: "Amount", cell: (each) => usd(each.usd), isNumber: true },
+        { name: "Bank kept", cell: (each) => usd(each.bank_kept_usd), isNumber: true },
         { name: "State", cell: (each) => badge(each.state) },
         { name: "Transaction", cell: (each) => hash(each.transaction, "transaction") },
         { name: "Begun", cell: (each) => time(each.started_at) },

@@ -5,7 +5,7 @@ import { timeText } from "../shell/times.js";
 
 /**
  * Show what `load` answers in `place`, and again whenever it has changed: asked every `everyMs` while the page is seen,
- * and when a message comes. Whoever is typing or choosing in there is not disturbed. Answers a function that asks at once.
+ * and when a message comes. Whoever is typing or choosing in there is not disturbed. Answers a function that asks and draws at once.
  */
 export function watch(place, load, show, everyMs = 4_000) {
   let known;
@@ -21,7 +21,7 @@ export function watch(place, load, show, everyMs = 4_000) {
       const answer = await load();
       place.querySelector(":scope > .stale")?.remove();
       const isBusy = place.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
-      if (JSON.stringify(answer) !== known && (isForced || !isBusy)) await fill(place, () => answer, draw);
+      if (isForced || (JSON.stringify(answer) !== known && !isBusy)) await fill(place, () => answer, draw);
     } catch (problem) {
       if (known === undefined) place.replaceChildren(failed(problem, () => look(true)));
       else sayStale(place, problem);

@@ -117,7 +117,7 @@ async function incomeToDividend() {
 async function haltAndLift() {
   let page = await open("admin1", "/office/controls");
   const row = page.getByRole("row", { name: /ELM7USDC/ });
-  await row.getByRole("button", { name: "Halt" }).click();
+  await row.getByRole("button", { name: "Halt", exact: true }).click();
   await page.getByRole("dialog").getByLabel("Why").fill("a rumour");
   await page.getByRole("dialog").getByRole("button", { name: "Halt ELM7USDC" }).click();
   await row.getByText("Halted").waitFor();
