@@ -232,19 +232,19 @@ class Gateway:
         first, *rest = path.strip("/").split("/")
         if first not in ("ws", "stream"):
             return None
+        # Some clients know spot sockets by `stream` in their address, and yet want raw events: /stream/ws.
+        wrapped = first == "stream" and rest[:1] != ["ws"]
         named = "/".join(options.get("streams", [])).split("/") if first == "stream" else []
         # Some clients number their sockets: a path may end in /ws/0 or /0, which names no stream.
         # A time zone's plus sign in a query comes as a space.
         spelled = (unquote(name).replace(" ", "+") for name in (*rest, *named))
         names = [name for name in spelled if name and name != "ws" and not name.isdigit()]
         if len(names) == 1 and self._services.listen_keys.api_key(names[0]) is not None:
-            return ListenSession(
-                self._services, self._cork, self._opened, self._closed, names[0], wrapped=first == "stream"
-            )
+            return ListenSession(self._services, self._cork, self._opened, self._closed, names[0], wrapped=wrapped)
         if not all(stream_exists(self._services, name) for name in names) or len(names) > 1_024:
             return _refuse(400, "Invalid stream.")
         return StreamSession(
-            self._services, self._cork, self._opened, self._closed, names, wrapped=first == "stream", unit_ns=unit_ns
+            self._services, self._cork, self._opened, self._closed, names, wrapped=wrapped, unit_ns=unit_ns
         )
 
     def _opened(self, connection: Connection) -> bool:

@@ -18,6 +18,7 @@ BUY: Final = int(Side.BUY)
 SELL: Final = int(Side.SELL)
 MISSED_LEVELS_MAX: Final = 20_000  # changes kept for a subscriber that does not read; beyond, it is disconnected
 CHECKSUM_LEVELS: Final = 10
+GONE: Final = "0.00000000"  # a level that is gone: some clients look for these very zeros
 
 
 class Changes:
@@ -92,8 +93,8 @@ class DepthStream:
         market, book = self._market, self._book
         tail = (
             f'"s":"{market.symbol}","U":{changes.first_update_id},"u":{last},'
-            f'"b":{levels_json(market, book.quantities(BUY, sorted(changes.bids, reverse=True)))},'
-            f'"a":{levels_json(market, book.quantities(SELL, sorted(changes.asks)))}}}'
+            f'"b":{_changes_json(market, book.quantities(BUY, sorted(changes.bids, reverse=True)))},'
+            f'"a":{_changes_json(market, book.quantities(SELL, sorted(changes.asks)))}}}'
         )
         return StreamMessage(self.name, lambda unit_ns: f'{{"e":"depthUpdate","E":{time_ns // unit_ns},{tail}')
 
@@ -115,6 +116,11 @@ def partial_payload(market: Market, book: LevelBook, limit: int) -> Payload:
 def levels_json(market: Market, levels: list[tuple[int, int]]) -> str:
     price, qty = market.price, market.qty
     return "[" + ",".join([f'["{price[ticks]}","{qty[lots]}"]' for ticks, lots in levels]) + "]"
+
+
+def _changes_json(market: Market, levels: list[tuple[int, int]]) -> str:
+    price, qty = market.price, market.qty
+    return "[" + ",".join([f'["{price[ticks]}","{qty[lots] if lots else GONE}"]' for ticks, lots in levels]) + "]"
 
 
 def checksum(market: Market, book: LevelBook) -> int:

@@ -101,7 +101,9 @@ class Rest:
         self, status: int, text: str, ip: str, key: Key | None, now: int, error: ApiError | None = None
     ) -> web.Response:
         limits = self._services.limits
-        headers = {"X-MBX-USED-WEIGHT-1M": str(limits.weight.count(ip, now)), "Cache-Control": "no-store"}
+        used = str(limits.weight.count(ip, now))
+        # Some clients read the older name, without an interval.
+        headers = {"X-MBX-USED-WEIGHT": used, "X-MBX-USED-WEIGHT-1M": used, "Cache-Control": "no-store"}
         if key is not None:
             headers["X-MBX-ORDER-COUNT-10S"] = str(limits.orders_10s.count(key.account, now))
             headers["X-MBX-ORDER-COUNT-1D"] = str(limits.orders_day.count(key.account, now))

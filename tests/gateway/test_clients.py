@@ -26,6 +26,7 @@ def settings(venue: Venue, account: int) -> dict[str, Any]:
                 "public": f"{venue.rest_url}/api/v3",
                 "private": f"{venue.rest_url}/api/v3",
                 "v1": f"{venue.rest_url}/api/v1",
+                "sapi": f"{venue.rest_url}/sapi/v1",
                 "ws": {"spot": f"{venue.ws_url}/stream/ws", "ws-api": {"spot": f"{venue.ws_url}/ws-api/v3"}},
             }
         },
