@@ -126,18 +126,36 @@ class Seat:
 
 
 class Account:
-    """One linked wallet. Client ids stay known for a day after their order closed, so that a retry is harmless."""
+    """One linked wallet, or the one that took its place.
 
-    __slots__ = ("balances", "client_order_ids", "closed_ids", "number", "orders", "owner", "seats")
+    Client ids stay known for a day after their order closed, so that a retry is harmless.
+    """
 
-    def __init__(self, number: int, owner: int) -> None:
+    __slots__ = (
+        "balances",
+        "client_order_ids",
+        "closed_ids",
+        "left_behind",
+        "number",
+        "orders",
+        "owner",
+        "seats",
+        "wallet",
+    )
+
+    def __init__(self, number: int, owner: int, wallet: bytes) -> None:
         self.number = number
         self.owner = owner
+        self.wallet = wallet
+        self.left_behind: dict[int, bytes] = {}  # assets that are still at an earlier wallet
         self.balances: dict[int, Balance] = {}
         self.seats: dict[int, Seat] = {}
         self.orders: dict[int, Order] = {}  # open, oldest first
         self.client_order_ids: dict[bytes, int] = {}  # of open and of lately closed orders
         self.closed_ids: deque[tuple[int, bytes, int]] = deque()  # (closed at, client id, order id)
+
+    def wallet_of(self, asset: int) -> bytes:
+        return self.left_behind.get(asset, self.wallet)
 
     def order_id_of(self, client_order_id: bytes, time_ns: int) -> int:
         """The order that has or lately had this client id, or 0."""

@@ -32,21 +32,21 @@ class Clearing:
         venue = self._venue
         asset, delta, level, asked, block, log_index = row[6], *row[11:16]
         wallet = row[18][:20]
-        if not self._next_position(asset, asset == USDC, block, log_index):
+        if not self.next_position(asset, asset == USDC, block, log_index):
             return
-        number = venue.wallets.get(wallet)
-        if number is None:
+        account = venue.account_at(wallet, asset)
+        if account is None:
             parked_level, _, position_lots = venue.parked.get((wallet, asset), (0, 0, 0))
             expected = parked_level + delta
-            if expected != level or not _can_be(level, asked):
-                return self._stop_crediting(0, asset, block, log_index, expected, level)
+            if expected != level or not can_be(level, asked):
+                return self.stop_crediting(0, asset, block, log_index, expected, level)
             venue.parked[wallet, asset] = (level, asked, position_lots)
             venue.emit(PARKED, instrument=asset, a=level, b=asked)
         else:
-            balance = venue.balance(venue.accounts[number], asset)
+            balance = venue.balance(account, asset)
             expected = balance.level + delta
-            if expected != level or not _can_be(level, asked):
-                return self._stop_crediting(number, asset, block, log_index, expected, level)
+            if expected != level or not can_be(level, asked):
+                return self.stop_crediting(account.number, asset, block, log_index, expected, level)
             self.set_level(balance, level, asked)
         venue.chain_block, venue.chain_log_index = block, log_index
 
@@ -54,25 +54,25 @@ class Clearing:
         venue = self._venue
         instrument, delta_lots, level_lots, block, log_index = row[6], row[11], row[12], row[14], row[15]
         wallet = row[18][:20]
-        if not self._next_position(instrument, False, block, log_index):
+        if not self.next_position(instrument, False, block, log_index):
             return
-        number = venue.wallets.get(wallet)
-        if number is None:
+        account = venue.account_at(wallet, instrument)
+        if account is None:
             level, asked, position_lots = venue.parked.get((wallet, instrument), (0, 0, 0))
             expected = position_lots + delta_lots
-            if expected != level_lots or not _can_be(level_lots, 0):
-                return self._stop_crediting(0, instrument, block, log_index, expected, level_lots)
+            if expected != level_lots or not can_be(level_lots, 0):
+                return self.stop_crediting(0, instrument, block, log_index, expected, level_lots)
             venue.parked[wallet, instrument] = (level, asked, level_lots)
             venue.applied(0, instrument)
         else:
-            balance = venue.balance(venue.accounts[number], instrument)
+            balance = venue.balance(account, instrument)
             expected = balance.position_lots + delta_lots
-            if expected != level_lots or not _can_be(level_lots, 0):
-                return self._stop_crediting(number, instrument, block, log_index, expected, level_lots)
-            self._set_position(balance, level_lots)
+            if expected != level_lots or not can_be(level_lots, 0):
+                return self.stop_crediting(account.number, instrument, block, log_index, expected, level_lots)
+            self.set_position(balance, level_lots)
         venue.chain_block, venue.chain_log_index = block, log_index
 
-    def _next_position(self, asset: int, is_cash: bool, block: int, log_index: int) -> bool:
+    def next_position(self, asset: int, is_cash: bool, block: int, log_index: int) -> bool:
         venue = self._venue
         if not is_cash and venue.instrument(asset) is None:
             venue.reject(Reason.UNKNOWN_INSTRUMENT, asset)
@@ -84,7 +84,7 @@ class Clearing:
             return True
         return False
 
-    def _stop_crediting(
+    def stop_crediting(
         self, account: int, asset: int, block: int, log_index: int, expected_level: int, level: int
     ) -> None:
         """The chain and we disagree: credit nothing more, and let traders only take orders out."""
@@ -104,7 +104,7 @@ class Clearing:
         balance.asked = asked
         self._cover(balance)
 
-    def _set_position(self, balance: Balance, position_lots: int) -> None:
+    def set_position(self, balance: Balance, position_lots: int) -> None:
         self._venue.touch(balance)
         assert balance.exposure is not None
         balance.exposure.add(position_lots - balance.position_lots)
@@ -133,17 +133,17 @@ class Clearing:
         else:
             balance.announced = 0
 
-    def adopt_parked(self, account: Account, wallet: bytes) -> None:
-        """A wallet was linked: what came before it was is credited now."""
+    def adopt_parked(self, account: Account) -> None:
+        """A wallet became the account's: what came before that is credited now."""
         venue = self._venue
         for asset in range(len(venue.instruments)):
-            parked = venue.parked.pop((wallet, asset), None)
+            parked = venue.parked.pop((account.wallet_of(asset), asset), None)
             if parked is not None:
                 level, asked, position_lots = parked
                 balance = venue.balance(account, asset)
                 self.set_level(balance, level, asked)
                 if position_lots:
-                    self._set_position(balance, position_lots)
+                    self.set_position(balance, position_lots)
 
     def adjust(self, row: Row) -> None:
         venue = self._venue
@@ -155,13 +155,13 @@ class Clearing:
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, asset, account_number)
         position_fits = position_lots == 0 if asset == USDC else position_lots >= level
-        can_be = _can_be(level, asked) and _can_be(position_lots, 0) and min(block, log_index) >= 0
-        if not can_be or asked > level or not position_fits:
+        in_range = can_be(level, asked) and can_be(position_lots, 0) and min(block, log_index) >= 0
+        if not in_range or asked > level or not position_fits:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, asset, account_number)
         balance = venue.balance(account, asset)
         self.set_level(balance, level, asked)
         if asset != USDC:
-            self._set_position(balance, position_lots)
+            self.set_position(balance, position_lots)
         venue.chain_block, venue.chain_log_index = block, log_index
         venue.crediting_stopped = 0
         venue.applied(account_number, asset)
@@ -215,7 +215,7 @@ class Clearing:
     def batch_final(self, row: Row) -> None:
         venue = self._venue
         batch_id, block, log_index, payload_hash = row[11], row[14], row[15], row[18][:32]
-        if not self._next_position(VENUE, True, block, log_index):
+        if not self.next_position(VENUE, True, block, log_index):
             return
         composition = venue.compositions.get(batch_id)
         if (
@@ -257,7 +257,7 @@ class Clearing:
         venue.applied(0, VENUE)
 
 
-def _can_be(level: int, asked: int) -> bool:
+def can_be(level: int, asked: int) -> bool:
     """Whether a chain may say so; larger numbers, or negative ones, would leave the records or break a hold."""
     return 0 <= level <= LEVEL_MAX and 0 <= asked <= LEVEL_MAX
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from engine import snapshot
 from engine.clearing import Clearing
 from engine.listing import Listing
+from engine.recovery import Recovery
 from engine.trading import Trading
 from engine.types import CommandKind, MarketState, Reason
 from engine.venue import Venue
@@ -30,6 +31,7 @@ class Exchange:
         self._venue = venue if venue is not None else Venue()
         trading = Trading(self._venue)
         clearing = Clearing(self._venue)
+        recovery = Recovery(self._venue, clearing)
         self._listing = listing = Listing(self._venue, clearing)
         handlers: dict[CommandKind, Callable[[Row], None]] = {
             CommandKind.PLACE: trading.place,
@@ -44,6 +46,7 @@ class Exchange:
             CommandKind.SET_PHASE: listing.set_phase,
             CommandKind.LEVEL_CHANGED: clearing.level_changed,
             CommandKind.POSITION_CHANGED: clearing.position_changed,
+            CommandKind.MIGRATE_WALLET: recovery.migrate_wallet,
             CommandKind.ADJUST: clearing.adjust,
             CommandKind.EJECT_TRADE: clearing.eject_trade,
             CommandKind.COMPOSE_BATCH: clearing.compose_batch,

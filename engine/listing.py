@@ -33,11 +33,11 @@ class Listing:
         if wallet in venue.wallets:
             return venue.reject(Reason.ACCOUNT_EXISTS, account=venue.wallets[wallet])
         number = len(venue.accounts)
-        account = Account(number, owner)
+        account = Account(number, owner, wallet)
         venue.accounts.append(account)
         venue.wallets[wallet] = number
         venue.emit(ACCOUNT_OPENED, account=number, peer=owner)
-        self._clearing.adopt_parked(account, wallet)
+        self._clearing.adopt_parked(account)
 
     def set_permission(self, row: Row) -> None:
         venue = self._venue

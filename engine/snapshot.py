@@ -22,7 +22,7 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import ZERO_ID, Composition, Instrument, Venue
 
-MAGIC: Final = b"DEEDSNP1"
+MAGIC: Final = b"DEEDSNP2"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -46,6 +46,8 @@ SECTIONS: Final = {
     "head": Struct(f"<{len(HEAD)}q"),
     "instruments": Struct("<11q16s20s6q"),  # terms in their order, then fees, phase, update id, last price
     "accounts": Struct("<2q20s"),
+    "earlier_wallets": Struct("<20sq"),  # with their accounts
+    "left_behind": Struct("<2q20s"),  # account, asset, the earlier wallet where it still is
     "permissions": Struct("<7q?32s"),
     "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
     "orders": Struct("<16q36s"),
@@ -88,7 +90,6 @@ def decode(image: bytes) -> Venue:
 
 
 def market_state(venue: Venue) -> MarketState:
-    wallets = {number: wallet for wallet, number in venue.wallets.items()}
     return MarketState(
         seq=venue.seq,
         time_ns=venue.time_ns,
@@ -105,7 +106,7 @@ def market_state(venue: Venue) -> MarketState:
             InstrumentState(i.terms, i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
             for i in venue.instruments[1:]
         ),
-        accounts=tuple(AccountState(a.number, a.owner, wallets[a.number]) for a in venue.accounts[1:]),
+        accounts=tuple(AccountState(a.number, a.owner, a.wallet) for a in venue.accounts[1:]),
         permissions=tuple(
             SetPermission(
                 a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version, p.facts_hash
@@ -154,7 +155,6 @@ def _balances(venue: Venue) -> Iterator[Balance]:
 
 
 def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
-    wallets = {number: wallet for wallet, number in venue.wallets.items()}
     batch_id, attempt, ejecting = venue.ejecting
     compositions = sorted(venue.compositions.items())
     return {
@@ -163,7 +163,9 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
             (*astuple(i.terms), i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
             for i in venue.instruments[1:]
         ],
-        "accounts": [(a.number, a.owner, wallets[a.number]) for a in venue.accounts[1:]],
+        "accounts": [(a.number, a.owner, a.wallet) for a in venue.accounts[1:]],
+        "earlier_wallets": sorted(each for each in venue.wallets.items() if venue.accounts[each[1]].wallet != each[0]),
+        "left_behind": [(a.number, *each) for a in venue.accounts[1:] for each in sorted(a.left_behind.items())],
         "permissions": [
             (
                 *(a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version),
@@ -210,8 +212,11 @@ def _order_row(o: Order) -> tuple[Any, ...]:
 def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
     venue = Venue()
     for number, owner, wallet in sections["accounts"]:
-        venue.accounts.append(Account(number, owner))
+        venue.accounts.append(Account(number, owner, wallet))
         venue.wallets[wallet] = number
+    venue.wallets |= dict(sections["earlier_wallets"])
+    for number, asset, wallet in sections["left_behind"]:
+        venue.accounts[number].left_behind[asset] = wallet
     for row in sections["instruments"]:
         *numbers, symbol, token, lot_decimals, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
         terms = SetInstrument(*(*numbers, symbol.rstrip(b"\0"), token, lot_decimals))

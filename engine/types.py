@@ -69,6 +69,7 @@ class CommandKind(IntEnum):
     SET_INSTRUMENT = 18
     SET_FEES = 19
     SET_PHASE = 20
+    MIGRATE_WALLET = 26
     LEVEL_CHANGED = 32
     POSITION_CHANGED = 33
     ADJUST = 34
@@ -89,6 +90,7 @@ class EventKind(IntEnum):
     APPLIED = 18
     PERMISSION_ENDED = 19
     PHASE_CHANGED = 20
+    WALLET_MIGRATED = 24
     WITHDRAWAL_READY = 32
     PARKED = 33
     CREDITING_STOPPED = 34
@@ -317,6 +319,26 @@ class PositionChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class MigrateWallet:
+    """A confirmed carrying over of a lost wallet's lock to a new wallet: the account that it counts for goes along.
+
+    Its number, orders, holds and unsettled trades stay. What it has of other assets stays at the lost wallet until that
+    is carried over too; the assets of which it has nothing are the new wallet's from now on. A new wallet that is
+    another account's gets the lock, and nothing else.
+    """
+
+    instrument: int
+    moved_lots: int  # the whole lock of the lost wallet
+    gained_lots: int  # by the new one's lock: the same, but for parts of a lot
+    level: int  # of the new wallet's lock, after
+    requested: int
+    block: int
+    log_index: int
+    lost: bytes
+    fresh: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Adjust:
     """An operator sets an account's levels to the chain's after a reorg below FINAL, and crediting goes on."""
 
@@ -381,6 +403,7 @@ Command = (
     | SetPhase
     | LevelChanged
     | PositionChanged
+    | MigrateWallet
     | Adjust
     | EjectTrade
     | ComposeBatch
@@ -507,6 +530,15 @@ class PhaseChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class WalletMigrated:
+    """The command's new wallet is the account's; for each asset that stays where it was, one more with `stays`."""
+
+    account: int
+    instrument: int
+    stays: int
+
+
+@dataclass(frozen=True, slots=True)
 class WithdrawalReady:
     """All of what the account asked for is set aside: the releaser may sign exactly this amount (micros or lots)."""
 
@@ -560,6 +592,7 @@ Event = (
     | Applied
     | PermissionEnded
     | PhaseChanged
+    | WalletMigrated
     | WithdrawalReady
     | Parked
     | CreditingStopped

@@ -77,7 +77,7 @@ class Venue:
         self.phase = CONTINUOUS
         self.instruments: list[Instrument] = [None]  # type: ignore[list-item]  # by number; 0 is the venue
         self.accounts: list[Account] = [None]  # type: ignore[list-item]  # by number; 0 is nobody
-        self.wallets: dict[bytes, int] = {}
+        self.wallets: dict[bytes, int] = {}  # the accounts', and those that they had before
         self.parked: dict[tuple[bytes, int], tuple[int, int, int]] = {}  # (wallet, asset): level, asked, position
         self.exposures: dict[tuple[int, int], Exposure] = {}  # by owner and instrument
         self.orders: dict[int, Order] = {}
@@ -175,6 +175,11 @@ class Venue:
 
     def account(self, number: int) -> Account | None:
         return self.accounts[number] if 0 < number < len(self.accounts) else None
+
+    def account_at(self, wallet: bytes, asset: int) -> Account | None:
+        """Whose this wallet is, as far as the asset goes."""
+        account = self.account(self.wallets.get(wallet, 0))
+        return account if account is not None and account.wallet_of(asset) == wallet else None
 
     def balance(self, account: Account, asset: int) -> Balance:
         balance = account.balances.get(asset)

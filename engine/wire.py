@@ -113,6 +113,11 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
         {"instrument": "instrument", "delta_lots": "a", "level_lots": "b", "block": "d", "log_index": "e"}
         | {"wallet": "text"},
     ),
+    t.MigrateWallet: (
+        CommandKind.MIGRATE_WALLET,
+        {"instrument": "instrument", "moved_lots": "a", "gained_lots": "f", "level": "b", "requested": "c"}
+        | {"block": "d", "log_index": "e", "lost": "text", "fresh": "text2"},
+    ),
     t.Adjust: (
         CommandKind.ADJUST,
         _FIND | {"level": "b", "requested": "c", "position_lots": "a", "block": "d", "log_index": "e"},
@@ -169,6 +174,7 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
     t.Applied: (EventKind.APPLIED, _WHERE),
     t.PermissionEnded: (EventKind.PERMISSION_ENDED, _WHERE),
     t.PhaseChanged: (EventKind.PHASE_CHANGED, {"instrument": "instrument", "phase": "flags"}),
+    t.WalletMigrated: (EventKind.WALLET_MIGRATED, _WHERE | {"stays": "flags"}),
     t.WithdrawalReady: (EventKind.WITHDRAWAL_READY, _WHERE | {"amount": "a"}),
     t.Parked: (EventKind.PARKED, {"instrument": "instrument", "level": "a", "requested": "b"}),
     t.CreditingStopped: (
@@ -189,7 +195,15 @@ _COMMAND_ZERO: Final = tuple(b"" if code.endswith("s") else 0 for _, code in COM
 _EVENT_ZERO: Final = tuple(0 for _ in EVENT_SLOTS)
 _COMMAND_TYPES: Final = {int(kind): (cls, slots) for cls, (kind, slots) in COMMANDS.items()}
 _EVENT_TYPES: Final = {int(kind): (cls, slots) for cls, (kind, slots) in EVENTS.items()}
-_BYTES_LENGTH: Final = {"wallet": 20, "token": 20, "facts_hash": 32, "payload_hash": 32, "transaction": 32}
+_BYTES_LENGTH: Final = {
+    "wallet": 20,
+    "lost": 20,
+    "fresh": 20,
+    "token": 20,
+    "facts_hash": 32,
+    "payload_hash": 32,
+    "transaction": 32,
+}
 
 
 def encode_command(command: t.Command, seq: int = 0, time_ns: int = 0) -> bytes:

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <deque>
+#include <map>
 #include <vector>
 
 #include "broken_rule.hpp"
@@ -81,14 +82,20 @@ struct ClosedId {
     Text client_order_id;
 };
 
-/// One linked wallet. Orders are open ones, oldest first.
+/// One linked wallet, or the one that took its place. Orders are open ones, oldest first.
 struct Account {
     std::uint32_t number, owner;
     Wallet wallet;
+    std::map<std::uint16_t, Wallet> left_behind{};  // assets that are still at an earlier wallet
     std::uint32_t orders_first = NIL, orders_last = NIL;
     std::deque<ClosedId> closed_ids{};
     std::vector<Balance*> balances{};  // in the order in which they came
     std::vector<Seat*> seats{};
+
+    const Wallet& wallet_of(std::uint16_t asset) const noexcept {
+        const auto found = left_behind.find(asset);
+        return found == left_behind.end() ? wallet : found->second;
+    }
 };
 
 }  // namespace deedbook

@@ -38,8 +38,8 @@ public:
         const std::int64_t delta = command.a, level = command.b, asked = command.c;
         if (!is_next(asset, asset == USDC, command)) return;
         const Wallet wallet = wallet_of(command.text);
-        const auto found = venue_.wallets.find(wallet);
-        if (found == venue_.wallets.end()) {
+        Account* account = venue_.account_at(wallet, asset);
+        if (account == nullptr) {
             const auto parked = venue_.parked.find({wallet, asset});
             const Wide expected = Wide{parked == venue_.parked.end() ? 0 : parked->second.level} + delta;
             if (expected != level || !can_be(level, asked)) return stop_crediting(0, command, expected, level);
@@ -50,9 +50,9 @@ public:
             event.a = level;
             event.b = asked;
         } else {
-            Balance& balance = venue_.balance(venue_.accounts[found->second], asset);
+            Balance& balance = venue_.balance(*account, asset);
             const Wide expected = Wide{balance.level} + delta;
-            if (expected != level || !can_be(level, asked)) return stop_crediting(found->second, command, expected, level);
+            if (expected != level || !can_be(level, asked)) return stop_crediting(account->number, command, expected, level);
             set_level(balance, level, asked);
         }
         move_to(command);
@@ -63,18 +63,18 @@ public:
         const std::int64_t delta_lots = command.a, level_lots = command.b;
         if (!is_next(asset, false, command)) return;
         const Wallet wallet = wallet_of(command.text);
-        const auto found = venue_.wallets.find(wallet);
-        if (found == venue_.wallets.end()) {
+        Account* account = venue_.account_at(wallet, asset);
+        if (account == nullptr) {
             const auto parked = venue_.parked.find({wallet, asset});
             const Wide expected = Wide{parked == venue_.parked.end() ? 0 : parked->second.position_lots} + delta_lots;
             if (expected != level_lots || !can_be(level_lots, 0)) return stop_crediting(0, command, expected, level_lots);
             venue_.parked[{wallet, asset}].position_lots = level_lots;
             venue_.applied(0, asset);
         } else {
-            Balance& balance = venue_.balance(venue_.accounts[found->second], asset);
+            Balance& balance = venue_.balance(*account, asset);
             const Wide expected = Wide{balance.position_lots} + delta_lots;
             if (expected != level_lots || !can_be(level_lots, 0))
-                return stop_crediting(found->second, command, expected, level_lots);
+                return stop_crediting(account->number, command, expected, level_lots);
             set_position(balance, level_lots);
         }
         move_to(command);
@@ -99,17 +99,69 @@ public:
         venue_.applied(command.account, asset);
     }
 
-    /// A wallet was linked: what came before it was is credited now.
-    void adopt_parked(Account& account, const Wallet& wallet) {
-        for (std::size_t asset = 0; asset < venue_.instruments.size(); ++asset) {
-            const auto found = venue_.parked.find({wallet, static_cast<std::uint16_t>(asset)});
+    /// A wallet became the account's: what came before that is credited now.
+    void adopt_parked(Account& account) {
+        for (std::size_t number = 0; number < venue_.instruments.size(); ++number) {
+            const std::uint16_t asset = static_cast<std::uint16_t>(number);
+            const auto found = venue_.parked.find({account.wallet_of(asset), asset});
             if (found == venue_.parked.end()) continue;
             const Parked parked = found->second;
             venue_.parked.erase(found);
-            Balance& balance = venue_.balance(account, static_cast<std::uint16_t>(asset));
+            Balance& balance = venue_.balance(account, asset);
             set_level(balance, parked.level, parked.asked);
             if (parked.position_lots != 0) set_position(balance, parked.position_lots);
         }
+    }
+
+    // -- what recovery shares
+
+    bool is_next(std::uint16_t asset, bool is_cash, const Command& command) {
+        const bool passed = command.d < venue_.chain_block ||
+                            (command.d == venue_.chain_block && command.e <= venue_.chain_log_index);
+        if (!is_cash && venue_.instrument(asset) == nullptr) {
+            venue_.reject(Reason::UNKNOWN_INSTRUMENT, asset);
+        } else if (passed) {
+            venue_.reject(Reason::CHAIN_POSITION_PASSED, asset);
+        } else if (venue_.crediting_stopped != 0) {
+            venue_.reject(Reason::CREDITING_HALTED, asset);
+        } else {
+            return true;
+        }
+        return false;
+    }
+
+    void move_to(const Command& command) noexcept {
+        venue_.chain_block = command.d;
+        venue_.chain_log_index = command.e;
+    }
+
+    /// The chain and we disagree: credit nothing more, and let traders only take orders out.
+    void stop_crediting(std::uint32_t account, const Command& command, Wide expected, std::int64_t level) {
+        constexpr Wide MOST = std::numeric_limits<std::int64_t>::max();
+        venue_.crediting_stopped = 1;
+        venue_.reject(Reason::LEVEL_MISMATCH, command.instrument, account);
+        Event& event = venue_.tell(EventKind::CREDITING_STOPPED, command.instrument, account);
+        event.a = command.d;
+        event.b = command.e;
+        event.c = static_cast<std::int64_t>(std::max(-MOST, std::min(MOST, expected)));
+        event.d = level;
+        if (venue_.phase != CONTINUOUS) return;
+        venue_.phase = CANCEL_ONLY_PHASE;
+        venue_.tell(EventKind::PHASE_CHANGED, VENUE, 0).flags = CANCEL_ONLY_PHASE;
+    }
+
+    void set_level(Balance& balance, std::int64_t level, std::int64_t asked) {
+        venue_.touch(balance);
+        add(balance.free, level - balance.level);
+        balance.level = level;
+        balance.asked = asked;
+        cover(balance);
+    }
+
+    void set_position(Balance& balance, std::int64_t position_lots) {
+        venue_.touch(balance);
+        balance.exposure->add(position_lots - balance.position_lots);
+        balance.position_lots = position_lots;
     }
 
     // -- batches
@@ -193,55 +245,6 @@ public:
 
 private:
     void refuse(Reason reason, const Command& command) { venue_.reject(reason, command.instrument, command.account); }
-
-    bool is_next(std::uint16_t asset, bool is_cash, const Command& command) {
-        const bool passed = command.d < venue_.chain_block ||
-                            (command.d == venue_.chain_block && command.e <= venue_.chain_log_index);
-        if (!is_cash && venue_.instrument(asset) == nullptr) {
-            venue_.reject(Reason::UNKNOWN_INSTRUMENT, asset);
-        } else if (passed) {
-            venue_.reject(Reason::CHAIN_POSITION_PASSED, asset);
-        } else if (venue_.crediting_stopped != 0) {
-            venue_.reject(Reason::CREDITING_HALTED, asset);
-        } else {
-            return true;
-        }
-        return false;
-    }
-
-    void move_to(const Command& command) noexcept {
-        venue_.chain_block = command.d;
-        venue_.chain_log_index = command.e;
-    }
-
-    /// The chain and we disagree: credit nothing more, and let traders only take orders out.
-    void stop_crediting(std::uint32_t account, const Command& command, Wide expected, std::int64_t level) {
-        constexpr Wide MOST = std::numeric_limits<std::int64_t>::max();
-        venue_.crediting_stopped = 1;
-        venue_.reject(Reason::LEVEL_MISMATCH, command.instrument, account);
-        Event& event = venue_.tell(EventKind::CREDITING_STOPPED, command.instrument, account);
-        event.a = command.d;
-        event.b = command.e;
-        event.c = static_cast<std::int64_t>(std::max(-MOST, std::min(MOST, expected)));
-        event.d = level;
-        if (venue_.phase != CONTINUOUS) return;
-        venue_.phase = CANCEL_ONLY_PHASE;
-        venue_.tell(EventKind::PHASE_CHANGED, VENUE, 0).flags = CANCEL_ONLY_PHASE;
-    }
-
-    void set_level(Balance& balance, std::int64_t level, std::int64_t asked) {
-        venue_.touch(balance);
-        add(balance.free, level - balance.level);
-        balance.level = level;
-        balance.asked = asked;
-        cover(balance);
-    }
-
-    void set_position(Balance& balance, std::int64_t position_lots) {
-        venue_.touch(balance);
-        balance.exposure->add(position_lots - balance.position_lots);
-        balance.position_lots = position_lots;
-    }
 
     /// Set aside what is asked for and not owed; then close the youngest orders until what is held is there.
     ///

@@ -11,6 +11,7 @@
 #include "broken_rule.hpp"
 #include "clearing.hpp"
 #include "listing.hpp"
+#include "recovery.hpp"
 #include "restore.hpp"
 #include "snapshot.hpp"
 #include "trading.hpp"
@@ -97,6 +98,7 @@ private:
             case SET_PHASE: return listing_.set_phase(command);
             case LEVEL_CHANGED: return clearing_.level_changed(command);
             case POSITION_CHANGED: return clearing_.position_changed(command);
+            case MIGRATE_WALLET: return recovery_.migrate_wallet(command);
             case ADJUST: return clearing_.adjust(command);
             case EJECT_TRADE: return clearing_.eject_trade(command);
             case COMPOSE_BATCH: return clearing_.compose_batch(command);
@@ -109,6 +111,7 @@ private:
     Venue venue_;
     Trading trading_{venue_};
     Clearing clearing_{venue_};
+    Recovery recovery_{venue_, clearing_};
     Listing listing_{venue_, clearing_};
 };
 

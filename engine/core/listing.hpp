@@ -24,7 +24,7 @@ public:
         Account& account = venue_.accounts.emplace_back(Account{number, command.count, wallet});
         venue_.wallets.emplace(wallet, number);
         venue_.tell(EventKind::ACCOUNT_OPENED, 0, number).peer = command.count;
-        clearing_.adopt_parked(account, wallet);
+        clearing_.adopt_parked(account);
     }
 
     void set_permission(const Command& command) {

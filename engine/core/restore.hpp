@@ -70,6 +70,8 @@ public:
         SnapshotReader instruments = in_;
         in_.section([this] { in_.take(INSTRUMENT_BYTES); });
         in_.section([this] { account(); });
+        in_.section([this] { earlier_wallet(); });
+        in_.section([this] { left_behind(); });
         std::swap(in_, instruments);
         in_.section([this] { instrument(); });
         std::swap(in_, instruments);
@@ -104,7 +106,19 @@ private:
         require(number == venue_.accounts.size(), "the snapshot's accounts are not dense");
         const Wallet wallet = in_.raw<Wallet>();
         venue_.accounts.emplace_back(Account{number, owner, wallet});
-        venue_.wallets.emplace(wallet, number);
+        require(venue_.wallets.emplace(wallet, number).second, "the snapshot has a wallet twice");
+    }
+
+    void earlier_wallet() {
+        const Wallet wallet = in_.raw<Wallet>();
+        const bool is_new = venue_.wallets.emplace(wallet, account_of(in_.as<std::uint32_t>()).number).second;
+        require(is_new, "the snapshot has a wallet twice");
+    }
+
+    void left_behind() {
+        Account& account = account_of(in_.as<std::uint32_t>());
+        const std::uint16_t asset = in_.as<std::uint16_t>();
+        account.left_behind[asset] = in_.raw<Wallet>();
     }
 
     void instrument() {

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP1";
+constexpr std::string_view MAGIC = "DEEDSNP2";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -46,6 +47,8 @@ public:
         head();
         instruments();
         accounts();
+        earlier_wallets();
+        left_behind();
         permissions();
         balances();
         orders();
@@ -88,6 +91,27 @@ private:
             out_.numbers(account.number, account.owner);
             out_.raw(account.wallet);
         }
+    }
+
+    void earlier_wallets() {
+        const std::map<Wallet, std::uint32_t> wallets(venue_.wallets.begin(), venue_.wallets.end());
+        out_.section(wallets.size() - (venue_.accounts.size() - 1));  // each account has one
+        for (const auto& [wallet, account] : wallets) {
+            if (venue_.accounts[account].wallet == wallet) continue;
+            out_.raw(wallet);
+            out_.number(account);
+        }
+    }
+
+    void left_behind() {
+        std::size_t count = 0;
+        for (const Account& account : venue_.accounts) count += account.left_behind.size();
+        out_.section(count);
+        for (const Account& account : venue_.accounts)
+            for (const auto& [asset, wallet] : account.left_behind) {
+                out_.numbers(account.number, asset);
+                out_.raw(wallet);
+            }
     }
 
     void permissions() {

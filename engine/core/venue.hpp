@@ -98,7 +98,7 @@ public:
 
     std::vector<std::unique_ptr<Instrument>> instruments{1};  // by number; 0 is the venue
     std::deque<Account> accounts{1};                          // by number; 0 is nobody
-    std::unordered_map<Wallet, std::uint32_t, WalletHash> wallets;
+    std::unordered_map<Wallet, std::uint32_t, WalletHash> wallets;  // the accounts', and those that they had before
     std::map<std::pair<Wallet, std::uint16_t>, Parked> parked;
     Orders orders;
     OrderIndex index;
@@ -164,6 +164,14 @@ public:
 
     Account* account(std::uint32_t number) noexcept {
         return number != 0 && number < accounts.size() ? &accounts[number] : nullptr;
+    }
+
+    /// Whose this wallet is, as far as the asset goes.
+    Account* account_at(const Wallet& wallet, std::uint16_t asset) noexcept {
+        const auto found = wallets.find(wallet);
+        if (found == wallets.end()) return nullptr;
+        Account& account = accounts[found->second];
+        return account.wallet_of(asset) == wallet ? &account : nullptr;
     }
 
     Balance& balance(Account& account, std::uint16_t asset) {

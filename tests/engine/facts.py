@@ -90,6 +90,9 @@ class Facts:
     venue_phase: int = t.Phase.CONTINUOUS
     listings: list[Listing] = field(default_factory=list)
     accounts: list[t.OpenAccount] = field(default_factory=list)
+    new_wallets: dict[int, bytes] = field(default_factory=dict)  # of accounts whose first one was lost
+    left_behind: dict[tuple[int, int], bytes] = field(default_factory=dict)  # account and asset: still at this wallet
+    earlier_wallets: dict[bytes, int] = field(default_factory=dict)  # that an account had, and has no more
     permissions: list[t.SetPermission] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     closings: int = 0
@@ -115,8 +118,24 @@ class Facts:
     def owner(self, account: int) -> int:
         return self.accounts[account - 1].owner
 
+    def wallet(self, account: int) -> bytes:
+        return self.new_wallets.get(account, self.accounts[account - 1].wallet)
+
+    def wallet_of(self, account: int, asset: int) -> bytes:
+        return self.left_behind.get((account, asset), self.wallet(account))
+
+    def linked_to(self, wallet: bytes) -> int:
+        """The account that has or had this wallet; 0 for none."""
+        now = [account for account in range(1, len(self.accounts) + 1) if self.wallet(account) == wallet]
+        return now[0] if now else self.earlier_wallets.get(wallet, 0)
+
+    def account_at(self, wallet: bytes, asset: int) -> int:
+        """Whose wallet it is as far as the asset goes; 0 for nobody's."""
+        account = self.linked_to(wallet)
+        return account if account and self.wallet_of(account, asset) == wallet else 0
+
     def slot(self, account: int, asset: int) -> Slot:
-        return self.slots.setdefault((self.accounts[account - 1].wallet, asset), Slot())
+        return self.slots.setdefault((self.wallet_of(account, asset), asset), Slot())
 
     def open_orders(self, account: int | None = None, instrument: int | None = None) -> list[Order]:
         """Those that rest, by order_id."""
@@ -239,7 +258,7 @@ def market_state(facts: Facts) -> t.MarketState:
             )
             for each in facts.listings
         ),
-        accounts=tuple(t.AccountState(i, facts.accounts[i - 1].owner, facts.accounts[i - 1].wallet) for i in accounts),
+        accounts=tuple(t.AccountState(i, facts.owner(i), facts.wallet(i)) for i in accounts),
         permissions=tuple(sorted(facts.permissions, key=lambda each: (each.account, each.instrument))),
         balances=tuple(
             balance

@@ -22,6 +22,7 @@ from tests.engine.oracle import Oracle
 Changed = TypeVar("Changed", bound=t.Command)
 OWNERS = (1, 2, 2, 3, 3, 4)  # account 1 takes the fees
 WALLETS = tuple(bytes([number]) * 20 for number in range(1, len(OWNERS) + 3))  # two are linked late or never
+NEW_WALLETS = tuple(bytes([number]) * 20 for number in range(101, 106))  # that lost ones are recovered to
 CLIENT_IDS = (*(b"",) * 25, b"a", b"b", b"c", b"d" * t.CLIENT_ORDER_ID_BYTES, *(b"%d" % i for i in range(20)))
 HOSTILE = (-(2**63), -1, 0, 1, 10_000, 2**62, 2**62 + 1, 2**63 - 1)
 
@@ -50,6 +51,7 @@ class Generator:
     def __init__(self, seed: int, oracle: Oracle) -> None:
         self.random = Random(seed)
         self.oracle = oracle
+        self._coming: list[Callable[[], t.Command]] = []  # what the chain says next, the last one first
         self._kinds: dict[Callable[[], t.Command], int] = {
             self.place: 60,
             self.cancel: 8,
@@ -63,6 +65,7 @@ class Generator:
             self.account: 1,
             self.level: 8,
             self.position: 2,
+            self.recovery: 1,
             self.adjust: 1,
             self.batch: 10,
             t.Clock: 1,
@@ -89,6 +92,8 @@ class Generator:
                 yield self._level_to(wallet, asset, amount, 0, t.LevelCause.DEPOSIT)
 
     def command(self) -> t.Command:
+        if self._coming:
+            return self._coming.pop()()
         if self.oracle.crediting_stopped and self.random.random() < 0.2:
             return self.adjust()
         phases = [self.oracle.venue_phase, *(each.phase for each in self.oracle.listings)]
@@ -107,6 +112,7 @@ class Generator:
             t.SetPermission: ("valid_until_ns", "sell_from_ns"),
             t.SetFees: ("maker_fee_bps", "taker_fee_bps"),
             t.Adjust: ("level", "requested", "position_lots", "block"),
+            t.MigrateWallet: ("moved_lots", "gained_lots", "level", "requested"),
             t.ComposeBatch: ("batch_id", "attempt", "trade_after", "trade_last", "ejected_count"),
             t.BatchFinal: ("batch_id", "block"),
             t.EjectTrade: ("batch_id", "attempt", "trade_id"),
@@ -226,7 +232,7 @@ class Generator:
         return t.SetPhase(scope, self.random.choices((0, 1, 2, 3), (80, 10, 7, 3))[0])
 
     def account(self) -> t.OpenAccount:
-        wallet = self.random.choice(WALLETS if self.random.random() < 0.3 else WALLETS[:3])
+        wallet = self.random.choice(WALLETS + NEW_WALLETS[:1] if self.random.random() < 0.3 else WALLETS[:3])
         return t.OpenAccount(self.random.choice(OWNERS), wallet)
 
     # -- the chain
@@ -274,6 +280,29 @@ class Generator:
             return t.PositionChanged(asset, 3, slot.position_lots + 3 + wrong, *self._next_position(), wallet)
         lots = max(0, slot.level) + random.randint(0, 10)
         return t.PositionChanged(asset, lots - slot.position_lots, lots, *self._next_position(), wallet)
+
+    def recovery(self) -> t.Command:
+        """A lost wallet's tokens go to another one, mostly to one that nobody has; then its lock does."""
+        random, asset = self.random, random_asset(self.random)
+        lost, fresh = random.choice(WALLETS[1:]), random.choice(WALLETS[1:] if random.random() < 0.3 else NEW_WALLETS)
+        if self._slot(lost, asset).level < 0:
+            return t.Clock()
+        if asset in (1, 2) and lost != fresh:
+            self._coming += [lambda: self._lock_moved(asset, lost, fresh), lambda: self._sent(asset, lost, fresh)]
+            lots = self._slot(lost, asset).position_lots
+            return t.PositionChanged(
+                asset, lots, self._slot(fresh, asset).position_lots + lots, *self._next_position(), fresh
+            )
+        return self._lock_moved(asset, lost, fresh)
+
+    def _lock_moved(self, asset: int, lost: bytes, fresh: bytes) -> t.MigrateWallet:
+        slot, into = self._slot(lost, asset), self._slot(fresh, asset)
+        numbers = (slot.level, slot.level, into.level + slot.level, into.requested)
+        return t.MigrateWallet(asset, *numbers, *self._next_position(), lost, fresh)
+
+    def _sent(self, asset: int, lost: bytes, fresh: bytes) -> t.PositionChanged:
+        lots = self._slot(lost, asset).position_lots
+        return t.PositionChanged(asset, -lots, 0, *self._next_position(), lost)
 
     def adjust(self) -> t.Adjust:
         random, account, asset = self.random, self._account(), random_asset(self.random)
@@ -334,15 +363,15 @@ class Generator:
         for fill in self.oracle.fills:
             if fill.done or fill.trade_id > until or fill.trade_id in ejected:
                 continue
-            seller = (self.oracle.accounts[fill.seller - 1].wallet, fill.instrument)
-            buyer = (self.oracle.accounts[fill.buyer - 1].wallet, t.USDC)
+            seller = (self.oracle.wallet_of(fill.seller, fill.instrument), fill.instrument)
+            buyer = (self.oracle.wallet_of(fill.buyer, t.USDC), t.USDC)
             pays = fill.owed_out(fill.buyer, t.USDC)
             if levels[seller] < fill.qty_lots or levels[buyer] < pays:
                 failing.append(fill.trade_id)
                 continue
             for account, asset in self.oracle.moved_by([fill]):
                 gets = fill.brought(account, asset) + fill.fees(account, asset) - fill.owed_out(account, asset)
-                levels[self.oracle.accounts[account - 1].wallet, asset] += gets
+                levels[self.oracle.wallet_of(account, asset), asset] += gets
         return failing
 
     def _final(self, composed: t.ComposeBatch) -> t.Command:

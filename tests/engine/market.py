@@ -49,7 +49,7 @@ class Pair:
         levels: Counter[int] = Counter()
         for balance in state.balances:
             levels[balance.instrument] += balance.level
-        credits_levels = isinstance(command, t.LevelChanged | t.Adjust | t.OpenAccount)
+        credits_levels = isinstance(command, t.LevelChanged | t.Adjust | t.OpenAccount | t.MigrateWallet)
         assert credits_levels or levels == self._levels, "levels appeared or went without the chain's word"
         self._levels = levels
 

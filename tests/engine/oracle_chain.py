@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import astuple
 
 from engine import types as t
 from engine.types import Phase, Reason, Side
@@ -17,6 +18,8 @@ class ChainRules(OrderRules):
                 self.level_changed(command)
             case t.PositionChanged():
                 self.position_changed(command)
+            case t.MigrateWallet():
+                self.migrate_wallet(command)
             case t.Adjust():
                 self.adjust(command)
             case t.EjectTrade():
@@ -37,12 +40,10 @@ class ChainRules(OrderRules):
             return Reason.CHAIN_POSITION_PASSED
         return Reason.CREDITING_HALTED if self.crediting_stopped else Reason.NONE
 
-    def account_of(self, wallet: bytes) -> int:
-        """0 where it is not linked."""
-        return next((number for number, each in enumerate(self.accounts, 1) if each.wallet == wallet), 0)
-
-    def stop_crediting(self, command: t.LevelChanged | t.PositionChanged, expected: int, level: int) -> None:
-        account, asset = self.account_of(command.wallet), command.instrument
+    def stop_crediting(
+        self, account: int, command: t.LevelChanged | t.PositionChanged | t.MigrateWallet, expected: int, level: int
+    ) -> None:
+        asset = command.instrument
         self.crediting_stopped = True
         self.reject(account, asset, Reason.LEVEL_MISMATCH)
         where = (command.block, command.log_index)
@@ -60,11 +61,12 @@ class ChainRules(OrderRules):
         slot = self.slots.setdefault((command.wallet, asset), Slot())
         is_odd = not (0 <= command.level <= 2**62 and 0 <= command.requested <= 2**62)
         if slot.level + command.delta != command.level or is_odd:
-            self.stop_crediting(command, slot.level + command.delta, command.level)
+            account = self.account_at(command.wallet, asset)
+            self.stop_crediting(account, command, slot.level + command.delta, command.level)
             return
         slot.level, slot.requested = command.level, command.requested
         self.chain_position = (command.block, command.log_index)
-        if account := self.account_of(command.wallet):
+        if account := self.account_at(command.wallet, asset):
             self.credit(account, asset)
         else:
             self.events.append(t.Parked(asset, command.level, command.requested))
@@ -80,14 +82,70 @@ class ChainRules(OrderRules):
         slot = self.slots.setdefault((command.wallet, asset), Slot())
         is_odd = not 0 <= command.level_lots <= 2**62
         if slot.position_lots + command.delta_lots != command.level_lots or is_odd:
-            self.stop_crediting(command, slot.position_lots + command.delta_lots, command.level_lots)
+            account = self.account_at(command.wallet, asset)
+            self.stop_crediting(account, command, slot.position_lots + command.delta_lots, command.level_lots)
             return
         slot.position_lots = command.level_lots
         self.chain_position = (command.block, command.log_index)
-        if account := self.account_of(command.wallet):
+        if account := self.account_at(command.wallet, asset):
             self.touched.add((account, asset))
         else:
             self.events.append(t.Applied(0, asset))
+
+    def migrate_wallet(self, command: t.MigrateWallet) -> None:
+        asset = command.instrument
+        reason = self.chain_refusal(asset, command.block, command.log_index)
+        if asset == t.USDC:
+            reason = Reason.UNKNOWN_INSTRUMENT
+        elif reason is Reason.NONE and command.lost == command.fresh:
+            reason = Reason.VALUE_OUT_OF_RANGE
+        if reason is not Reason.NONE:
+            self.reject(0, asset, reason)
+            return
+        lost, fresh = (self.slots.setdefault((wallet, asset), Slot()) for wallet in (command.lost, command.fresh))
+        giver = self.account_at(command.lost, asset)
+        is_odd = not (0 <= command.level <= 2**62 and 0 <= command.requested <= 2**62)
+        if lost.level != command.moved_lots:
+            self.stop_crediting(giver, command, lost.level - command.moved_lots, 0)
+        elif fresh.level + command.gained_lots != command.level or is_odd:
+            self.stop_crediting(giver, command, fresh.level + command.gained_lots, command.level)
+        else:
+            self.chain_position = (command.block, command.log_index)
+            lost.level, lost.requested = 0, 0
+            fresh.level, fresh.requested = command.level, command.requested
+            if giver and self.linked_to(command.fresh) in (0, giver):
+                self.carry_over(giver, command)
+                return
+            for wallet, slot in ((command.lost, lost), (command.fresh, fresh)):
+                if account := self.account_at(wallet, asset):
+                    self.credit(account, asset)
+                else:
+                    self.events.append(t.Parked(asset, slot.level, slot.requested))
+
+    def carry_over(self, account: int, command: t.MigrateWallet) -> None:
+        """The account's wallet is the new one, but for the other assets of which it has something somewhere else."""
+        wallets = {asset: self.wallet_of(account, asset) for asset in range(len(self.listings) + 1)}
+        left = {asset: wallet for asset, wallet in wallets.items() if self.has_any(account, asset)}
+        before = self.wallet(account)
+        self.earlier_wallets[before] = account
+        self.new_wallets[account] = command.fresh
+        for asset, wallet in wallets.items():
+            self.left_behind.pop((account, asset), None)
+            if asset != command.instrument and asset in left and wallet != command.fresh:
+                self.left_behind[account, asset] = wallet
+        self.events.append(t.WalletMigrated(account, command.instrument, 0))
+        for asset in sorted(asset for each, asset in self.left_behind if each == account):
+            self.events.append(t.WalletMigrated(account, asset, 1))
+        self.credit(account, command.instrument)
+        for asset, wallet in wallets.items():
+            came = wallet != command.fresh and self.wallet_of(account, asset) == command.fresh
+            if came and asset != command.instrument and (command.fresh, asset) in self.slots:
+                self.credit(account, asset)
+
+    def has_any(self, account: int, asset: int) -> bool:
+        """Of an asset that is left behind an account has something as long as that is not said to have moved."""
+        figures = (*astuple(self.slot(account, asset)), *astuple(self.balance(account, asset))[2:])
+        return (account, asset) in self.left_behind or any(figures)
 
     def adjust(self, command: t.Adjust) -> None:
         where = (command.account, command.instrument)

@@ -13,9 +13,8 @@ FEE_BPS_MAX = 1_000
 
 class VenueRules(ChainRules):
     def open_account(self, command: t.OpenAccount) -> None:
-        linked = [number for number, each in enumerate(self.accounts, 1) if each.wallet == command.wallet]
-        if linked:
-            self.reject(linked[0], 0, Reason.ACCOUNT_EXISTS)
+        if linked := self.linked_to(command.wallet):
+            self.reject(linked, 0, Reason.ACCOUNT_EXISTS)
             return
         self.accounts.append(command)
         account = len(self.accounts)

@@ -15,6 +15,7 @@ from engine.wire import COMMAND
 
 OWNERS = (1, 2, 2, 3, 3, 4)
 WALLETS = tuple(bytes([number]) * 20 for number in range(1, len(OWNERS) + 3))  # two are linked late or never
+NEW_WALLETS = tuple(bytes([number]) * 20 for number in range(101, 106))  # that lost ones are recovered to
 IDS = (*(b"",) * 20, *(b"%d" % number for number in range(12)), b"x" * 36)
 HOSTILE = (-(2**63), -1, 0, 1, 9_999, 2**62, 2**62 + 1, 2**63 - 1)
 DAY_NS = 24 * 3600 * 10**9
@@ -41,6 +42,7 @@ class QuickGenerator:
             self._phase: 1,
             self._level: 7,
             self._position: 3,
+            self._recovery: 1,
             self._adjust: 1,
             self._eject: 4,
             self._compose: 5,
@@ -223,24 +225,25 @@ class QuickGenerator:
     # -- the chain
 
     def _next_position(self) -> dict[str, Any]:
+        return {"d": 0, "e": 0} if self._random.random() < 0.01 else self._beyond()
+
+    def _beyond(self) -> dict[str, Any]:
         self._level_log += 1
-        if self._random.random() < 0.01:
-            return {"d": 0, "e": 0}
         return {"d": max(self._venue.chain_block, 0) + 1, "e": self._level_log}
 
     def _slot(self, wallet: bytes, asset: int) -> tuple[int, int, int, int]:
         """Level, asked, position and what may not leave: a chain as it is never goes below what is owed."""
-        number = self._venue.wallets.get(wallet)
-        if number is None:
+        account = self._venue.account_at(wallet, asset)
+        if account is None:
             return (*self._venue.parked.get((wallet, asset), (0, 0, 0)), 0)
-        balance = self._venue.accounts[number].balances.get(asset)
+        balance = account.balances.get(asset)
         if balance is None:
             return 0, 0, 0, 0
         return balance.level, balance.asked, balance.position_lots, balance.owed_out
 
     def _level(self) -> bytes:
         random = self._random
-        wallet, asset = random.choice(WALLETS), random.choice((USDC, USDC, 1, 2))
+        wallet, asset = random.choice(WALLETS + NEW_WALLETS[:2]), random.choice((USDC, USDC, 1, 2))
         level, _, position, owed_out = self._slot(wallet, asset)
         most = 6_000 if asset == USDC else position  # a lock is a part of what the wallet has
         target = random.randint(min(owed_out, most), max(owed_out, most))
@@ -251,11 +254,33 @@ class QuickGenerator:
 
     def _position(self) -> bytes:
         random = self._random
-        wallet, number = random.choice(WALLETS), random.choice((1, 2))
+        wallet, number = random.choice(WALLETS + NEW_WALLETS[:2]), random.choice((1, 2))
         position = self._slot(wallet, number)[2]
         target = max(position, random.randint(0, 60))
         slots: dict[str, Any] = {"instrument": number, "a": target - position, "b": target}
         return self._pack(CommandKind.POSITION_CHANGED, **slots, **self._next_position(), text=wallet)
+
+    def _recovery(self) -> bytes:
+        """Three commands: the tokens leave a lost wallet, arrive at a new one, and the lock follows; or a lie alone."""
+        random = self._random
+        lost, fresh = random.choice(WALLETS), random.choice(WALLETS + NEW_WALLETS * 4)
+        asset = random.choices((1, 2, USDC), (49, 49, 2))[0]
+        lock, _, position, owed_out = self._slot(lost, asset)
+        if owed_out and self._venue.wallets.get(fresh, 0) not in (0, self._venue.wallets.get(lost)):
+            fresh = bytes([random.randint(106, 255)]) * 20  # a chain would not settle without the tokens
+        into, asked, position_there, _ = self._slot(fresh, asset)
+        slots: dict[str, Any] = {"instrument": asset, "a": lock, "b": into + lock, "c": asked, "f": lock}
+        if random.random() < 0.03:
+            slots["f"] += 1
+            return self._pack(CommandKind.MIGRATE_WALLET, **slots, **self._next_position(), text=lost, text2=fresh)
+        moves = ((-position, 0, lost), (position, position_there + position, fresh))
+        transfer = [
+            self._pack(CommandKind.POSITION_CHANGED, instrument=asset, a=a, b=b, **self._beyond(), text=wallet)
+            for a, b, wallet in moves
+            if asset and lost != fresh
+        ]
+        lock_moved = self._pack(CommandKind.MIGRATE_WALLET, **slots, **self._beyond(), text=lost, text2=fresh)
+        return b"".join([*transfer, lock_moved])
 
     def _adjust(self) -> bytes:
         account = self._random.randint(1, len(self._venue.accounts) - 1)

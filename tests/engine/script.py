@@ -13,6 +13,7 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
     open OWNER WALLET                        at T
     level WALLET usdc|lots DELTA to LEVEL [requested R] [block B] [in I]
     position WALLET DELTA to LEVEL [block B] [in I]
+    migrate LOST FRESH LOTS to LEVEL [gained G] [requested R] [block B] [in I]
     adjust ACCOUNT usdc|lots LEVEL [requested R] [position P] [in I]
     eject BATCH ATTEMPT TRADE REASON         compose BATCH ATTEMPT AFTER LAST [ejected N] [hash X]
     final BATCH [hash X] [block B]
@@ -92,6 +93,7 @@ class Market:
                 "open": lambda words: t.OpenAccount(int(words[0]), wallet(int(words[1]))),
                 "level": self._level,
                 "position": self._position,
+                "migrate": self._migrate,
                 "adjust": self._adjust,
                 "eject": eject,
                 "compose": compose,
@@ -167,6 +169,12 @@ class Market:
     def _position(self, words: list[str]) -> t.PositionChanged:
         numbers = (int(words[1]), number(words, "to", 0))
         return t.PositionChanged(number(words, "in", 1), *numbers, *self._next_block(words), wallet(int(words[0])))
+
+    def _migrate(self, words: list[str]) -> t.MigrateWallet:
+        moved = int(words[2])
+        numbers = (moved, number(words, "gained", moved), number(words, "to", 0), number(words, "requested", 0))
+        wallets = (wallet(int(words[0])), wallet(int(words[1])))
+        return t.MigrateWallet(number(words, "in", 1), *numbers, *self._next_block(words), *wallets)
 
     def _adjust(self, words: list[str]) -> t.Adjust:
         asset = t.USDC if words[1] == "usdc" else number(words, "in", 1)
@@ -248,6 +256,9 @@ def told(event: t.Event) -> str:
             return f"permission {event.account} ended"
         case t.PhaseChanged():
             return f"phase {Phase(event.phase).name.lower()} in {event.instrument}"
+        case t.WalletMigrated():
+            asset = "lots" if event.instrument else "usdc"
+            return f"wallet of {event.account} {asset} {'stays' if event.stays else 'migrated'}"
         case t.WithdrawalReady():
             return f"ready {event.account} {'lots' if event.instrument else 'usdc'} {event.amount}"
         case t.Parked():
