@@ -178,8 +178,9 @@ async def _chain_matches(
     facts: JournalFacts,
 ) -> Check:
     check = Check("chain_matches_journal")
-    wallets = {each.account: Wallet(each.wallet) for each in facts.state.accounts}
-    levels = await reconcile.chain_levels(chain, addresses, wallets, instruments)
+    accounts = [each.account for each in facts.state.accounts]
+    wallets = reconcile.wallets_of(facts.state)
+    levels = await reconcile.chain_levels(chain, addresses, accounts, wallets, instruments)
     check.findings += [str(each) for each in reconcile.compare(facts.state.balances, levels)][:FINDINGS_MAX]
     settled = [log for log in logs if log.address == addresses.bridge and log.topics[0] == BATCH_SETTLED]
     check.findings += _batch_findings(settled, directory, facts)

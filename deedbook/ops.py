@@ -10,7 +10,6 @@ from settlement.chain import Chain
 from settlement.infrastructure import read
 from settlement.reconcile import ChainLevel, chain_levels
 from settlement.records import Records
-from settlement.trades import Wallet
 
 PHASES = {"halt": t.Phase.HALT, "cancel-only": t.Phase.CANCEL_ONLY, "continuous": t.Phase.CONTINUOUS}
 ROLE_CONTRACTS = {
@@ -61,10 +60,7 @@ async def send_again(market: Running) -> str:
 
 async def reconcile(market: Running, account: int) -> tuple[bool, list[str]]:
     """One account: what the chain says beside what the journal says, asset by asset."""
-    wallet = await market.pool.fetchval("SELECT wallet FROM accounts WHERE account = $1", account)
-    if wallet is None:
-        raise OpsError(f"There is no account {account}.")
-    levels = await _chain_levels(market, account, Wallet(wallet))
+    levels = await _chain_levels(market, account)
     rows = await market.pool.fetch("SELECT * FROM balances WHERE account = $1 ORDER BY instrument", account)
     ours_by_asset = {row["instrument"]: row for row in rows}
     agrees, lines = True, []
@@ -83,10 +79,7 @@ async def reconcile(market: Running, account: int) -> tuple[bool, list[str]]:
 
 async def adjust(market: Running, account: int, asset: int) -> str:
     """Set one of an account's levels to the chain's, after a reorg below FINAL; crediting goes on. Raises OpsError."""
-    wallet = await market.pool.fetchval("SELECT wallet FROM accounts WHERE account = $1", account)
-    if wallet is None:
-        raise OpsError(f"There is no account {account}.")
-    levels = await _chain_levels(market, account, Wallet(wallet))
+    levels = await _chain_levels(market, account)
     level = levels.get((account, asset), ChainLevel(0, 0, 0))
     chain = _chain(market)
     try:
@@ -131,12 +124,14 @@ async def _number_of(market: Running, symbol: str) -> int:
     raise OpsError(f"There is no instrument {symbol}.")
 
 
-async def _chain_levels(market: Running, account: int, wallet: Wallet) -> dict[tuple[int, int], ChainLevel]:
-    chain = _chain(market)
+async def _chain_levels(market: Running, account: int) -> dict[tuple[int, int], ChainLevel]:
+    if not await market.pool.fetchval("SELECT 1 FROM settlement_wallets WHERE account = $1 LIMIT 1", account):
+        raise OpsError(f"There is no account {account}.")
+    records, chain = Records(market.pool), _chain(market)
     try:
         addresses = addresses_of(recorded(market.layout))
-        listed = await Records(market.pool).instruments()
-        return await chain_levels(chain, addresses, {account: wallet}, list(listed.values()))
+        listed, wallets = await records.instruments(), await records.wallets([account])
+        return await chain_levels(chain, addresses, [account], wallets, list(listed.values()))
     finally:
         await chain.close()
 

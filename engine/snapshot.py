@@ -106,7 +106,9 @@ def market_state(venue: Venue) -> MarketState:
             InstrumentState(i.terms, i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
             for i in venue.instruments[1:]
         ),
-        accounts=tuple(AccountState(a.number, a.owner, a.wallet) for a in venue.accounts[1:]),
+        accounts=tuple(
+            AccountState(a.number, a.owner, a.wallet, tuple(sorted(a.left_behind.items()))) for a in venue.accounts[1:]
+        ),
         permissions=tuple(
             SetPermission(
                 a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version, p.facts_hash

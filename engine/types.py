@@ -636,6 +636,7 @@ class AccountState:
     account: int
     owner: int
     wallet: bytes
+    left_behind: tuple[tuple[int, bytes], ...] = ()  # assets that are still at an earlier wallet
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ CLOSED: Final = int(EventKind.CLOSED)
 AMENDED: Final = int(EventKind.AMENDED)
 BALANCE: Final = int(EventKind.BALANCE)
 ACCOUNT_OPENED: Final = int(EventKind.ACCOUNT_OPENED)
+WALLET_MIGRATED: Final = int(EventKind.WALLET_MIGRATED)
 APPLIED: Final = int(EventKind.APPLIED)
 TRADE_SETTLED: Final = int(EventKind.TRADE_SETTLED)
 
@@ -143,6 +144,7 @@ class Changes:
     settlements: list[SettlementRow] = field(default_factory=list)
     balances: dict[tuple[int, int], BalanceRow] = field(default_factory=dict)
     accounts: list[AccountRow] = field(default_factory=list)
+    new_wallets: dict[int, bytes] = field(default_factory=dict)  # by account
     listings: dict[int, ListingRow] = field(default_factory=dict)
     batches: list[BatchRow] = field(default_factory=list)
     finals: list[FinalRow] = field(default_factory=list)
@@ -202,6 +204,8 @@ class Fold:
                 self._amended(row, command[1])
             elif kind == ACCOUNT_OPENED:
                 self._changes.accounts.append(AccountRow(row[4], row[13], command[18][:20], row[0]))
+            elif kind == WALLET_MIGRATED:
+                self._changes.new_wallets[row[4]] = command[19][:20]
             elif kind == TRADE_SETTLED:
                 self._changes.settlements.append(
                     SettlementRow(row[5], row[0], command[1], row[6], row[2], row[11], command[19][:32])

@@ -151,6 +151,10 @@ async def _move_cursor(connection: Connection, before: int, fold: Fold) -> None:
 async def write(connection: Connection, changes: Changes) -> None:
     """Write the changes into the tables that the connection's search path finds first."""
     await _copy(connection, "accounts", AccountRow._fields, changes.accounts)
+    if changes.new_wallets:
+        await connection.executemany(
+            "UPDATE accounts SET wallet = $2 WHERE account = $1", list(changes.new_wallets.items())
+        )
     await _copy(connection, "orders", ORDER_COLUMNS, list(map(order_record, changes.opened_orders.values())))
     await _copy(connection, "trades", TradeRow._fields, changes.trades)
     if changes.trades:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Final
 
 from engine import types as t
@@ -49,7 +49,7 @@ class Settled:
     transaction: bytes
 
 
-Meaning = t.LevelChanged | t.PositionChanged | Settled
+Meaning = t.LevelChanged | t.PositionChanged | t.MigrateWallet | Settled
 
 
 class Reader:
@@ -64,8 +64,9 @@ class Reader:
         return [self._addresses.vault, self._addresses.locker, self._addresses.bridge, *self._by_token]
 
     def parties(self, logs: Sequence[Log]) -> set[tuple[Token, Wallet]]:
-        """Whose balances `read` needs: the parties of the Transfers that were not settlements."""
-        return {
+        """Whose balances `read` needs: the parties of the Transfers that were not settlements, and lost wallets."""
+        lost = {(Token(_wallet(one.topics[1])), _wallet(one.topics[2])) for one in self._carried_over(logs)}
+        return lost | {
             (Token(log.address), wallet)
             for log in self._outside_settlements(logs)
             if log.topics[0] == TRANSFER and log.address in self._by_token
@@ -79,14 +80,19 @@ class Reader:
         balances  base units of each of `parties` after the last log: a Transfer does not say what it leaves.
         """
         balances = self._before(logs, balances)
+        carried_over = self._carried_over(logs)
         for _, group in groupby(logs, key=lambda log: log.transaction):
             transaction = list(group)
+            arrived: Log | None = None
             settled = next((log for log in transaction if self._is_settlement(log)), None)
             for log in transaction:
                 if log.topics[0] == TRANSFER and log.address in self._by_token:
                     moved = list(self._moved(log, balances))
                     yield from moved if settled is None else ()
-                elif settled is None:
+                elif (fresh := carried_over.get(log)) is not None and self._is_empty(log, balances):
+                    arrived = fresh
+                    yield self._migrated(log, fresh)
+                elif settled is None and log != arrived:
                     yield from self._single(log)
             if settled is not None:  # stands for all the others, which the engine works out itself
                 yield _settled(settled)
@@ -109,6 +115,47 @@ class Reader:
     def _outside_settlements(self, logs: Sequence[Log]) -> list[Log]:
         settlements = {log.transaction for log in logs if self._is_settlement(log)}
         return [log for log in logs if log.transaction not in settlements]
+
+    def _carried_over(self, logs: Sequence[Log]) -> dict[Log, Log]:
+        """The two words of the locker's `migrate`, one right after the other: a lock is gone, and is somewhere else.
+
+        Nobody else can make a wallet that is empty say the first of them.
+        """
+        pairs = {}
+        for one, other in pairwise(logs):
+            if (one.address, other.address) != (self._addresses.locker,) * 2 or one.transaction != other.transaction:
+                continue
+            if (one.topics[0], other.topics[0]) != (LOCK_CHANGED,) * 2 or other.log_index != one.log_index + 1:
+                continue
+            lost, (gained, _, _) = _words(one.data, (True, False, False)), _words(other.data, (True, False, False))
+            same_token, same_holder = one.topics[1] == other.topics[1], one.topics[2] == other.topics[2]
+            if (
+                lost == [-gained, 0, 0]
+                and same_token
+                and not same_holder
+                and Token(_wallet(one.topics[1])) in self._by_token
+            ):
+                pairs[one] = other
+        return pairs
+
+    def _is_empty(self, log: Log, balances: Mapping[tuple[Token, Wallet], int]) -> bool:
+        return balances[Token(_wallet(log.topics[1])), _wallet(log.topics[2])] == 0
+
+    def _migrated(self, lost: Log, fresh: Log) -> t.MigrateWallet:
+        instrument = self._by_token[Token(_wallet(lost.topics[1]))]
+        lot = instrument.lot_base_units
+        gained, locked, requested = _words(fresh.data, (True, False, False))
+        return t.MigrateWallet(
+            instrument=instrument.instrument,
+            moved_lots=gained // lot,
+            gained_lots=locked // lot - (locked - gained) // lot,
+            level=locked // lot,
+            requested=requested // lot,
+            block=fresh.block,
+            log_index=engine_log_index(fresh.log_index),
+            lost=_wallet(lost.topics[2]),
+            fresh=_wallet(fresh.topics[2]),
+        )
 
     def _single(self, log: Log) -> Iterator[Meaning]:
         kind = log.topics[0]

@@ -10,7 +10,7 @@ from settlement.calls import OURS, payload_hash, settle_data
 from settlement.chain import TRANSACTION_GAS_MAX, Chain
 from settlement.netting import fill_of, net
 from settlement.simulation import Addresses, Verdict, revert_of_call
-from settlement.trades import Ejected, Fill, Instrument, Trade, Wallet
+from settlement.trades import Ejected, Fill, Instrument, Trade, Wallets
 
 GAS_TARGET: Final = 12_500_000  # what a first attempt may need, so that one with more ejected fits as well
 GAS_LIMIT_FACTOR: Final = (6, 5)  # the state may have changed a little when it is mined
@@ -41,9 +41,7 @@ def gas_limit(gas_estimated: int) -> int:
     return min(TRANSACTION_GAS_MAX, gas_estimated * GAS_LIMIT_FACTOR[0] // GAS_LIMIT_FACTOR[1])
 
 
-def fills_of(
-    trades: Sequence[Trade], instruments: Mapping[int, Instrument], wallets: Mapping[int, Wallet]
-) -> list[Fill]:
+def fills_of(trades: Sequence[Trade], instruments: Mapping[int, Instrument], wallets: Wallets) -> list[Fill]:
     return [fill_of(trade, instruments[trade.instrument], wallets) for trade in trades]
 
 

@@ -9,7 +9,8 @@ from typing import Final
 
 from persistence.database import Connection, Pool
 from persistence.frame import DurableFrame
-from settlement.journal_fold import Changes, Composed, Fold, last_seq
+from settlement.journal_fold import Changes, Composed, Fold, WalletChange, last_seq
+from settlement.records import Records
 from settlement.restoration import restore_attempt
 from settlement.trades import Token
 
@@ -124,7 +125,8 @@ async def write(connection: Connection, changes: Changes, lot_of: LotOf) -> None
             " ON CONFLICT (instrument) DO UPDATE SET fee_account = excluded.fee_account",
             *(listing.instrument, listing.token, listing.fee_account, listing.tick_value_usdc_micros, lot),
         )
-    await _copy(connection, "settlement_wallets", ["account", "wallet"], changes.wallets)
+    for each in changes.wallets:
+        await _write_wallet(connection, each)
     await _copy(connection, "settlement_trades", _TRADE_COLUMNS, [_trade_row(*each) for each in changes.trades])
     await connection.executemany(
         "UPDATE settlement_releases SET state = 'DROPPED', detail = 'a later request took its place'"
@@ -141,6 +143,16 @@ async def write(connection: Connection, changes: Changes, lot_of: LotOf) -> None
         await connection.execute(
             "UPDATE settlement_state SET engine_block = $1, engine_log_index = $2", *changes.chain_position
         )
+
+
+async def _write_wallet(connection: Connection, change: WalletChange) -> None:
+    account, instrument, seq, wallet = change.account, change.instrument, change.seq, change.wallet
+    if wallet is None:
+        wallet = (await Records(connection).wallets([account], seq - 1)).of(account, instrument)
+    await connection.execute(
+        "INSERT INTO settlement_wallets (account, instrument, seq, wallet) VALUES ($1, $2, $3, $4)",
+        *(account, instrument, seq, wallet),
+    )
 
 
 async def _write_batches(connection: Connection, changes: Changes) -> None:

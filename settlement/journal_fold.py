@@ -11,15 +11,18 @@ from engine import types as t
 from engine.types import CommandKind, EventKind, Reason
 from engine.wire import COMMAND_DTYPE, COMMAND_SIZE, EVENT_DTYPE, decode_commands, decode_events
 from persistence.frame import DurableFrame
-from settlement.trades import Token, Trade, Wallet
+from settlement.trades import ANY_ASSET, Token, Trade, Wallet
 
 _EVENT_KINDS: Final = np.array(
-    [EventKind.TRADE, EventKind.ACCOUNT_OPENED, EventKind.WITHDRAWAL_READY, EventKind.TRADE_SETTLED]
+    [
+        *(EventKind.TRADE, EventKind.ACCOUNT_OPENED, EventKind.WALLET_MIGRATED),
+        *(EventKind.WITHDRAWAL_READY, EventKind.TRADE_SETTLED),
+    ]
 )
 _COMMAND_KINDS: Final = np.array(
     [
         *(CommandKind.SET_INSTRUMENT, CommandKind.LEVEL_CHANGED, CommandKind.POSITION_CHANGED, CommandKind.ADJUST),
-        *(CommandKind.EJECT_TRADE, CommandKind.COMPOSE_BATCH, CommandKind.BATCH_FINAL),
+        *(CommandKind.MIGRATE_WALLET, CommandKind.EJECT_TRADE, CommandKind.COMPOSE_BATCH, CommandKind.BATCH_FINAL),
     ]
 )
 
@@ -34,6 +37,16 @@ class Listing:
     token: Token
     fee_account: int
     tick_value_usdc_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class WalletChange:
+    """An account's wallet from `seq` on; or, without one, that an asset stays where it was before."""
+
+    account: int
+    instrument: int  # ANY_ASSET with a wallet
+    seq: int
+    wallet: Wallet | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +72,7 @@ class Composed:
 class Changes:
     """What some frames mean for settlement, in journal order."""
 
-    wallets: list[tuple[int, Wallet]] = field(default_factory=list)
+    wallets: list[WalletChange] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
     trades: list[tuple[Trade, int]] = field(default_factory=list)  # with time_ns
     ready: list[Ready] = field(default_factory=list)
@@ -116,7 +129,7 @@ class Fold:
             case t.BatchFinal():
                 changes.final_batches.append(command)
                 changes.chain_position = (command.block, command.log_index)
-            case t.LevelChanged() | t.PositionChanged() | t.Adjust():
+            case t.LevelChanged() | t.PositionChanged() | t.MigrateWallet() | t.Adjust():
                 changes.chain_position = (command.block, command.log_index)
 
     def _read_event(self, frame: DurableFrame, commands: Any, seq: int, event: object) -> None:
@@ -125,7 +138,13 @@ class Fold:
             case t.Trade():
                 changes.trades.append((self._trade(frame, seq, event), int(commands["time_ns"][at])))
             case t.AccountOpened():
-                changes.wallets.append((event.account, Wallet(bytes(commands["text"][at])[:20])))
+                wallet = Wallet(bytes(commands["text"][at])[:20])
+                changes.wallets.append(WalletChange(event.account, ANY_ASSET, seq, wallet))
+            case t.WalletMigrated(stays=1):
+                changes.wallets.append(WalletChange(event.account, event.instrument, seq, None))
+            case t.WalletMigrated():
+                wallet = Wallet(bytes(commands["text2"][at])[:20])
+                changes.wallets.append(WalletChange(event.account, ANY_ASSET, seq, wallet))
             case t.WithdrawalReady():
                 changes.ready.append(Ready(seq, event.account, event.instrument, event.amount))
             case t.TradeSettled() if event.reason == Reason.NONE:

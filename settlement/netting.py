@@ -6,22 +6,23 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
-from settlement.trades import Batch, Fill, Instrument, Leg, Token, Trade, Wallet
+from engine.types import USDC
+from settlement.trades import Batch, Fill, Instrument, Leg, Token, Trade, Wallet, Wallets
 
 
-def fill_of(trade: Trade, instrument: Instrument, wallets: Mapping[int, Wallet]) -> Fill:
+def fill_of(trade: Trade, instrument: Instrument, wallets: Wallets) -> Fill:
     """One trade in the chain's words: wallets for accounts, base units for lots, and the cash it moves by itself."""
     assert trade.instrument == instrument.instrument
     assert trade.qty_lots >= 1
     assert trade.notional_usdc_micros >= 1
     assert trade.buyer_account != trade.seller_account
-    buyer, seller = wallets[trade.buyer_account], wallets[trade.seller_account]
+    buyer, seller = (wallets.of(each, trade.instrument) for each in (trade.buyer_account, trade.seller_account))
     fees = trade.buyer_fee_usdc_micros + trade.seller_fee_usdc_micros
     cash: Counter[Wallet] = Counter()
-    cash[buyer] -= trade.notional_usdc_micros + trade.buyer_fee_usdc_micros
-    cash[seller] += trade.notional_usdc_micros - trade.seller_fee_usdc_micros
+    cash[wallets.of(trade.buyer_account, USDC)] -= trade.notional_usdc_micros + trade.buyer_fee_usdc_micros
+    cash[wallets.of(trade.seller_account, USDC)] += trade.notional_usdc_micros - trade.seller_fee_usdc_micros
     if fees:
-        cash[wallets[instrument.fee_account]] += fees
+        cash[wallets.of(instrument.fee_account, USDC)] += fees
     qty_base_units = trade.qty_lots * instrument.lot_base_units
     return Fill(trade.trade_id, instrument.token, seller, buyer, qty_base_units, _cash_sorted(cash))
 

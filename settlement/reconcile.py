@@ -11,7 +11,7 @@ from engine import types as t
 from settlement.calls import account_of_data, balance_of_data, lock_of_data, words
 from settlement.chain import Chain
 from settlement.simulation import Addresses
-from settlement.trades import Instrument, Token, Wallet
+from settlement.trades import ANY_ASSET, Instrument, Token, Wallet, Wallets
 
 CALLS_AT_ONCE: Final = 16
 
@@ -63,14 +63,21 @@ def compare(engine: Iterable[t.Balance], chain: Mapping[Asset, ChainLevel]) -> l
     return found
 
 
+def wallets_of(state: t.MarketState) -> Wallets:
+    rows = [(each.account, ANY_ASSET, 0, Wallet(each.wallet)) for each in state.accounts]
+    left = [(each.account, asset, 0, Wallet(wallet)) for each in state.accounts for asset, wallet in each.left_behind]
+    return Wallets([*rows, *left])
+
+
 async def chain_levels(
     chain: Chain,
     addresses: Addresses,
-    wallets: Mapping[int, Wallet],
+    accounts: Iterable[int],
+    wallets: Wallets,
     instruments: Iterable[Instrument],
     block: int | None = None,
 ) -> dict[Asset, ChainLevel]:
-    """Every account's cash, locks and positions at a block (None: the head). Raises ChainUnavailable, ChainRefused."""
+    """The accounts' cash, locks and positions at a block (None: the head). Raises ChainUnavailable, ChainRefused."""
     gate = asyncio.Semaphore(CALLS_AT_ONCE)
 
     async def ask(to: bytes, data: bytes) -> list[int]:
@@ -88,6 +95,8 @@ async def chain_levels(
         return (account, instrument.instrument), ChainLevel(locked // lot, requested // lot, position // lot)
 
     listed = list(instruments)
-    asked = [cash(*each) for each in wallets.items()]
-    asked += [tokens(*each, instrument) for each in wallets.items() for instrument in listed]
+    asked = []
+    for account in accounts:
+        asked.append(cash(account, wallets.of(account, t.USDC)))
+        asked += [tokens(account, wallets.of(account, each.instrument), each) for each in listed]
     return dict(await asyncio.gather(*asked))

@@ -6,9 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.types import INT64_MAX
 from persistence.database import Connection, Pool
 from settlement.chain import Fees, Header
-from settlement.trades import Ejected, Instrument, Token, Trade, Wallet
+from settlement.trades import Ejected, Instrument, Token, Trade, Wallet, Wallets
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,11 +123,15 @@ class Records:
             for row in rows
         }
 
-    async def wallets(self, accounts: Iterable[int]) -> dict[int, Wallet]:
+    async def wallets(self, accounts: Iterable[int], until_seq: int = INT64_MAX) -> Wallets:
+        """As they were at `until_seq`."""
         rows = await self._pool.fetch(
-            "SELECT account, wallet FROM settlement_wallets WHERE account = ANY($1::bigint[])", list(set(accounts))
+            "SELECT account, instrument, seq, wallet FROM settlement_wallets"
+            " WHERE account = ANY($1::bigint[]) AND seq <= $2",
+            list(set(accounts)),
+            until_seq,
         )
-        return {row["account"]: Wallet(row["wallet"]) for row in rows}
+        return Wallets((row["account"], row["instrument"], row["seq"], Wallet(row["wallet"])) for row in rows)
 
     # -- batches
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,9 +14,11 @@ from engine.wire import COMMAND_DTYPE, EVENT_DTYPE, decode_commands, decode_even
 from persistence.frame import DurableFrame
 from settlement.calls import Payment, payment_of
 from settlement.signing import Reference, SigningRefused, SignRequest
-from settlement.trades import Token, Wallet
+from settlement.trades import ANY_ASSET, Token, Wallet, Wallets
 
-_KINDS: Final = np.array([EventKind.WITHDRAWAL_READY, EventKind.BALANCE, EventKind.ACCOUNT_OPENED])
+_KINDS: Final = np.array(
+    [EventKind.WITHDRAWAL_READY, EventKind.BALANCE, EventKind.ACCOUNT_OPENED, EventKind.WALLET_MIGRATED]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +31,7 @@ class ReleaseBook:
     """Accounts' wallets, instruments' tokens, and what stands set aside for whom, as of the last frame read."""
 
     def __init__(self) -> None:
-        self._wallets: dict[int, Wallet] = {}
+        self._wallets: defaultdict[int, list[tuple[int, int, int, Wallet]]] = defaultdict(list)  # rows of Wallets
         self._tokens: dict[int, Token] = {}
         self._ready: dict[tuple[int, int], _Ready] = {}
 
@@ -43,13 +46,26 @@ class ReleaseBook:
             match event:
                 case t.AccountOpened():
                     wallet = bytes(commands["text"][seq - frame.first_seq])[:20]
-                    self._wallets[event.account] = Wallet(wallet)
+                    self._wallets[event.account].append((event.account, ANY_ASSET, seq, Wallet(wallet)))
+                case t.WalletMigrated():
+                    fresh = Wallet(bytes(commands["text2"][seq - frame.first_seq])[:20])
+                    self._migrated(seq, event, fresh)
                 case t.WithdrawalReady():
                     self._ready[event.account, event.instrument] = _Ready(seq, event.amount)
                 case t.Balance():  # what was set aside is no longer so: paid out, cancelled, or lost
                     ready = self._ready.get((event.account, event.instrument))
                     if ready is not None and event.requested < ready.amount:
                         del self._ready[event.account, event.instrument]
+
+    def _migrated(self, seq: int, event: t.WalletMigrated, fresh: Wallet) -> None:
+        account, asset = event.account, event.instrument
+        rows = self._wallets[account]
+        if event.stays:
+            before = Wallets(row for row in rows if row[2] < seq)
+            rows.append((account, asset, seq, before.of(account, asset)))
+        else:
+            rows.append((account, ANY_ASSET, seq, fresh))
+            self._ready.pop((account, asset), None)  # the lost wallet's request is gone
 
     def require(self, request: SignRequest, vault: bytes, locker: bytes, lots: dict[Token, int]) -> Reference:
         """Check that a call pays exactly what the engine set aside, to the account's own wallet.
@@ -74,7 +90,7 @@ class ReleaseBook:
         return reference
 
     def _due(self, reference: Reference, lots: dict[Token, int]) -> Payment:
-        wallet = self._wallets[reference.account]
+        wallet = Wallets(self._wallets[reference.account]).of(reference.account, reference.instrument)
         if reference.instrument == t.USDC:
             return Payment(None, wallet, reference.amount)
         token = self._tokens[reference.instrument]

@@ -89,7 +89,7 @@ class Releases:
         await self._records.transactions_done(_purpose(release))
 
     async def _call(self, release: Release, gas: int) -> Call:
-        wallet = (await self._records.wallets([release.account]))[release.account]
+        wallet = (await self._records.wallets([release.account])).of(release.account, release.instrument)
         if release.instrument == t.USDC:
             to, data = self._addresses.vault, release_withdraw_data(wallet, release.amount)
         else:

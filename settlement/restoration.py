@@ -24,7 +24,8 @@ async def restore_attempt(connection: Connection, composed: Composed) -> None:
     settling = [trade for trade in trades if trade.trade_id not in composed.ejected]
     instruments = await records.instruments()
     accounts = {account for trade in trades for account in (trade.buyer_account, trade.seller_account)}
-    wallets = await records.wallets(accounts | {each.fee_account for each in instruments.values()})
+    accounts |= {each.fee_account for each in instruments.values()}
+    wallets = await records.wallets(accounts, composed.seq)
     fills = tuple(fills_of(settling, instruments, wallets))
     made = compose(trades, Verdict(0, fills, ejected), batch.trade_after)
     assert made.payload_hash == batch.payload_hash, f"batch {batch.batch_id} does not net to what the journal says"

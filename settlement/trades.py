@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, NewType
 
@@ -9,6 +10,24 @@ Wallet = NewType("Wallet", bytes)  # 20 bytes
 Token = NewType("Token", bytes)  # 20 bytes
 
 NO_BATCH: Final = 0
+ANY_ASSET: Final = -1  # of those that are not named
+
+
+class Wallets:
+    """Where what each account has of an asset is: at its wallet, or at an earlier one that was lost."""
+
+    def __init__(self, rows: Iterable[tuple[int, int, int, Wallet]]) -> None:
+        """`rows` are account, instrument or ANY_ASSET, since which seq, and the wallet."""
+        newest: dict[tuple[int, int], tuple[int, Wallet]] = {}
+        for account, asset, seq, wallet in rows:
+            newest[account, asset] = max(newest.get((account, asset), (-1, wallet)), (seq, wallet))
+        self._newest = newest
+
+    def of(self, account: int, asset: int) -> Wallet:
+        """What stays behind is told anew with each change of the account's wallet; where it is not, it has followed."""
+        since, wallet = self._newest[account, ANY_ASSET]
+        left_since, left_at = self._newest.get((account, asset), (-1, wallet))
+        return left_at if left_since >= since else wallet
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,8 @@ from persistence.feed import FeedClient, FeedServer
 from persistence.journal import JournalWriter
 from persistence.sequencer import Sequencer
 from persistence.streams import connect
-from settlement.reconcile import chain_levels, compare
-from settlement.trades import Token, Wallet
+from settlement.reconcile import chain_levels, compare, wallets_of
+from settlement.trades import Token
 from tests.fixtures.postgres import empty_database, pool, postgres
 from tests.settlement.local_chain import keys
 from tests.settlement.world import (
@@ -168,9 +168,9 @@ async def test_kills_lost_redis_and_new_starts_settle_and_release_everything_onc
         ending.cancel()
         await killed(*running)
         state = exchange.state()
-        wallets = {each.account: Wallet(each.wallet) for each in state.accounts}
+        accounts = [each.account for each in state.accounts]
         instruments = (await world.records.instruments()).values()
-        chain_now = await chain_levels(world.chain, world.addresses, wallets, instruments)
+        chain_now = await chain_levels(world.chain, world.addresses, accounts, wallets_of(state), instruments)
         assert compare(state.balances, chain_now) == []
 
 

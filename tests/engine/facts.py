@@ -258,7 +258,7 @@ def market_state(facts: Facts) -> t.MarketState:
             )
             for each in facts.listings
         ),
-        accounts=tuple(t.AccountState(i, facts.owner(i), facts.wallet(i)) for i in accounts),
+        accounts=tuple(account_state(facts, i) for i in accounts),
         permissions=tuple(sorted(facts.permissions, key=lambda each: (each.account, each.instrument))),
         balances=tuple(
             balance
@@ -268,6 +268,11 @@ def market_state(facts: Facts) -> t.MarketState:
         ),
         orders=tuple(open_order(order) for order in facts.open_orders()),
     )
+
+
+def account_state(facts: Facts, account: int) -> t.AccountState:
+    left = sorted((asset, wallet) for (whose, asset), wallet in facts.left_behind.items() if whose == account)
+    return t.AccountState(account, facts.owner(account), facts.wallet(account), tuple(left))
 
 
 def open_order(order: Order) -> t.OpenOrder:

@@ -19,7 +19,15 @@ from engine.types import CommandKind, EventKind
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "wire.md"
 RANGES = {"Q": (0, 2**64 - 1), "q": (-(2**63), 2**63 - 1), "I": (0, 2**32 - 1), "H": (0, 2**16 - 1), "B": (0, 255)}
-BYTES_EXACT = {"wallet": 20, "lost": 20, "fresh": 20, "token": 20, "facts_hash": 32, "payload_hash": 32, "transaction": 32}
+BYTES_EXACT = {
+    "wallet": 20,
+    "lost": 20,
+    "fresh": 20,
+    "token": 20,
+    "facts_hash": 32,
+    "payload_hash": 32,
+    "transaction": 32,
+}
 DOCUMENTED_TYPES = {"u64": "Q", "i64": "q", "u32": "I", "u16": "H", "u8": "B", "36 bytes": "36s"}
 
 

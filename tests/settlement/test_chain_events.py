@@ -135,3 +135,32 @@ def test_events_of_other_contracts_are_not_believed() -> None:
     forged = log(CAROL, [BATCH_SETTLED, word(3), word(9)], word(50) + bytes(64))
     faked = log(CAROL, [CASH_CHANGED, word(ALICE)], encode(["int256", "uint256", "uint256"], [5, 5, 0]))
     assert read(forged, faked) == []
+
+
+def moved(holder: Wallet, delta: int, locked: int, requested: int, index: int, transaction: int = 1) -> Log:
+    data = encode(["int256", "uint256", "uint256"], [delta, locked, requested])
+    return log(LOCKER, [LOCK_CHANGED, word(TOKEN), word(holder)], data, index, transaction)
+
+
+def test_a_lock_that_is_carried_over_is_one_command() -> None:
+    logs = [moved(ALICE, -5_500, 0, 0, index=3), moved(BOB, 5_500, 6_200, 1_000, index=4)]
+    empty = {(TOKEN, ALICE): 0}
+    assert READER.parties(logs) == {(TOKEN, ALICE)}
+    assert read(*logs, balances=empty) == [
+        t.MigrateWallet(1, 5, 6, 6, 1, 7, engine_log_index(4), ALICE, BOB)  # 0.7 lots and 5.5 are 6.2
+    ]
+    nothing = [moved(ALICE, 0, 0, 0, index=3), moved(BOB, 0, 0, 0, index=4)]
+    assert [type(each) for each in read(*nothing, balances=empty)] == [t.MigrateWallet]
+
+
+def test_two_locks_that_change_are_two_commands_where_nothing_was_carried_over() -> None:
+    gone, here = moved(ALICE, -5_000, 0, 0, index=3), moved(BOB, 5_000, 5_000, 0, index=4)
+    levels = [t.LevelChanged, t.LevelChanged]
+    assert [type(each) for each in read(gone, here, balances={(TOKEN, ALICE): 1})] == levels  # it was not emptied
+    for other in (
+        moved(BOB, 5_000, 5_000, 0, index=5),
+        moved(BOB, 5_000, 5_000, 0, index=4, transaction=2),
+        moved(BOB, 4_000, 4_000, 0, index=4),
+        moved(ALICE, 5_000, 5_000, 0, index=4),
+    ):
+        assert [type(each) for each in read(gone, other, balances={(TOKEN, ALICE): 0})] == levels

@@ -62,7 +62,8 @@ def test_accounts_listings_batches_and_the_chain_position() -> None:
     for frame in market.frames:
         fold.apply(frame)
     changes, state = fold.take(), market.exchange.state()
-    assert dict(changes.wallets) == {account: wallet_of(account) for account in (FEE_ACCOUNT, *TRADERS)}
+    linked = {each.account: each.wallet for each in changes.wallets}
+    assert linked == {account: wallet_of(account) for account in (FEE_ACCOUNT, *TRADERS)}
     assert [each.instrument for each in changes.listings] == list(INSTRUMENTS)
     assert changes.chain_position == (state.chain_block, state.chain_log_index)
     composed = {each.batch.batch_id: each for each in changes.composed}

@@ -6,10 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from settlement.netting import fill_of, net
-from settlement.trades import Batch, Fill, Instrument, Token, Trade, Wallet
+from settlement.trades import ANY_ASSET, Batch, Fill, Instrument, Token, Trade, Wallet, Wallets
 
 FEE_ACCOUNT = 9
-WALLETS = {account: Wallet(bytes([account]) * 20) for account in range(1, 10)}
+WALLET = {account: Wallet(bytes([account]) * 20) for account in range(1, 10)}
+WALLETS = Wallets((account, ANY_ASSET, 0, wallet) for account, wallet in WALLET.items())
 OAK = Instrument(1, Token(b"\x11" * 20), FEE_ACCOUNT, 10_000, 1_000)
 ELM = Instrument(2, Token(b"\x22" * 20), FEE_ACCOUNT, 7, 1)
 INSTRUMENTS = {1: OAK, 2: ELM}
@@ -93,24 +94,35 @@ def test_legs_stand_grouped_by_token_then_by_seller(listed: list[Fill]) -> None:
 
 def test_a_chain_of_resales_is_one_leg_from_first_seller_to_last_buyer() -> None:
     batch = net(fills(trade(1, 1, 2, 1, 5, 500), trade(2, 1, 3, 2, 5, 510), trade(3, 1, 4, 3, 5, 520)))
-    assert [(leg.seller, leg.buyer, leg.qty_base_units) for leg in batch.legs] == [(WALLETS[1], WALLETS[4], 5_000)]
-    assert dict(batch.cash) == {WALLETS[1]: 500, WALLETS[2]: 10, WALLETS[3]: 10, WALLETS[4]: -520}
+    assert [(leg.seller, leg.buyer, leg.qty_base_units) for leg in batch.legs] == [(WALLET[1], WALLET[4], 5_000)]
+    assert dict(batch.cash) == {WALLET[1]: 500, WALLET[2]: 10, WALLET[3]: 10, WALLET[4]: -520}
 
 
 def test_a_round_trip_moves_no_token_and_only_the_difference_in_cash() -> None:
     batch = net(fills(trade(1, 1, 2, 1, 5, 500), trade(2, 1, 1, 2, 5, 490)))
-    assert batch == Batch((), (), ((WALLETS[1], 10), (WALLETS[2], -10)))
+    assert batch == Batch((), (), ((WALLET[1], 10), (WALLET[2], -10)))
 
 
 def test_unrelated_pairs_keep_their_own_legs_where_those_are_fewer() -> None:
     batch = net(fills(trade(1, 1, 4, 1, 5, 500), trade(2, 1, 2, 3, 3, 300)))
-    assert [(leg.seller, leg.buyer) for leg in batch.legs] == [(WALLETS[1], WALLETS[4]), (WALLETS[3], WALLETS[2])]
+    assert [(leg.seller, leg.buyer) for leg in batch.legs] == [(WALLET[1], WALLET[4]), (WALLET[3], WALLET[2])]
 
 
 def test_fees_go_to_the_fee_account_and_come_from_both_sides() -> None:
     batch = net(fills(trade(1, 2, 2, 1, 5, 1_000, fees=10)))
-    assert dict(batch.cash) == {WALLETS[2]: -1_010, WALLETS[1]: 995, WALLETS[FEE_ACCOUNT]: 15}
+    assert dict(batch.cash) == {WALLET[2]: -1_010, WALLET[1]: 995, WALLET[FEE_ACCOUNT]: 15}
 
 
 def test_no_fills_give_an_empty_batch() -> None:
     assert net([]) == Batch((), (), ())
+
+
+def test_what_was_left_behind_settles_where_it_is_until_it_has_followed() -> None:
+    lost, fresh = WALLET[2], Wallet(b"\x99" * 20)
+    rows = [(2, ANY_ASSET, 5, lost), (3, ANY_ASSET, 6, WALLET[3]), (2, ANY_ASSET, 7, fresh), (2, 0, 7, lost)]
+    wallets = Wallets([*rows, (2, 2, 7, lost)])
+    bought = fill_of(trade(1, 1, 2, 3, 5, 100), OAK, wallets)
+    sold = fill_of(trade(2, 2, 3, 2, 5, 100), ELM, wallets)
+    assert (bought.buyer, dict(bought.cash)[lost], sold.seller) == (fresh, -100, lost)
+    followed = Wallets([*rows, (2, 2, 7, lost), (2, ANY_ASSET, 9, fresh), (2, 0, 9, lost)])
+    assert (followed.of(2, 2), followed.of(2, 0)) == (fresh, lost)

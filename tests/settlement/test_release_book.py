@@ -118,3 +118,20 @@ def test_a_token_without_a_known_lot_is_not_released() -> None:
     unlock = release_unlock_data(Token(bytes([2]) * 20), Wallet(wallet_of(ALICE)), 7)
     with pytest.raises(SigningRefused, match="lot size"):
         desk.require(ready, LOCKER, unlock)
+
+
+def test_a_recovered_account_s_tokens_are_released_to_its_new_wallet_and_its_cash_to_the_lost_one() -> None:
+    desk = Desk()
+    ready = desk.ask(t.USDC, 500)
+    block, log_index = desk.market.chain_position()
+    fresh = bytes([77]) * 20
+    numbers = (LOTS, LOTS, LOTS, 7)
+    desk.market.send(t.MigrateWallet(1, *numbers, block, log_index, wallet_of(ALICE), fresh))
+    desk.book.apply(desk.market.frames[-1])
+    unlock = release_unlock_data(TOKEN, Wallet(fresh), 7 * LOT)
+    seq = desk.market.frames[-1].first_seq
+    lots = Reference(seq, ALICE, 1, 7)
+    assert desk.require(lots, LOCKER, unlock) == lots
+    with pytest.raises(SigningRefused):
+        desk.require(lots, LOCKER, release_unlock_data(TOKEN, Wallet(wallet_of(ALICE)), 7 * LOT))
+    assert desk.require(ready, VAULT, cash(500)) == ready

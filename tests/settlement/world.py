@@ -27,7 +27,7 @@ from settlement.infrastructure import Delays, Infrastructure, Platform, deploy_i
 from settlement.intake import Intake
 from settlement.listener import Listener
 from settlement.outbox import Outbox
-from settlement.reconcile import Mismatch, chain_levels, compare
+from settlement.reconcile import Mismatch, chain_levels, compare, wallets_of
 from settlement.records import Records
 from settlement.relay import Relay
 from settlement.signing import SignRequest
@@ -42,7 +42,6 @@ from settlement.tokenization import (
     register_investor,
     unpause,
 )
-from settlement.trades import Wallet
 from tests.settlement.local_chain import anvil_binary, file_steps, free_port, key, keys, platform_on, rich
 
 INVESTORS = 5
@@ -417,9 +416,10 @@ class World:
     async def mismatches(self) -> list[Mismatch]:
         """Where the engine's levels are not the chain's."""
         state = self.feed.exchange.state()
-        wallets = {each.account: Wallet(each.wallet) for each in state.accounts}
+        accounts = [each.account for each in state.accounts]
         instruments = (await self.records.instruments()).values()
-        return compare(state.balances, await chain_levels(self.chain, self.addresses, wallets, instruments))
+        levels = await chain_levels(self.chain, self.addresses, accounts, wallets_of(state), instruments)
+        return compare(state.balances, levels)
 
     async def states(self) -> list[str]:
         return [row["state"] for row in await self.pool.fetch("SELECT state FROM settlement_batches ORDER BY batch_id")]
