@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -22,6 +23,7 @@ BUFFER_BYTES_RESUME: Final = 64 * 1024
 BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024  # beyond, it is disconnected
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
+FOLLOWERS_SLICE: Final = 64  # connections that write before the loop looks at its sockets again
 
 
 def _header(length: int) -> bytes:
@@ -42,24 +44,47 @@ def text_frame(payload: bytes) -> bytes:
 
 
 class Cork:
-    """Collects the connections that have something to send, and lets each write once a turn of the loop."""
+    """Collects the connections that have something to send, and lets each write once a turn of the loop.
+
+    Those that only follow the market write a slice a turn, after all others: thousands of them hold up no order.
+    """
 
     def __init__(self) -> None:
         self._waiting: list[Connection] = []
+        self._following: deque[Connection] = deque()
+        self._is_due = False
 
     def add(self, connection: Connection) -> None:
-        if not self._waiting:
-            asyncio.get_running_loop().call_soon(self.flush)
-        self._waiting.append(connection)
+        if connection.only_follows:
+            self._following.append(connection)
+        else:
+            self._waiting.append(connection)
+        self._call()
 
     def flush(self) -> None:
         waiting, self._waiting = self._waiting, []
         for connection in waiting:
             connection.flush()
 
+    def _call(self) -> None:
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._is_due = False
+        self.flush()
+        following = self._following
+        for _ in range(min(FOLLOWERS_SLICE, len(following))):
+            following.popleft().flush()
+        if following:
+            self._call()
+
 
 class Connection(WSListener):
     """The part that the order API and the market streams share; `on_text` is theirs."""
+
+    only_follows = False  # a market's streams: it may write after those who trade
 
     def __init__(self, cork: Cork, opened: Callable[[Connection], bool], closed: Callable[[Connection], None]) -> None:
         super().__init__()
@@ -184,7 +209,7 @@ class Connection(WSListener):
     def flush(self) -> None:
         if not self._out or self._transport is None:
             return
-        frames = b"".join(self._out)
+        frames = self._out[0] if len(self._out) == 1 else b"".join(self._out)
         self._out.clear()
         self._out_bytes = 0
         self._raw.write(frames)

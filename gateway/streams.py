@@ -40,6 +40,8 @@ class StreamError(Exception):
 
 
 class StreamSession(Connection):
+    only_follows = True
+
     def __init__(
         self,
         services: Services,

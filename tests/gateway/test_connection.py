@@ -18,6 +18,33 @@ from tests.gateway.venue import ALICE, BOB, DEADLINE_S, SYMBOL, Venue, start_ven
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
 
 
+class Writer:
+    """A connection as the cork sees it; says its name when it may write."""
+
+    def __init__(self, name: str, written: list[str], *, only_follows: bool) -> None:
+        self.only_follows = only_follows
+        self._name = name
+        self._written = written
+
+    def flush(self) -> None:
+        self._written.append(self._name)
+
+
+async def test_who_trades_writes_before_those_who_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "FOLLOWERS_SLICE", 2)
+    cork, written = connection.Cork(), list[str]()
+    for number in range(5):
+        cork.add(Writer(f"follower {number}", written, only_follows=True))  # type: ignore[arg-type]
+    cork.add(Writer("trader", written, only_follows=False))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert written == ["trader", "follower 0", "follower 1"]
+    cork.add(Writer("another trader", written, only_follows=False))  # type: ignore[arg-type]
+    await asyncio.sleep(0)
+    assert written[3:] == ["another trader", "follower 2", "follower 3"]
+    await asyncio.sleep(0)
+    assert written[6:] == ["follower 4"]
+
+
 class Socket:
     """A websocket client that can break every rule."""
 
