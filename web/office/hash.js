@@ -7,7 +7,7 @@ import { toast } from "../shell/toasts.js";
 /** A button with the short text; "–" for none. */
 export function hash(text, what = "value") {
   if (!text) return "–";
-  const shown = make("button", { type: "button", class: "hash mono", title: text, aria: { label: `Copy the ${what} ${text}` } }, short(text));
+  const shown = make("button", { type: "button", class: "hash mono", title: `Copy the ${what} ${text}` }, short(text));
   shown.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
     toast(`Copied the ${what}.`);
