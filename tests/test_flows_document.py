@@ -15,7 +15,7 @@ from compliance.kyc_events import Stage
 from compliance.roles import ROUTE_ROLES
 from deedbook import operations
 from deedbook.jobs import convert
-from payments import manager_payments, stripe_events
+from payments import management_payments, stripe_events
 from payments.stripe_objects import SessionState
 from persistence.database import migrations
 from persistence.jobs import JobState
@@ -35,7 +35,7 @@ KINDS: Final = frozenset(
     {
         *(kyc.APPROVAL_JOB, identities.GRANT_JOB, identities.REVOKE_JOB, *daily.JOBS, decisions.TOKENIZE),
         *(sale.OPEN_JOB, sale.CLOSE_JOB, purchase.PURCHASE_JOB, purchase.SEEN_JOB),
-        *(stripe_events.JOB, convert.KIND, manager_payments.JOB, dividends.PREPARE, dividends.PAY),
+        *(stripe_events.JOB, convert.KIND, management_payments.JOB, dividends.PREPARE, dividends.PAY),
         *(exits.LIQUIDATE, exits.PREPARE, exits.REDEEM),
         *(operations.FREEZE_JOB, operations.FEES_JOB, operations.HALT_LIFT_JOB),
     }

@@ -12,15 +12,15 @@ from api.doors import Decide
 from compliance.audit import record
 from compliance.tenants import invite_tenant
 from deedbook.jobs import convert
-from deedbook.jobs.manager_payment import ManagerPaymentJobs
+from deedbook.jobs.management_payment import ManagerPaymentJobs
 from deedbook.mail import send_mail
 from deedbook.notify import notify
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
 from deedbook.payouts import PayoutParts, Payouts
 from deedbook.treasury import CircleAccount, treasury_parts
-from payments import manager_payments, manager_routes, stripe_events
-from payments.manager_payments import ManagerPayments
+from payments import management_payments, management_routes, stripe_events
+from payments.management_payments import ManagerPayments
 from payments.payouts import PayoutBooks
 from payments.rent_links import RentLinks
 from payments.rent_terms import TermsExecutor
@@ -47,12 +47,12 @@ def rent_desk(r: Resources, stripe: Stripe, decide: Decide) -> Desk:
     return Desk(
         routes=[
             *routes(r.pool, events, RentLinks(r.pool, stripe, r.public_url), neighbours),
-            *manager_routes.manager_routes(r.pool, manager_routes.Doors(decide, manager_of, wallet_of)),
+            *management_routes.management_routes(r.pool, management_routes.Doors(decide, manager_of, wallet_of)),
         ],
-        jobs={stripe_events.JOB: events.run, manager_payments.JOB: paying.pay},
+        jobs={stripe_events.JOB: events.run, management_payments.JOB: paying.pay},
         executors={
             RENT_TERMS: TermsExecutor(record),
-            manager_payments.MANAGER_PAYMENT: ManagerPayments(record, enqueue).executor,
+            management_payments.MANAGER_PAYMENT: ManagerPayments(record, enqueue).executor,
         },
     )
 

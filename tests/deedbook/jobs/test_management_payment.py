@@ -12,10 +12,10 @@ import pytest
 from api.actor import Actor, Role
 from api.problem import Problem
 from compliance.audit import record
-from deedbook.jobs.manager_payment import ManagerPaymentJobs
+from deedbook.jobs.management_payment import ManagerPaymentJobs
 from payments.funds import available
 from payments.ledger import Currency, Kind, balances, totals
-from payments.manager_payments import JOB, ManagerPayments, owed, payments_of, require_payable
+from payments.management_payments import JOB, ManagerPayments, owed, payments_of, require_payable
 from persistence.database import Connection
 from persistence.jobs import Job, JobWaits, enqueue
 from settlement.steps import FileSteps, Sender, StepStore

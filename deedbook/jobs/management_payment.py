@@ -12,8 +12,8 @@ from web3.exceptions import ContractLogicError
 from api.amounts import usdc as usdc_text
 from api.doors import Notify
 from deedbook.jobs.identity import FinalBlock
-from payments import manager_payments
-from payments.manager_payments import ManagerPayment
+from payments import management_payments
+from payments.management_payments import ManagerPayment
 from payments.stripe_events import ManagerOf
 from persistence.database import Pool
 from persistence.jobs import Job, JobWaits
@@ -47,7 +47,7 @@ class ManagerPaymentJobs:
     async def pay(self, job: Job) -> None:
         """Send it once, and book it once it is FINAL; what the token refuses is owed as before."""
         async with self._pool.acquire() as connection:
-            found = await manager_payments.payment(connection, UUID(job.key))
+            found = await management_payments.payment(connection, UUID(job.key))
         assert found is not None, f"no payment {job.key}"
         if found.state != "APPROVED":
             return
@@ -72,13 +72,13 @@ class ManagerPaymentJobs:
         amount = usdc_text(found.usdc_micros)
         async with self._pool.acquire() as connection, connection.transaction():
             if transaction is not None:
-                is_new = await manager_payments.paid(connection, found.payment_id, transaction)
+                is_new = await management_payments.paid(connection, found.payment_id, transaction)
                 kind, text = (
                     "MANAGER_PAID",
                     f"You were paid {amount} USDC for managing a property and its expenses.",
                 )
             else:
-                is_new = await manager_payments.failed(connection, found.payment_id, failure)
+                is_new = await management_payments.failed(connection, found.payment_id, failure)
                 kind, text = "MANAGER_PAYMENT_FAILED", f"{amount} USDC could not be paid to your wallet. {failure}"
             manager_id = await self._manager_of(connection, found.property_id)
             if is_new and manager_id is not None:

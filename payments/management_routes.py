@@ -17,7 +17,7 @@ from api.answers import DecisionAnswer, decision_answer
 from api.doors import Decide
 from api.problem import Problem, not_found
 from api.route import Call, Route
-from payments.manager_payments import MANAGER_PAYMENT, ManagerPayment, owed, payments_of, require_payable
+from payments.management_payments import MANAGER_PAYMENT, ManagerPayment, owed, payments_of, require_payable
 from payments.stripe_events import ManagerOf
 from persistence.database import Connection, Pool
 
@@ -65,7 +65,7 @@ class Doors:
     wallet_of: WalletOf
 
 
-def manager_routes(pool: Pool, doors: Doors) -> list[Route]:
+def management_routes(pool: Pool, doors: Doors) -> list[Route]:
     async def shown(call: Call[None]) -> ManagerAccountView:
         """For the property's manager, and admins."""
         property_id, actor = call.uuid("property_id"), call.signed_in
