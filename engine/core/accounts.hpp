@@ -2,12 +2,12 @@
 #pragma once
 
 #include <cstdint>
-#include <deque>
 #include <map>
 #include <vector>
 
 #include "broken_rule.hpp"
 #include "pool.hpp"
+#include "queue.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
@@ -37,10 +37,10 @@ struct Exposure {
 };
 
 /// One account's asset, in USDC micros or lots: level + advanced = free + held + requested + owed_out.
-struct Balance {
-    std::uint32_t account;
-    std::uint16_t instrument;
-    Exposure* exposure;  // of tokens
+struct alignas(64) Balance {
+    std::uint32_t account = 0;
+    std::uint16_t instrument = 0;
+    Exposure* exposure = nullptr;  // of tokens
     std::uint64_t touched_seq = 0;
     std::int64_t free = 0, held = 0, owed_in = 0, owed_out = 0, requested = 0;
     std::int64_t level = 0, advanced = 0, position_lots = 0;
@@ -71,6 +71,7 @@ struct Seat {
     Balance* cash;
     Balance* tokens;
     Exposure* exposure;
+    std::int64_t tick_value_usdc_micros;  // of the instrument
     std::int64_t open_orders = 0;
     Permission permission{};
 };
@@ -78,8 +79,7 @@ struct Seat {
 /// A client id whose order has closed: it stays refused for a day.
 struct ClosedId {
     std::int64_t time_ns;
-    std::uint64_t order_id;
-    Text client_order_id;
+    std::uint32_t client_id;  // its number in ClientIds
 };
 
 /// One linked wallet, or the one that took its place. Orders are open ones, oldest first.
@@ -88,7 +88,7 @@ struct Account {
     Wallet wallet;
     std::map<std::uint16_t, Wallet> left_behind{};  // assets that are still at an earlier wallet
     std::uint32_t orders_first = NIL, orders_last = NIL;
-    std::deque<ClosedId> closed_ids{};
+    Queue<ClosedId, 6> closed_ids{};
     std::vector<Balance*> balances{};  // in the order in which they came
     std::vector<Seat*> seats{};
 

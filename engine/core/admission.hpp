@@ -28,7 +28,7 @@ inline bool halted(const Venue& venue, const Instrument& instrument) noexcept {
 
 /// Client id, phase, permission and lock-up: what does not depend on the price.
 inline Reason standing_refusal(Venue& venue, const Seat& seat, std::uint8_t side, const Text& client_order_id) {
-    if (client_order_id != NO_ID && venue.order_id_of(*seat.account, client_order_id) != 0)
+    if (!is_no_id(client_order_id) && venue.order_id_of(*seat.account, client_order_id) != 0)
         return Reason::CLIENT_ORDER_ID_IN_USE;
     if (seat.instrument->phase != CONTINUOUS || venue.phase != CONTINUOUS)
         return halted(venue, *seat.instrument) ? Reason::INSTRUMENT_HALTED : Reason::CANCEL_ONLY;
@@ -90,10 +90,10 @@ struct MarketTerms {
         const Terms& terms = instrument.terms;
         const std::int64_t best = instrument.opposite(side).best();
         if (side == BUY) {
-            const Wide collar = Wide{best} * (BASIS_POINTS + terms.market_collar_bps) / BASIS_POINTS;
+            const Wide collar = per_basis_point(Wide{best} * (BASIS_POINTS + terms.market_collar_bps));
             limit_ticks = static_cast<std::int64_t>(std::min(Wide{terms.price_ticks_max}, collar));
         } else {
-            const Wide floor = (Wide{best} * (BASIS_POINTS - terms.market_collar_bps) + BASIS_POINTS - 1) / BASIS_POINTS;
+            const Wide floor = per_basis_point(Wide{best} * (BASIS_POINTS - terms.market_collar_bps) + BASIS_POINTS - 1);
             limit_ticks = static_cast<std::int64_t>(std::max(Wide{1}, floor));
         }
         Wide notional = Wide{qty_lots} * limit_ticks * terms.tick_value_usdc_micros;
@@ -103,7 +103,7 @@ struct MarketTerms {
             notional = quote_usdc_micros;
         }
         const std::int64_t fee_bps = std::max(instrument.maker_fee_bps, instrument.taker_fee_bps);
-        hold = side == BUY ? notional + (notional * fee_bps + BASIS_POINTS - 1) / BASIS_POINTS : Wide{lots_max};
+        hold = side == BUY ? notional + per_basis_point(notional * fee_bps + BASIS_POINTS - 1) : Wide{lots_max};
     }
 };
 

@@ -82,6 +82,8 @@ inline std::int64_t tick_value_of(const BareBook&, const BareOrder&) noexcept { 
 inline bool is_prevented(const BareOrder&, const BareOrder&) noexcept { return false; }
 inline Reason prevent(BareBook&, const BareOrder&, std::uint32_t) noexcept { return Reason::NONE; }
 
+inline void expect(const BareBook& book, const BareOrder& maker) noexcept { book.index.prefetch(maker.order_id); }
+
 inline void fill(BareBook& book, BareOrder& taker, std::uint32_t maker_place, std::int64_t lots, std::int64_t) {
     BareOrder& maker = book.orders[maker_place];
     maker.open_lots -= lots;

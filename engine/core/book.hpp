@@ -8,39 +8,49 @@
 #include "accounts.hpp"
 #include "levels.hpp"
 #include "pool.hpp"
+#include "prefetch.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
 
-/// The fee in micros on a notional, floored; with the sign turned twice it is ceiled.
+/// `product` / 10,000, floored; not negative. Nearly all fit 64 bits, where a division is a multiplication.
+inline Wide per_basis_point(Wide product) noexcept {
+    if (product <= UINT64_MAX) [[likely]] return static_cast<std::uint64_t>(product) / std::uint64_t{BASIS_POINTS};
+    return product / BASIS_POINTS;
+}
+
+/// The fee in micros on a notional, floored or ceiled.
 inline std::int64_t fee_floor(std::int64_t notional, std::int64_t bps) noexcept {
-    return static_cast<std::int64_t>(Wide{notional} * bps / BASIS_POINTS);
+    return static_cast<std::int64_t>(per_basis_point(Wide{notional} * bps));
 }
 
 inline std::int64_t fee_ceil(std::int64_t notional, std::int64_t bps) noexcept {
-    return static_cast<std::int64_t>((Wide{notional} * bps + BASIS_POINTS - 1) / BASIS_POINTS);
+    return static_cast<std::int64_t>(per_basis_point(Wide{notional} * bps + BASIS_POINTS - 1));
 }
 
-/// An open order; it keeps the fee rates it was accepted with.
-struct Order {
+/// An open order; it keeps the fee rates it was accepted with. A million of them fill the caches, so every byte counts.
+struct alignas(32) Order {
     std::int64_t price_ticks, qty_lots, open_lots, executed_usdc_micros;
     std::uint64_t order_id;
     Seat* seat;
     std::uint32_t level_before, level_after;      // at the same price
     std::uint32_t account_before, account_after;  // of the same account, by age
-    std::int64_t usdc_micros_per_lot;
     std::int64_t expire_time_ns, time_ns;
     std::uint16_t maker_fee_bps, hold_fee_bps;  // the higher of the two rates
     std::uint8_t side, order_type, time_in_force, self_trade;
-    Text client_order_id;
+    std::uint32_t client_id;  // its number in ClientIds; NIL: it has none
+
+    std::int64_t usdc_micros_per_lot() const noexcept { return price_ticks * seat->tick_value_usdc_micros; }
 
     /// What `lots` of it must have held: USDC micros with the fee rounded up (buy), or lots (sell).
     std::int64_t hold_for(std::int64_t lots) const noexcept {
         if (side != BUY) return lots;
-        const std::int64_t notional = lots * usdc_micros_per_lot;
+        const std::int64_t notional = lots * usdc_micros_per_lot();
         return notional + fee_ceil(notional, hold_fee_bps);
     }
 };
+
+static_assert(sizeof(Order) == 96);
 
 using Orders = Pool<Order>;
 
@@ -59,6 +69,11 @@ public:
     bool reaches(std::int64_t limit_ticks) const noexcept {
         const std::int64_t key = levels_.first_key();
         return key != Levels::NO_KEY && key <= limit_ticks * sign_;
+    }
+
+    /// For any number: it may be a price that will be refused.
+    void prefetch(std::int64_t price_ticks) const noexcept {
+        if (price_ticks > 0) levels_.prefetch(price_ticks * sign_);
     }
 
     std::uint32_t first_at(std::int64_t price_ticks) noexcept { return levels_.at(price_ticks * sign_).first; }
@@ -124,6 +139,11 @@ public:
     std::uint32_t find(std::uint64_t order_id) const noexcept {
         const std::uint64_t page = order_id / PAGE;
         return page < pages_.size() && pages_[page] ? pages_[page]->places[order_id % PAGE] : NIL;
+    }
+
+    void prefetch(std::uint64_t order_id) const noexcept {
+        const std::uint64_t page = order_id / PAGE;
+        if (page < pages_.size() && pages_[page]) deedbook::prefetch(&pages_[page]->places[order_id % PAGE]);
     }
 
     void insert(std::uint64_t order_id, std::uint32_t place) {

@@ -8,43 +8,50 @@
 #include <vector>
 
 #include "broken_rule.hpp"
+#include "pool.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
 
 class ClientIds {
 public:
-    ClientIds() : slots_(1024), seed_(std::random_device{}() | std::uint64_t{std::random_device{}()} << 32) {}
+    ClientIds() : slots_(1024, NIL), seed_(std::random_device{}() | std::uint64_t{std::random_device{}()} << 32) {}
 
     /// The order that has this id, or 0.
     std::uint64_t find(std::uint32_t account, const Text& id) const noexcept {
-        for (std::size_t at = place(account, id);; at = next(at)) {
-            const Slot& slot = slots_[at];
-            if (slot.order_id == 0) return 0;
-            if (slot.account == account && slot.id == id) return slot.order_id;
+        for (std::size_t at = place(account, id); slots_[at] != NIL; at = next(at)) {
+            const Entry& entry = entries_[slots_[at]];
+            if (entry.account == account && entry.id == id) return entry.order_id;
         }
+        return 0;
     }
 
-    /// `id` must be new to the account.
-    void insert(std::uint32_t account, const Text& id, std::uint64_t order_id) {
+    /// `id` must be new to the account. Returns the number by which it is kept.
+    std::uint32_t insert(std::uint32_t account, const Text& id, std::uint64_t order_id) {
         if (++count_ * 2 > slots_.size()) grow();
-        put({order_id, account, id});
+        const std::uint32_t number = entries_.take();
+        entries_[number] = {order_id, account, id};
+        put(number);
+        return number;
     }
 
-    void erase(std::uint32_t account, const Text& id) {
-        std::size_t at = place(account, id);
-        while (slots_[at].account != account || slots_[at].id != id) {
-            require(slots_[at].order_id != 0, "a client order id is forgotten that is not known");
+    const Text& text(std::uint32_t number) const noexcept { return entries_[number].id; }
+    std::uint64_t order_id(std::uint32_t number) const noexcept { return entries_[number].order_id; }
+
+    void erase(std::uint32_t number) {
+        std::size_t at = home(number);
+        while (slots_[at] != number) {
+            require(slots_[at] != NIL, "a client order id is forgotten that is not known");
             at = next(at);
         }
         --count_;
+        entries_.give_back(number);
         for (std::size_t hole = at, after = next(at);; after = next(after)) {  // close the gap behind it
-            if (slots_[after].order_id == 0) {
-                slots_[hole].order_id = 0;
+            if (slots_[after] == NIL) {
+                slots_[hole] = NIL;
                 return;
             }
-            const std::size_t home = place(slots_[after].account, slots_[after].id);
-            if (((after - home) & mask()) >= ((after - hole) & mask())) {
+            if (((after - home(slots_[after])) & mask()) >= ((after - hole) & mask())) {
                 slots_[hole] = slots_[after];
                 hole = after;
             }
@@ -52,14 +59,15 @@ public:
     }
 
 private:
-    struct Slot {
-        std::uint64_t order_id = 0;  // 0: nothing here
-        std::uint32_t account = 0;
-        Text id{};
+    struct Entry {
+        std::uint64_t order_id;
+        std::uint32_t account;
+        Text id;
     };
 
     std::size_t mask() const noexcept { return slots_.size() - 1; }
     std::size_t next(std::size_t at) const noexcept { return (at + 1) & mask(); }
+    std::size_t home(std::uint32_t number) const noexcept { return place(entries_[number].account, entries_[number].id); }
 
     /// Traders choose the ids, so where one lands must not be theirs to choose: nothing that is told depends on it.
     std::size_t place(std::uint32_t account, const Text& id) const noexcept {
@@ -77,20 +85,21 @@ private:
         return static_cast<std::size_t>(mixed) & mask();
     }
 
-    void put(const Slot& slot) noexcept {
-        std::size_t at = place(slot.account, slot.id);
-        while (slots_[at].order_id != 0) at = next(at);
-        slots_[at] = slot;
+    void put(std::uint32_t number) noexcept {
+        std::size_t at = home(number);
+        while (slots_[at] != NIL) at = next(at);
+        slots_[at] = number;
     }
 
     void grow() {
-        std::vector<Slot> old(slots_.size() * 2);
+        std::vector<std::uint32_t> old(slots_.size() * 2, NIL);
         std::swap(old, slots_);
-        for (const Slot& slot : old)
-            if (slot.order_id != 0) put(slot);
+        for (const std::uint32_t number : old)
+            if (number != NIL) put(number);
     }
 
-    std::vector<Slot> slots_;
+    Pool<Entry> entries_;
+    std::vector<std::uint32_t> slots_;
     std::size_t count_ = 0;
     std::uint64_t seed_;
 };

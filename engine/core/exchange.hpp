@@ -11,6 +11,7 @@
 #include "broken_rule.hpp"
 #include "clearing.hpp"
 #include "listing.hpp"
+#include "lookahead.hpp"
 #include "recovery.hpp"
 #include "restore.hpp"
 #include "snapshot.hpp"
@@ -34,7 +35,11 @@ public:
     std::string_view apply(std::string_view commands) {
         require(commands.size() % sizeof(Command) == 0, "no whole number of commands");
         venue_.events.clear();
-        for (std::size_t at = 0; at < commands.size(); at += sizeof(Command)) apply_at(commands, at);
+        Lookahead lookahead(venue_, commands);
+        for (std::size_t at = 0; at < commands.size(); at += sizeof(Command)) {
+            lookahead.at(at);
+            apply_at(commands, at);
+        }
         return {reinterpret_cast<const char*>(venue_.events.data()), venue_.events.size() * sizeof(Event)};
     }
 

@@ -9,6 +9,7 @@
 #include <memory>
 
 #include "pool.hpp"
+#include "prefetch.hpp"
 
 namespace deedbook {
 
@@ -30,6 +31,16 @@ public:
     Level& at(std::int64_t key) noexcept {
         const std::uint64_t offset = offset_of(key);
         return offset < WINDOW ? pages_->of[offset / PAGE]->levels[offset % PAGE] : far_.find(key)->second;
+    }
+
+    /// A key's level will be used soon.
+    void prefetch(std::int64_t key) const noexcept {
+        const std::uint64_t offset = offset_of(key);
+        if (offset >= WINDOW || !pages_) return;
+        if (const Page* page = pages_->of[offset / PAGE].get()) {
+            deedbook::prefetch(&page->used[offset % PAGE / 64]);
+            deedbook::prefetch(&page->levels[offset % PAGE]);
+        }
     }
 
     /// The level of a key, made where there is none; the caller puts an order into it.

@@ -21,7 +21,7 @@ public:
         if (const auto found = venue_.wallets.find(wallet); found != venue_.wallets.end())
             return venue_.reject(Reason::ACCOUNT_EXISTS, 0, found->second);
         const std::uint32_t number = static_cast<std::uint32_t>(venue_.accounts.size());
-        Account& account = venue_.accounts.emplace_back(Account{number, command.count, wallet});
+        Account& account = venue_.accounts.push_back({number, command.count, wallet});
         venue_.wallets.emplace(wallet, number);
         venue_.tell(EventKind::ACCOUNT_OPENED, 0, number).peer = command.count;
         clearing_.adopt_parked(account);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "prefetch.hpp"
 #include "venue.hpp"
 
 namespace deedbook {
@@ -86,9 +87,25 @@ inline Reason prevent(Venue& venue, const Order& taker, std::uint32_t maker_plac
     return taker.self_trade != EXPIRE_MAKER ? Reason::SELF_TRADE : Reason::NONE;
 }
 
+/// A maker that is likely met after the next: what taking it out of the book touches.
+inline void expect(const Venue& venue, const Order& maker) noexcept {
+    venue.index.prefetch(maker.order_id);
+    for (const std::uint32_t near : {maker.account_before, maker.account_after})
+        if (near != NIL) prefetch_whole(venue.orders[near]);
+}
+
+/// In a sweep each maker is met once and far from the last in memory: ask for the one after next while filling.
+template <typename Market, typename Maker>
+void look_behind(const Market& market, const Maker& maker) noexcept {
+    if (maker.level_after == NIL) return;
+    const Maker& next = market.orders[maker.level_after];
+    expect(market, next);
+    if (next.level_after != NIL) prefetch_whole(market.orders[next.level_after]);
+}
+
 /// Fill against the opposite side, best price first, in order of arrival; returns why it stopped early.
 ///
-/// Market             the venue, or a bare book (bare_book.hpp): orders, and the five steps above for its orders.
+/// Market             the venue, or a bare book (bare_book.hpp): orders, and the steps above for its orders.
 /// quote_usdc_micros  what a market order may still spend or raise; negative: no such bound.
 template <typename Market, typename Taker>
 Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
@@ -109,6 +126,7 @@ Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
             continue;
         }
         if (quote_usdc_micros >= 0) quote_usdc_micros -= lots * usdc_micros_per_lot;
+        if (taker.open_lots > lots) look_behind(market, maker);
         fill(market, taker, maker_place, lots, lots * usdc_micros_per_lot);
     }
     return Reason::NONE;

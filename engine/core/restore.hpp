@@ -105,7 +105,7 @@ private:
         const std::uint32_t number = in_.as<std::uint32_t>(), owner = in_.as<std::uint32_t>();
         require(number == venue_.accounts.size(), "the snapshot's accounts are not dense");
         const Wallet wallet = in_.raw<Wallet>();
-        venue_.accounts.emplace_back(Account{number, owner, wallet});
+        venue_.accounts.push_back({number, owner, wallet});
         require(venue_.wallets.emplace(wallet, number).second, "the snapshot has a wallet twice");
     }
 
@@ -183,23 +183,26 @@ private:
         for (std::uint8_t* value : {&o.side, &o.order_type, &o.time_in_force, &o.self_trade})
             *value = in_.as<std::uint8_t>();
         for (std::int64_t* value : {&o.price_ticks, &o.qty_lots, &o.open_lots, &o.executed_usdc_micros, &o.expire_time_ns,
-                                    &o.time_ns, &o.usdc_micros_per_lot})
+                                    &o.time_ns})
             *value = in_.number();
+        require(Wide{o.price_ticks} * at.tick_value_usdc_micros == in_.number(), "the snapshot's order has another tick value");
         o.maker_fee_bps = in_.as<std::uint16_t>();
         o.hold_fee_bps = in_.as<std::uint16_t>();
-        o.client_order_id = in_.raw<Text>();
+        o.client_id = client_id(at.account->number, in_.raw<Text>(), order_id);
         venue_.rest_again(place);
         if (o.side == BUY) at.exposure->add(o.open_lots);
-        if (o.client_order_id != NO_ID) venue_.client_ids.insert(at.account->number, o.client_order_id, order_id);
+    }
+
+    std::uint32_t client_id(std::uint32_t account, const Text& id, std::uint64_t order_id) {
+        return id == NO_ID ? NIL : venue_.client_ids.insert(account, id, order_id);
     }
 
     void closed_id() {
         Account& account = account_of(in_.as<std::uint32_t>());
         const std::int64_t time_ns = in_.number();
         const std::uint64_t order_id = in_.as<std::uint64_t>();
-        const Text id = in_.raw<Text>();
-        account.closed_ids.push_back({time_ns, order_id, id});
-        venue_.client_ids.insert(account.number, id, order_id);
+        const std::uint32_t id = venue_.client_ids.insert(account.number, in_.raw<Text>(), order_id);
+        account.closed_ids.push_back({time_ns, id});
     }
 
     void parked() {

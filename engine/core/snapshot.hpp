@@ -151,8 +151,8 @@ private:
             const Order& o = venue_.orders[place];
             out_.numbers(o.order_id, o.seat->account->number, o.seat->instrument->number, o.side, o.order_type,
                          o.time_in_force, o.self_trade, o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros,
-                         o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps);
-            out_.raw(o.client_order_id);
+                         o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot(), o.maker_fee_bps, o.hold_fee_bps);
+            out_.raw(o.client_id == NIL ? NO_ID : venue_.client_ids.text(o.client_id));
         });
     }
 
@@ -162,8 +162,8 @@ private:
         out_.section(count);
         for (const Account& account : venue_.accounts)
             for (const ClosedId& closed : account.closed_ids) {
-                out_.numbers(account.number, closed.time_ns, closed.order_id);
-                out_.raw(closed.client_order_id);
+                out_.numbers(account.number, closed.time_ns, venue_.client_ids.order_id(closed.client_id));
+                out_.raw(venue_.client_ids.text(closed.client_id));
             }
     }
 

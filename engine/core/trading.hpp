@@ -30,7 +30,6 @@ public:
         // From here on the order is ours; nothing below may refuse it.
         const std::uint32_t place = accept(command, seat, command.a, command.b);
         Order& order = venue_.orders[place];
-        order.usdc_micros_per_lot = command.a * instrument->terms.tick_value_usdc_micros;
         order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument->maker_fee_bps, instrument->taker_fee_bps));
         const std::size_t accepted = reserve_accepted();
         Reason stopped = Reason::NONE;
@@ -117,7 +116,6 @@ private:
             .level_after = NIL,
             .account_before = NIL,
             .account_after = NIL,
-            .usdc_micros_per_lot = 0,
             .expire_time_ns = command.d,
             .time_ns = venue_.time_ns,
             .maker_fee_bps = static_cast<std::uint16_t>(seat.instrument->maker_fee_bps),
@@ -126,15 +124,16 @@ private:
             .order_type = command.order_type,
             .time_in_force = command.time_in_force,
             .self_trade = command.self_trade,
-            .client_order_id = command.text,
+            .client_id = NIL,
         };
-        if (command.text != NO_ID) venue_.client_ids.insert(seat.account->number, command.text, order_id);
+        if (!is_no_id(command.text))
+            venue_.orders[place].client_id = venue_.client_ids.insert(seat.account->number, command.text, order_id);
         return place;
     }
 
     /// Accepted tells how the order ended, and stands before its trades.
     std::size_t reserve_accepted() {
-        venue_.events.emplace_back();
+        venue_.events.add();
         return venue_.events.size() - 1;
     }
 
@@ -177,8 +176,7 @@ private:
                     stopped = order.time_in_force == FOK ? Reason::FOK_UNFILLED : Reason::IOC_REMAINDER;
                 close_taker(order, stopped, open_lots);
             }
-            if (order.client_order_id != NO_ID)
-                venue_.keep_closed_id(*seat.account, order.client_order_id, order.order_id);
+            venue_.keep_closed_id(order);
         }
         tell_accepted(order, accepted, order.qty_lots - open_lots, resting_lots, update_id, held);
         if (!stays) venue_.orders.give_back(place);
@@ -266,8 +264,7 @@ private:
             if (stopped == Reason::NONE) stopped = executed_lots != 0 ? Reason::IOC_REMAINDER : Reason::NO_LIQUIDITY;
             close_taker(order, stopped, unfilled_lots);
         }
-        if (order.client_order_id != NO_ID)
-            venue_.keep_closed_id(*order.seat->account, order.client_order_id, order.order_id);
+        venue_.keep_closed_id(order);
         tell_accepted(order, accepted, executed_lots, 0, 0, 0);
     }
 
@@ -278,7 +275,7 @@ private:
         Account* account = venue_.account(command.account);
         if (account == nullptr) return {NIL, Reason::UNKNOWN_ACCOUNT};
         std::uint64_t order_id = command.e > 0 ? static_cast<std::uint64_t>(command.e) : 0;
-        if (order_id == 0 && command.text2 != NO_ID) order_id = venue_.client_ids.find(account->number, command.text2);
+        if (order_id == 0 && !is_no_id(command.text2)) order_id = venue_.client_ids.find(account->number, command.text2);
         const std::uint32_t place = venue_.index.find(order_id);
         if (place == NIL || venue_.orders[place].seat->account != account ||
             venue_.orders[place].seat->instrument != instrument)

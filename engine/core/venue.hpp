@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -17,7 +16,9 @@
 #include "book.hpp"
 #include "broken_rule.hpp"
 #include "client_ids.hpp"
+#include "event_buffer.hpp"
 #include "flat_map.hpp"
+#include "queue.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
@@ -89,6 +90,8 @@ struct WalletHash {
 
 class Venue {
 public:
+    Venue() { accounts.push_back({}); }
+
     std::uint64_t seq = 0;
     std::int64_t time_ns = 0;
     std::uint8_t phase = CONTINUOUS;
@@ -97,23 +100,23 @@ public:
     std::int64_t chain_block = 0, chain_log_index = 0, crediting_stopped = 0;
 
     std::vector<std::unique_ptr<Instrument>> instruments{1};  // by number; 0 is the venue
-    std::deque<Account> accounts{1};                          // by number; 0 is nobody
+    Queue<Account, 8> accounts;                               // by number; 0 is nobody
     std::unordered_map<Wallet, std::uint32_t, WalletHash> wallets;  // the accounts', and those that they had before
     std::map<std::pair<Wallet, std::uint16_t>, Parked> parked;
     Orders orders;
     OrderIndex index;
     ClientIds client_ids;
     std::vector<Due> due;  // a heap, the next one first
-    std::deque<UnsettledTrade> unsettled;  // in order of trade, the first is last_final_trade_id + 1
+    Queue<UnsettledTrade, 12> unsettled;  // in order of trade, the first is last_final_trade_id + 1
     std::int64_t ejecting_batch_id = 0, ejecting_attempt = 0;
     Ejected ejecting;
     std::map<std::int64_t, Composition> compositions;
-    std::vector<Event> events;  // of the commands at hand
+    EventBuffer events;
 
     // -- answers
 
     Event& tell(EventKind kind, std::uint16_t instrument, std::uint32_t account) {
-        Event& event = events.emplace_back();
+        Event& event = events.add();
         event.seq = seq;
         event.kind = static_cast<std::uint8_t>(kind);
         event.instrument = instrument;
@@ -137,8 +140,7 @@ public:
     }
 
     void tell_balances() {
-        if (touched_.size() > 1)
-            std::sort(touched_.begin(), touched_.end(), [](auto* one, auto* other) { return one->key() < other->key(); });
+        if (touched_.size() > 1) sort_touched();
         for (const Balance* balance : touched_) {
             require(balance->level + balance->advanced ==
                         balance->free + balance->held + balance->requested + balance->owed_out,
@@ -176,27 +178,30 @@ public:
 
     Balance& balance(Account& account, std::uint16_t asset) {
         const std::uint64_t key = std::uint64_t{account.number} << 16 | asset;
-        const std::uint32_t found = balance_places_.find(key);
-        if (found != FlatMap::NONE) return balances_[found];
+        if (Balance* found = balance_places_.find(key)) return *found;
         Exposure* exposure = asset == USDC ? nullptr : &exposure_of(account.owner, asset);
-        balance_places_.insert(key, static_cast<std::uint32_t>(balances_.size()));
-        Balance& made = balances_.emplace_back(Balance{account.number, asset, exposure});
+        Balance& made = balances_.push_back({account.number, asset, exposure});
+        balance_places_.insert(key, &made);
         account.balances.push_back(&made);
         return made;
     }
 
-    Seat* find_seat(const Account& account, const Instrument& instrument) noexcept {
-        const std::uint32_t found = seat_places_.find(std::uint64_t{account.number} << 16 | instrument.number);
-        return found == FlatMap::NONE ? nullptr : &seats_[found];
+    Seat* find_seat(std::uint32_t account, std::uint16_t instrument) const noexcept {
+        return seat_places_.find(std::uint64_t{account} << 16 | instrument);
+    }
+
+    void prefetch_seat(std::uint32_t account, std::uint16_t instrument) const noexcept {
+        seat_places_.prefetch(std::uint64_t{account} << 16 | instrument);
     }
 
     Seat& seat(Account& account, Instrument& instrument) {
-        if (Seat* found = find_seat(account, instrument)) return *found;
+        if (Seat* found = find_seat(account.number, instrument.number)) return *found;
         Balance& cash = balance(account, USDC);
         Balance& tokens = balance(account, instrument.number);
         const std::uint64_t key = std::uint64_t{account.number} << 16 | instrument.number;
-        seat_places_.insert(key, static_cast<std::uint32_t>(seats_.size()));
-        Seat& made = seats_.emplace_back(Seat{&account, &instrument, &cash, &tokens, tokens.exposure});
+        Seat& made = seats_.push_back(
+            {&account, &instrument, &cash, &tokens, tokens.exposure, instrument.terms.tick_value_usdc_micros});
+        seat_places_.insert(key, &made);
         account.seats.push_back(&made);
         return made;
     }
@@ -235,7 +240,7 @@ public:
         index.erase(order.order_id);
         --seat.open_orders;
         if (order.expire_time_ns != 0) forget_due();
-        if (order.client_order_id != NO_ID) keep_closed_id(*seat.account, order.client_order_id, order.order_id);
+        keep_closed_id(order);
         orders.give_back(place);
     }
 
@@ -285,8 +290,11 @@ public:
         return client_ids.find(account.number, client_order_id);
     }
 
-    void keep_closed_id(Account& account, const Text& client_order_id, std::uint64_t order_id) {
-        account.closed_ids.push_back({time_ns, order_id, client_order_id});
+    /// The order has closed; its client id, if it had one, stays refused for a day.
+    void keep_closed_id(const Order& order) {
+        if (order.client_id == NIL) return;
+        Account& account = *order.seat->account;
+        account.closed_ids.push_back({time_ns, order.client_id});
         if (account.closed_ids.size() > CLIENT_ORDER_ID_KEPT_MAX) forget_closed_id(account);
     }
 
@@ -321,13 +329,26 @@ public:
 
 private:
     static constexpr std::size_t DUE_FORGOTTEN_MAX = 1'000;
+    static constexpr std::size_t FEW = 16;
 
     Exposure& exposure_of(std::uint32_t owner, std::uint16_t asset) {
         const std::uint64_t key = std::uint64_t{owner} << 16 | asset;
-        const std::uint32_t found = exposure_places_.find(key);
-        if (found != FlatMap::NONE) return exposures_[found];
-        exposure_places_.insert(key, static_cast<std::uint32_t>(exposures_.size()));
-        return exposures_.emplace_back(Exposure{0, &instruments[asset]->holders});
+        if (Exposure* found = exposure_places_.find(key)) return *found;
+        Exposure& made = exposures_.push_back({0, &instruments[asset]->holders});
+        exposure_places_.insert(key, &made);
+        return made;
+    }
+
+    /// A command touches a few, a sweep all of them.
+    void sort_touched() {
+        const auto is_before = [](const Balance* one, const Balance* other) { return one->key() < other->key(); };
+        if (touched_.size() > FEW) return std::sort(touched_.begin(), touched_.end(), is_before);
+        for (std::size_t sorted = 1; sorted < touched_.size(); ++sorted) {
+            Balance* const next = touched_[sorted];
+            std::size_t at = sorted;
+            for (; at > 0 && is_before(next, touched_[at - 1]); --at) touched_[at] = touched_[at - 1];
+            touched_[at] = next;
+        }
     }
 
     void append_to_account(Order& order, std::uint32_t place) noexcept {
@@ -357,14 +378,16 @@ private:
     }
 
     void forget_closed_id(Account& account) {
-        client_ids.erase(account.number, account.closed_ids.front().client_order_id);
+        client_ids.erase(account.closed_ids.front().client_id);
         account.closed_ids.pop_front();
     }
 
-    std::deque<Balance> balances_;
-    std::deque<Seat> seats_;
-    std::deque<Exposure> exposures_;
-    FlatMap balance_places_, seat_places_, exposure_places_;
+    Queue<Balance, 8> balances_;
+    Queue<Seat, 8> seats_;
+    Queue<Exposure, 8> exposures_;
+    FlatMap<Balance> balance_places_;
+    FlatMap<Seat> seat_places_;
+    FlatMap<Exposure> exposure_places_;
     std::vector<Balance*> touched_;  // told at the end of the command at hand
     std::size_t due_forgotten_ = 0;
 };

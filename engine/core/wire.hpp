@@ -4,6 +4,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <type_traits>
 
 namespace deedbook {
@@ -135,5 +136,14 @@ constexpr std::int64_t CLIENT_ORDER_ID_KEPT_NS = 24LL * 3600 * 1'000'000'000;
 constexpr std::size_t CLIENT_ORDER_ID_KEPT_MAX = 10'000;
 constexpr std::int64_t AMOUNT_MAX = std::int64_t{1} << 62;  // of a level, a quote and the dearest order
 constexpr Text NO_ID{};
+
+/// Whether a client order id is NO_ID; asked of every order, so word by word.
+inline bool is_no_id(const Text& id) noexcept {
+    std::array<std::uint64_t, 4> words;
+    std::uint32_t rest;
+    std::memcpy(words.data(), id.data(), sizeof words);
+    std::memcpy(&rest, id.data() + sizeof words, sizeof rest);
+    return (words[0] | words[1] | words[2] | words[3] | rest) == 0;
+}
 
 }  // namespace deedbook
