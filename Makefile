@@ -14,9 +14,10 @@ TWO_CORES := -n 2
 CORE := $(wildcard engine/core/*)
 SOURCES := engine api gateway settlement compliance persistence properties payments deedbook bench tests
 DEMO_SECONDS ?= 10
+FUZZ_SECONDS ?= 1800
 
 .PHONY: help setup setup-dev setup-clients run test test-all check format-check lint types test-engine test-rooms \
-    contracts test-contracts demo-short format lock torture fuzz bench clean
+    contracts test-contracts demo-short format lock torture fuzz fuzz-core bench clean
 
 help:
 	@echo "make run | setup | test | test-all | check | format | torture | fuzz | bench | lock | clean"
@@ -102,8 +103,12 @@ test-contracts: setup-dev
 torture: setup-dev
 	$(PYTEST) -m torture --timeout 7200
 
-fuzz: setup-dev
+fuzz: setup-dev fuzz-core
 	HYPOTHESIS_PROFILE=fuzz $(PYTEST) tests -m "$(FAST)" --timeout 7200
+
+# Any bytes into the core, under the sanitizers: with clang's libFuzzer where there is one, else from a seed.
+fuzz-core:
+	engine/core/fuzz.sh $(FUZZ_SECONDS)
 
 bench: setup-dev
 	$(BIN)/python -m bench
