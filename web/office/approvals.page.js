@@ -29,7 +29,7 @@ function showAll(main, name) {
     rows: found,
     columns: [
       { name: "What", cell: (each) => make("a", { href: `/office/approvals#${each.approval_id}` }, KINDS[each.kind] ?? each.kind) },
-      { name: "Of", cell: (each) => each.payload.terms?.name ?? each.payload.symbol ?? make("span", { class: "mono", title: each.subject }, each.subject.length > 22 ? `${each.subject.slice(0, 18)}…` : each.subject) },
+      { name: "Of", cell: (each) => each.payload.terms?.name ?? (each.payload.user_id && name(each.payload.user_id)) ?? make("span", { class: "mono", title: each.subject }, each.subject.length > 22 ? `${each.subject.slice(0, 18)}…` : each.subject) },
       { name: "Proposed by", cell: (each) => name(each.proposed_by) },
       { name: "Proposed", cell: (each) => time(each.proposed_at) },
       { name: "Ends by itself", cell: (each) => (each.state === "PROPOSED" ? time(each.expires_at) : "–") },

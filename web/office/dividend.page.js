@@ -66,7 +66,7 @@ openOffice({
         ["sha256 of the list", hash(dividend.list_sha256, "sha256")],
         ["Proposed", time(dividend.created_at)],
       ]))),
-      panel(title(dividend, who), linesTable(dividend, symbol), keepLines(`dividend-${id}`, dividend)),
+      panel(title(dividend, who), linesTable(dividend, symbol, has(who, "ADMIN", "SETTLEMENT_OPERATOR")), keepLines(`dividend-${id}`, dividend)),
       dividend.charges.length > 0 && panel("The charges that it names", table({
         caption: "Charges", rows: dividend.charges,
         columns: [{ name: "Charge", cell: (each) => hash(each.charge, "charge") }, { name: "Of it", cell: (each) => usdc(each.usdc), isNumber: true }],

@@ -13,6 +13,7 @@ import { regularly } from "./watch.js";
 
 const EVERY_MS = 1_000;
 const KEPT = 120; // two minutes
+const SHORTEST = 20; // seconds that are drawn at least
 const DURABLE = "deedbook_durable_seconds";
 const SHARES = [[0.5, "p50", "--accent"], [0.99, "p99", "--warn"], [0.999, "p99.9", "--sell"]];
 const RATES = [["deedbook_commands_total", "Commands a second", "--accent"], ["deedbook_trades_total", "Trades a second", "--buy"]];
@@ -44,7 +45,7 @@ class Chart {
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
     this.plot = new uPlot({
       ...this.#size(),
-      scales: { x: { time: true, range: (_, low, high) => [high - KEPT, high] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
+      scales: { x: { time: true, range: (_, low, high) => [Math.max(high - KEPT, Math.min(low, high - SHORTEST)), high] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
       axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => timeText(tick * 1000, "clock")), space: 90 }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${shown(tick)} ${this.unit}`) }],
       series: [{ value: (_, tick) => (tick === null ? "–" : timeText(tick * 1000, "clock")) }, ...this.series.map(([, name, line]) => ({ label: name, stroke: colour(line), width: 1.75, points: { show: false }, value: (_, value) => (value === null ? "–" : `${value.toFixed(2)} ${this.unit}`) }))],
       cursor: { y: false },

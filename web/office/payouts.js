@@ -7,12 +7,14 @@ import { csv, download, table } from "../shell/tables.js";
 import { hash } from "./hash.js";
 
 const USDC_DECIMALS = 6;
+const TOKEN_DECIMALS_MAX = 18;
 export const UNDECIDED = ["PREPARING", "PREPARED"];
 export const OVER = ["PAID", "CANCELLED", "FAILED"];
 
-/** The lines with each one's share of the pool. */
-export function linesTable({ lines, pool_usdc: pool }, symbol) {
-  const whole = units(pool, USDC_DECIMALS);
+/** The lines; where they are all of them, each with its share of the tokens that are counted. */
+export function linesTable({ lines }, symbol, areAll = true) {
+  const held = (line) => units(line.tokens, TOKEN_DECIMALS_MAX);
+  const whole = lines.reduce((sum, line) => sum + held(line), 0n);
   return table({
     caption: "Every holder's line",
     rows: lines,
@@ -20,7 +22,7 @@ export function linesTable({ lines, pool_usdc: pool }, symbol) {
       { name: "Wallet", cell: (each) => hash(each.wallet, "address") },
       { name: `Holds (${symbol})`, cell: (each) => shown(each.tokens), isNumber: true },
       { name: "Gets", cell: (each) => usdc(each.usdc), isNumber: true },
-      { name: "Of the pool", cell: (each) => percent(units(each.usdc, USDC_DECIMALS), whole), isNumber: true },
+      ...(areAll ? [{ name: "Share", cell: (each) => percent(held(each), whole), isNumber: true }] : []),
       { name: "State", cell: (each) => [badge(each.state), each.owed_to ? [" to ", hash(each.owed_to, "address")] : ""] },
       { name: "Transaction", cell: (each) => hash(each.transaction, "transaction") },
     ],

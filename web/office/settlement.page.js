@@ -35,7 +35,7 @@ function draw({ standing, journalSeq }) {
   return make("div", { class: "column" },
     standing.trouble && notice("bad", make("strong", {}, "Settlement waits: "), standing.trouble),
     head === null && notice("warn", "The chain does not answer; what follows is what is recorded here."),
-    make("div", { class: "figures" },
+    make("div", { class: "figures four" },
       figure("Chain head", known(head), "block"),
       figure("FINAL up to", known(final), `block, ${standing.confirmations ?? "–"} behind the head`),
       figure("Credited up to", shown(standing.engine_block), "block, by the engine"),
@@ -50,7 +50,7 @@ function draw({ standing, journalSeq }) {
       caption: "Readers of the journal and how far each is",
       rows: standing.readers,
       columns: [
-        { name: "Reader", cell: (each) => words(each.consumer) },
+        { name: "Reader", cell: (each) => words(each.consumer.replaceAll("-", "_")) },
         { name: "Up to command", cell: (each) => shown(each.seq), isNumber: true },
         { name: "Behind", cell: (each) => { const lag = behind(each.seq, journalSeq); return lag === null ? "–" : `${shown(lag)} commands`; }, isNumber: true },
         { name: "Moved", cell: (each) => time(each.moved_at, "clock") },
