@@ -30,11 +30,23 @@ async function approve(who, what) {
   await page.getByText("Approved; it is being carried out.").waitFor();
 }
 
+/** The manager links the machine's test wallet beside the one that they have; it is known on the chain soon. */
+async function issuersWallet() {
+  const page = await open("manager", "/account/wallets");
+  await page.getByRole("button", { name: "Test wallet of this machine" }).click();
+  await page.getByText("is linked").waitFor();
+  await page.getByRole("button", { name: /Give my test wallet/ }).click();
+  await page.getByText("USDC more").waitFor();
+  await open("manager", "/account/identity");
+  await page.getByText("Your wallets are registered on chain.").waitFor();
+}
+
 async function draftToToken() {
   let page = await open("manager", "/office/draft");
   for (const [label, text] of [["Name", "8 Pine Court"], ["Symbol", "PINE8"], ["Address of the building", "8 Pine Court, Exampleton"], ["Valuation", "640000"], ["Supply", "64000"]]) {
     await page.getByLabel(label, { exact: true }).fill(text);
   }
+  await page.getByLabel("Issuer's wallet").selectOption({ index: 2 }); // "later", the first wallet, the test wallet
   await page.getByRole("button", { name: "Save the draft" }).click();
   await page.getByRole("heading", { name: "8 Pine Court" }).waitFor();
   const handIn = page.getByRole("button", { name: "Hand in for approval" });
@@ -56,7 +68,17 @@ async function draftToToken() {
   await approve("admin2", "Deploy and mint a token");
   page = await open("manager", path);
   await page.getByRole("heading", { name: "On the chain" }).waitFor();
+  await openSale(page);
   found.figures.market = await page.getByText("PINE8USDC").first().innerText();
+}
+
+/** The contract may take the tokens only once the issuer's wallet has signed that. */
+async function openSale(page) {
+  await page.getByLabel("Offered").fill("1000");
+  await page.getByRole("button", { name: "Open the sale" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Sign with the issuer's wallet" }).click();
+  await page.getByText("The sale is being opened on the chain.").waitFor();
+  await page.getByRole("region", { name: "First sale" }).locator(".badge", { hasText: /^Open$/ }).waitFor();
 }
 
 async function leaseToRent() {
@@ -178,7 +200,7 @@ try {
     people[who] = await reader(browser, { cookies: [cookieOf(token)] });
     people[who].on("response", (response) => response.status() === 403 && found.refused.push(`${who}: ${response.request().method()} ${response.url()}`));
   }
-  for (const act of [draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, accreditation, everyOfferIsAllowed, exit]) {
+  for (const act of [issuersWallet, draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, accreditation, everyOfferIsAllowed, exit]) {
     await act();
     console.error(`done: ${act.name}`);
   }
