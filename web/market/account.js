@@ -161,7 +161,6 @@ function orderOf(order) {
   return {
     symbol: order.symbol, orderId: order.orderId, side: order.side, type: order.type, inForce: order.timeInForce, price: order.price,
     quantity: order.origQty, executed: order.executedQty, timeMs: order.time, goodTill: order.goodTillDate, status: order.status,
-    queue: order.queuePosition ?? null,
   };
 }
 
@@ -169,7 +168,7 @@ function orderOf(order) {
 function reported(event) {
   return {
     symbol: event.s, orderId: event.i, side: event.S, type: event.o, inForce: event.f, price: event.p, quantity: event.q, executed: event.z,
-    timeMs: event.O, goodTill: event.goodTillDate, status: event.X, queue: null,
+    timeMs: event.O, goodTill: event.goodTillDate, status: event.X,
   };
 }
 

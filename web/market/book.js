@@ -7,6 +7,8 @@ import { toUnits } from "../shell/numbers.js";
 const WAITING_MAX = 2000;
 
 export class Book {
+  #order = new Map(); // of each side that was asked for since it changed
+
   /** Prices and quantities are whole units of these decimals. */
   constructor(priceDecimals, qtyDecimals) {
     this.priceDecimals = priceDecimals;
@@ -15,6 +17,7 @@ export class Book {
   }
 
   startOver() {
+    this.#order.clear();
     this.bids = new Map();
     this.asks = new Map();
     this.updateId = null; // null: no snapshot yet
@@ -54,10 +57,9 @@ export class Book {
 
   /** The best `count` levels as [price, quantity, total up to here]; `step` joins prices, away from the middle. */
   levels(isBuy, count, step = 1) {
-    const prices = [...(isBuy ? this.bids : this.asks)].sort(([a], [b]) => (isBuy ? b - a : a - b));
     const levels = [];
     let total = 0;
-    for (const [price, quantity] of prices) {
+    for (const [price, quantity] of this.#sorted(isBuy)) {
       const joined = (isBuy ? Math.floor(price / step) : Math.ceil(price / step)) * step;
       const last = levels.at(-1);
       if (last?.[0] !== joined) {
@@ -71,7 +73,19 @@ export class Book {
     return levels;
   }
 
+  /** A side, best first; sorted once after each change. */
+  #sorted(isBuy) {
+    const side = isBuy ? this.bids : this.asks;
+    let sorted = this.#order.get(side);
+    if (!sorted) {
+      sorted = [...side].sort(([a], [b]) => (isBuy ? b - a : a - b));
+      this.#order.set(side, sorted);
+    }
+    return sorted;
+  }
+
   #change(side, rows) {
+    this.#order.delete(side);
     for (const [price, quantity] of rows) {
       const units = toUnits(quantity, this.qtyDecimals);
       const ticks = toUnits(price, this.priceDecimals);

@@ -29,7 +29,7 @@ export class Ladder {
       asks, make("tbody", { class: "middle" }, make("tr", {}, this.last, this.spread)), bids);
   }
 
-  /** `own`: the reader's open orders as {isBuy, price, quantity, queue}, in ticks and lots. */
+  /** `own`: the reader's open orders as {isBuy, price, quantity, ahead}, in ticks and lots. */
   show(book, own, instrument) {
     const [asks, bids] = [book.levels(false, this.count, this.step), book.levels(true, this.count, this.step)];
     const most = Math.max(asks.at(-1)?.[2] ?? 0, bids.at(-1)?.[2] ?? 0, 1);
@@ -46,7 +46,7 @@ export class Ladder {
       if (order.isBuy !== isBuy) continue;
       const price = (isBuy ? Math.floor(order.price / this.step) : Math.ceil(order.price / this.step)) * this.step;
       const known = mine.get(price);
-      mine.set(price, { quantity: order.quantity + (known?.quantity ?? 0), queue: known ? null : order.queue });
+      mine.set(price, { quantity: order.quantity + (known?.quantity ?? 0), ahead: known ? Math.min(known.ahead, order.ahead) : order.ahead });
     }
     return mine;
   }
@@ -60,8 +60,8 @@ export class Ladder {
     row.dataset.price = level ? price : "";
     const own = level && mine.get(price);
     row.classList.toggle("own", Boolean(own));
-    const queue = own?.queue === null || own?.queue === undefined ? "" : `, ${own.queue} ahead of it`;
-    const title = own ? `You have ${fromUnits(own.quantity, qtyDecimals)} ${base} here${queue}` : "";
+    const ahead = own && own.ahead !== null ? `, ${fromUnits(own.ahead, qtyDecimals)} ahead of it` : "";
+    const title = own ? `You have ${fromUnits(own.quantity, qtyDecimals)} ${base} here${ahead}` : "";
     if (row.title !== title) row.title = title;
     const share = `${((100 * total) / most).toFixed(1)}%`;
     if (row.style.getPropertyValue("--share") !== share) row.style.setProperty("--share", share);
@@ -69,29 +69,37 @@ export class Ladder {
 }
 
 export class Tape {
+  #shown = 0; // the id of the newest trade that is shown
+
   constructor(count) {
-    const body = make("tbody", {}, Array.from({ length: count }, () => make("tr", { hidden: true }, make("td"), make("td"), make("td", {}, make("time")))));
-    this.rows = [...body.rows];
+    this.count = count;
+    this.body = make("tbody");
     this.unit = make("th", { scope: "col" }, "Size");
     this.none = make("p", { class: "state-box quiet", hidden: true }, "No trade yet.");
     this.element = make("div", { class: "scroll", tabIndex: 0, role: "region", aria: { label: "Last trades" } },
       make("table", { class: "trades" },
         make("caption", { class: "unseen" }, "Last trades, the newest first"),
-        make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Price"), this.unit, make("th", { scope: "col" }, "Time"))), body), this.none);
+        make("thead", {}, make("tr", {}, make("th", { scope: "col" }, "Price"), this.unit, make("th", { scope: "col" }, "Time"))), this.body), this.none);
   }
 
-  /** Oldest first, as the market keeps them. */
-  show(trades, { priceDecimals, qtyDecimals }) {
-    this.rows.forEach((row, index) => {
-      const trade = trades[trades.length - 1 - index];
-      row.hidden = !trade;
-      if (!trade || row.dataset.id === String(trade.id)) return;
-      row.dataset.id = trade.id;
-      row.className = trade.takerBuys ? "buy" : "sell";
-      row.cells[0].textContent = fromUnits(trade.price, priceDecimals);
-      row.cells[1].textContent = fromUnits(trade.quantity, qtyDecimals);
-      showTime(row.cells[2].firstChild, trade.timeMs);
-    });
+  clear() {
+    this.#shown = 0;
+    this.body.replaceChildren();
+  }
+
+  /** Oldest first, as the market keeps them. A trade never changes: each row is made once, the oldest leave. */
+  show(trades, instrument) {
+    const added = trades.slice(-this.count).filter(({ id }) => id > this.#shown);
     this.none.hidden = trades.length > 0;
+    if (!added.length) return;
+    this.#shown = added.at(-1).id;
+    this.body.prepend(...added.reverse().map((trade) => this.#row(trade, instrument)));
+    while (this.body.rows.length > this.count) this.body.lastChild.remove();
+  }
+
+  #row({ price, quantity, timeMs, takerBuys }, { priceDecimals, qtyDecimals }) {
+    const when = make("time");
+    showTime(when, timeMs);
+    return make("tr", { class: takerBuys ? "buy" : "sell" }, make("td", {}, fromUnits(price, priceDecimals)), make("td", {}, fromUnits(quantity, qtyDecimals)), make("td", {}, when));
   }
 }

@@ -3,6 +3,7 @@
 import { toUnits } from "../shell/numbers.js";
 import { Book } from "./book.js";
 import { Line } from "./line.js";
+import { Queues } from "./queues.js";
 
 const TRADES_KEPT = 500;
 const SNAPSHOT_RETRY_MS = [200, 500, 1_000, 2_000, 5_000];
@@ -18,6 +19,8 @@ export class LiveMarket {
     this.instrument = instrument;
     this.book = new Book(instrument.priceDecimals, instrument.qtyDecimals);
     this.trades = []; // oldest first
+    this.queues = new Queues(instrument.qtyDecimals);
+    this.isQueueWanted = false;
     this.auction = null; // the last event of an auction that is being called
     this.state = "connecting";
     this.interval = null;
@@ -50,6 +53,13 @@ export class LiveMarket {
     this.#line.send({ method: "SUBSCRIBE", params: [`${this.name}@kline_${interval}`] });
   }
 
+  /** Queues are followed only for who has an order in one: the stream has every order of the book. */
+  followQueues(isWanted) {
+    if (isWanted === this.isQueueWanted) return;
+    this.isQueueWanted = isWanted;
+    this.#line.send({ method: isWanted ? "SUBSCRIBE" : "UNSUBSCRIBE", params: [`${this.name}@l3`] });
+  }
+
   /** What the reader should know: the line's state, or "syncing" while the book has no snapshot. */
   get shownState() {
     return this.state === "live" && !this.book.isReady ? "syncing" : this.state;
@@ -64,6 +74,7 @@ export class LiveMarket {
   /** The auction's stream is asked for by itself: an exchange without auctions refuses it, and nothing else. */
   #opened() {
     this.#line.send({ method: "SUBSCRIBE", params: [`${this.name}@auction`] });
+    if (this.isQueueWanted) this.#line.send({ method: "SUBSCRIBE", params: [`${this.name}@l3`] });
     if (this.interval) this.followCandles(this.interval);
     this.#startOver();
   }
@@ -74,6 +85,8 @@ export class LiveMarket {
       this.#addTrades([{ id: data.t, price: data.p, qty: data.q, time: data.T, isBuyerMaker: data.m }]);
     } else if (data.e === "depthUpdate") {
       if (!this.book.difference(data)) this.#startOver();
+    } else if (stream.endsWith("@l3")) {
+      this.queues.heard(data);
     } else if (stream.endsWith("@auction")) {
       this.auction = data;
     }

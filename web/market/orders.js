@@ -1,8 +1,8 @@
 // The reader's open orders, changed and cancelled in place, and their fills up to the transaction that settled them.
 
 import { confirmed } from "../shell/dialogs.js";
-import { make } from "../shell/make.js";
-import { decimal, shown, short, units, usdc } from "../shell/numbers.js";
+import { make, setText } from "../shell/make.js";
+import { decimal, fromUnits, shown, short, units, usdc } from "../shell/numbers.js";
 import { badge, empty } from "../shell/states.js";
 import { table } from "../shell/tables.js";
 import { time } from "../shell/times.js";
@@ -65,6 +65,7 @@ export class Orders {
         { name: "Price", cell: (order) => shown(order.price, priceDecimals), isNumber: true },
         { name: `Open (${base})`, cell: (order) => shown(decimal(units(order.quantity, qtyDecimals) - units(order.executed, qtyDecimals), qtyDecimals)), isNumber: true },
         { name: "Filled", cell: (order) => `${shown(order.executed)} of ${shown(order.quantity)}`, isNumber: true },
+        { name: "Queue ahead", cell: (order) => make("span", { class: "ahead", data: { order: order.orderId } }, "–"), isNumber: true },
         { name: "Placed", cell: (order) => time(order.timeMs, "clock") },
         { name: "", cell: (order) => make("span", { class: "buttons end" },
           make("button", { type: "button", class: "small", aria: { label: `Change the order at ${order.price}` }, on: { click: (event) => this.#edit(order, event.target.closest("tr")) } }, "Change"),
@@ -73,6 +74,14 @@ export class Orders {
       rows: open,
       none: { title: "No open order", text: "An order that waits in the book stands here; change or cancel it in place." },
     });
+  }
+
+  /** What stands ahead of each order, in place: a row that is pressed must not be made anew. */
+  showQueues(queues) {
+    for (const place of this.body.querySelectorAll(".ahead")) {
+      const lots = queues.ahead(Number(place.dataset.order));
+      setText(place, lots === null ? "–" : lots === 0 ? "first" : fromUnits(lots, this.#instrument.qtyDecimals));
+    }
   }
 
   fills() {
@@ -148,7 +157,7 @@ export class Orders {
     };
     row.cells[2].replaceChildren(price);
     row.cells[3].replaceChildren(quantity);
-    row.cells[6].replaceChildren(make("span", { class: "buttons end" }, save, leave));
+    row.cells[7].replaceChildren(make("span", { class: "buttons end" }, save, leave));
     save.addEventListener("click", send);
     leave.addEventListener("click", done);
     row.classList.add("editing");

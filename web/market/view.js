@@ -130,6 +130,7 @@ export class MarketView {
     const tick = toUnits(instrument.tickSize, instrument.priceDecimals);
     this.step.replaceChildren(...STEPS.map((count) => new Option(fromUnits(tick * count, instrument.priceDecimals), String(tick * count))));
     this.#live = new LiveMarket(instrument, this.trading, this.websocketUrl, () => this.#draw(), (kline) => this.candles.update(kline));
+    this.tape.clear();
     this.#setStep();
     this.orders.begin(instrument);
     this.ticket.begin(instrument, market, null);
@@ -166,12 +167,14 @@ export class MarketView {
     this.phase.classList.toggle("busy", instrument.status !== "TRADING");
     const [bid, ask] = [book.levels(true, 1)[0]?.[0] ?? null, book.levels(false, 1)[0]?.[0] ?? null];
     this.#showPrice(trades, bid, ask, instrument);
-    this.ladder.show(book, this.#own(instrument), instrument);
+    const own = this.#own(live);
+    live.followQueues(own.length > 0);
+    this.ladder.show(book, own, instrument);
     this.tape.show(trades, instrument);
     this.depth.show(book, instrument, now);
     this.auction.show(live.auction, CALLED.includes(instrument.status), instrument);
     this.ticket.follow(bid, ask, instrument.status);
-    this.#showAccount(instrument);
+    this.#showAccount(live);
   }
 
   #showPrice(trades, bid, ask, { symbol, base, priceDecimals }) {
@@ -200,16 +203,17 @@ export class MarketView {
     setText(this.figures.yield, last ? yieldOf(this.#markets.get(symbol), last.price, priceDecimals) : "–");
   }
 
-  #own({ symbol, priceDecimals, qtyDecimals }) {
-    return [...this.account.orders.values()].filter((order) => order.symbol === symbol).map(({ side, price, quantity, executed, queue }) => ({
+  /** The reader's open orders here, in ticks and lots, with what stands ahead of each. */
+  #own({ instrument: { symbol, priceDecimals, qtyDecimals }, queues }) {
+    return [...this.account.orders.values()].filter((order) => order.symbol === symbol).map(({ orderId, side, price, quantity, executed }) => ({
       isBuy: side === "BUY",
       price: toUnits(price, priceDecimals),
       quantity: toUnits(quantity, qtyDecimals) - toUnits(executed, qtyDecimals),
-      queue,
+      ahead: queues.ahead(orderId),
     }));
   }
 
-  #showAccount(instrument) {
+  #showAccount({ instrument, queues }) {
     if (this.account.isReady && this.fillsOf !== instrument.symbol) {
       this.fillsOf = instrument.symbol;
       this.account.loadFills(instrument.symbol).catch(() => {
@@ -221,6 +225,7 @@ export class MarketView {
       this.ticket.draw();
     }
     this.orders.draw();
+    this.orders.showQueues(queues);
   }
 
   /** What a key did: the keyboard knows nothing of the parts. */
