@@ -7,7 +7,7 @@ from heapq import heappop, heappush
 from typing import Any
 
 from engine import types as t
-from engine.types import CommandKind, EventKind, Side
+from engine.types import CommandKind, EventKind, Side, TradeFlag
 from engine.wire import COMMAND, EVENT
 from persistence.frame import DurableFrame
 
@@ -58,8 +58,10 @@ class Eligibility:
             return {seat}
         if kind == EventKind.CLOSED:
             self._gone(order_id)
-        elif kind == EventKind.TRADE and event[15]:
-            self._gone(event[6])
+        elif kind == EventKind.TRADE:
+            for order_id, filled in ((event[6], TradeFlag.MAKER_FILLED), (event[7], TradeFlag.TAKER_FILLED)):
+                if event[15] & filled:
+                    self._gone(order_id)
         return set()
 
     def _gone(self, order_id: int) -> None:

@@ -23,7 +23,6 @@ class BareBook:
     def __init__(self) -> None: ...
     def apply(self, commands: bytes | bytearray | memoryview, /) -> bytes: ...
 
-
 class RequestReader:
     """Reads order.place and order.cancel in their plain form; None for whatever is not exactly that."""
 

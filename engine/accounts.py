@@ -15,11 +15,12 @@ if TYPE_CHECKING:
 class Exposure:
     """An owner's lots in one instrument: positions, what is owed in, and open buys. The caps count these."""
 
-    __slots__ = ("holders", "lots")
+    __slots__ = ("holders", "lots", "seats")
 
     def __init__(self, holders: HolderCount) -> None:
         self.lots = 0
         self.holders = holders
+        self.seats: list[Seat] = []  # of the owner's accounts, in this instrument
 
     def add(self, lots: int) -> None:
         before = self.lots

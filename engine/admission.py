@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.accounts import Seat
 from engine.book import BUY
-from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
+from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, phase_in_force
 from engine.venue import ZERO_ID, Instrument, Venue
 
 GTC: Final = int(TimeInForce.GTC)
@@ -55,7 +55,7 @@ def limit_refusal(
         return Reason.EXPIRE_TIME_PASSED
     if price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min:
         return Reason.NOTIONAL_TOO_SMALL
-    reason = standing_refusal(venue, seat, side, client_order_id)
+    reason = standing_refusal(venue, seat, side, order_type, time_in_force, client_order_id)
     if reason:
         return reason
     if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
@@ -65,13 +65,17 @@ def limit_refusal(
     return cover_refusal(seat, side, qty_lots, hold)
 
 
-def standing_refusal(venue: Venue, seat: Seat, side: int, client_order_id: bytes) -> int:
+def standing_refusal(
+    venue: Venue, seat: Seat, side: int, order_type: int, time_in_force: int, client_order_id: bytes
+) -> int:
     """Client id, phase, permission and lock-up: what does not depend on the price."""
     if client_order_id != ZERO_ID and seat.account.order_id_of(client_order_id, venue.time_ns):
         return Reason.CLIENT_ORDER_ID_IN_USE
     instrument = seat.instrument
     if instrument.phase != CONTINUOUS or venue.phase != CONTINUOUS:
-        return Reason.INSTRUMENT_HALTED if halted(venue, instrument) else Reason.CANCEL_ONLY
+        reason = phase_refusal(venue, instrument, order_type, time_in_force)
+        if reason:
+            return reason
     permission = seat.permission
     if (
         permission is None
@@ -82,6 +86,17 @@ def standing_refusal(venue: Venue, seat: Seat, side: int, client_order_id: bytes
     if side != BUY and permission.sell_from_ns > venue.time_ns:
         return Reason.LOCKED_UP
     return 0
+
+
+def phase_refusal(venue: Venue, instrument: Instrument, order_type: int, time_in_force: int) -> int:
+    phase = phase_in_force(venue.phase, instrument.phase)
+    if phase == Phase.HALT:
+        return Reason.INSTRUMENT_HALTED
+    if phase == Phase.CANCEL_ONLY:
+        return Reason.CANCEL_ONLY
+    if phase == Phase.LIMIT_ONLY:
+        return Reason.TYPE_NOT_IN_PHASE if order_type == OrderType.MARKET else 0
+    return 0 if order_type == OrderType.LIMIT and time_in_force in RESTING else Reason.TYPE_NOT_IN_PHASE
 
 
 def cover_refusal(seat: Seat, side: int, qty_lots: int, hold: int) -> int:

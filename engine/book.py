@@ -10,7 +10,7 @@ from msgspec import Struct
 from sortedcontainers import SortedList
 
 from engine.accounts import Seat
-from engine.types import BASIS_POINTS, SelfTrade, Side
+from engine.types import BASIS_POINTS, INT64_MAX, SelfTrade, Side
 
 BUY: Final = int(Side.BUY)
 EXPIRE_MAKER: Final = int(SelfTrade.EXPIRE_MAKER)
@@ -46,16 +46,24 @@ class Order(Struct, eq=False, gc=False):
         notional = lots * self.usdc_micros_per_lot
         return notional - (-notional * self.hold_fee_bps // BASIS_POINTS)
 
+    def crosses(self, other: Order) -> bool:
+        """Whether the two could trade with each other."""
+        if self.side == other.side:
+            return False
+        buy, sell = (self, other) if self.side == BUY else (other, self)
+        return buy.price_ticks >= sell.price_ticks
+
 
 class BookSide:
     """The bids or the asks; `best` is the best price in ticks, 0 when empty."""
 
-    __slots__ = ("_keys", "_sign", "best", "levels")
+    __slots__ = ("_keys", "_sign", "best", "levels", "lots")
 
     def __init__(self, side: int) -> None:
         self._sign = -1 if side == BUY else 1
         self._keys: SortedList[int] = SortedList()
         self.levels: dict[int, OrderedDict[int, Order]] = {}
+        self.lots: dict[int, int] = {}  # open at each price
         self.best = 0
 
     def add(self, order: Order) -> None:
@@ -63,18 +71,31 @@ class BookSide:
         level = self.levels.get(price)
         if level is None:
             self.levels[price] = level = OrderedDict()
+            self.lots[price] = 0
             key = price * self._sign
             self._keys.add(key)
             if self._keys[0] == key:
                 self.best = price
         level[order.order_id] = order
+        self.lots[price] += order.open_lots
+        assert self.lots[price] <= INT64_MAX, "an amount leaves the records"
+
+    def reduce(self, price_ticks: int, lots: int) -> None:
+        """Of an order at this price; one without any left is removed after it."""
+        self.lots[price_ticks] -= lots
+
+    def first(self) -> Order:
+        """The order that fills first; only where there are orders."""
+        return next(iter(self.levels[self.best].values()))
 
     def remove(self, order: Order) -> None:
         price = order.price_ticks
         level = self.levels[price]
         del level[order.order_id]
+        self.lots[price] -= order.open_lots
         if not level:
             del self.levels[price]
+            del self.lots[price]
             self._keys.remove(price * self._sign)
             if price == self.best:
                 self.best = self._keys[0] * self._sign if self._keys else 0
@@ -87,6 +108,13 @@ class BookSide:
         """In the order in which they would fill."""
         for key in self._keys:
             yield from self.levels[key * self._sign].values()
+
+    def depth(self, limit_ticks: int) -> Iterator[tuple[int, int]]:
+        """Price and open lots of each level that an incoming order with this limit would trade with, best first."""
+        for key in self._keys:
+            if key > limit_ticks * self._sign:
+                break
+            yield key * self._sign, self.lots[key * self._sign]
 
     def fillable_lots(self, limit_ticks: int, owner: int, self_trade: int, enough_lots: int) -> int:
         """How many lots an order of `owner` could take up to its limit; counts no further than enough."""

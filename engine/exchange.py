@@ -10,10 +10,11 @@ from typing import Any, Final
 from engine import snapshot
 from engine.clearing import Clearing
 from engine.listing import Listing
+from engine.phases import Phases
 from engine.recovery import Recovery
 from engine.trading import Trading
 from engine.types import CommandKind, MarketState, Reason
-from engine.venue import Venue
+from engine.venue import DUE_ORDER, DUE_PERMISSION, DUE_PHASE, Venue
 from engine.wire import COMMAND
 
 Row = tuple[Any, ...]
@@ -33,6 +34,7 @@ class Exchange:
         clearing = Clearing(self._venue)
         recovery = Recovery(self._venue, clearing)
         self._listing = listing = Listing(self._venue, clearing)
+        self._phases = phases = Phases(self._venue)
         handlers: dict[CommandKind, Callable[[Row], None]] = {
             CommandKind.PLACE: trading.place,
             CommandKind.CANCEL: trading.cancel,
@@ -43,7 +45,8 @@ class Exchange:
             CommandKind.SET_PERMISSION: listing.set_permission,
             CommandKind.SET_INSTRUMENT: listing.set_instrument,
             CommandKind.SET_FEES: listing.set_fees,
-            CommandKind.SET_PHASE: listing.set_phase,
+            CommandKind.SET_PHASE: phases.set_phase,
+            CommandKind.SET_AUCTIONS: phases.set_auctions,
             CommandKind.LEVEL_CHANGED: clearing.level_changed,
             CommandKind.POSITION_CHANGED: clearing.position_changed,
             CommandKind.MIGRATE_WALLET: recovery.migrate_wallet,
@@ -91,14 +94,19 @@ class Exchange:
         return events
 
     def _expire(self) -> None:
-        """Orders and permissions whose time has come, by due time, orders first, then by number."""
+        """What the time has made due: by when, then orders, permissions, calls, and what they come to, by number."""
         venue = self._venue
         while venue.due and venue.due[0][0] <= venue.time_ns:
-            due_ns, is_permission, number, instrument = heappop(venue.due)
-            if is_permission:
+            due_ns, what, number, instrument = heappop(venue.due)
+            if what == DUE_ORDER:
+                if number in venue.orders:
+                    venue.close(venue.orders[number], Reason.EXPIRED)
+            elif what == DUE_PERMISSION:
                 self._listing.end_permission(number, instrument, due_ns)
-            elif number in venue.orders:
-                venue.close(venue.orders[number], Reason.EXPIRED)
+            elif what == DUE_PHASE:
+                self._phases.end(number, due_ns)
+            else:
+                self._phases.tell_indicative(number, due_ns)
 
     def snapshot(self) -> bytes:
         """All of the state, in one canonical form: equal states give equal bytes."""

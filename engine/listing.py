@@ -1,4 +1,4 @@
-"""Who may do what, and where: accounts opened, permissions set and ended, instruments listed, fees and phases set."""
+"""Who may do what, and where: accounts opened, permissions set and ended, instruments listed, fees set."""
 
 from __future__ import annotations
 
@@ -7,13 +7,12 @@ from typing import Any, Final
 
 from engine.accounts import Account, Permission
 from engine.clearing import Clearing
-from engine.types import USDC, VENUE, EventKind, Phase, Reason, SetInstrument
-from engine.venue import Instrument, Venue
+from engine.types import USDC, EventKind, Reason, SetInstrument
+from engine.venue import DUE_PERMISSION, Instrument, Venue
 
 Row = tuple[Any, ...]
 
 ACCOUNT_OPENED: Final = int(EventKind.ACCOUNT_OPENED)
-PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
 PERMISSION_ENDED: Final = int(EventKind.PERMISSION_ENDED)
 FEE_BPS_MAX: Final = 1_000
 NOTIONAL_USDC_MICROS_MAX: Final = 2**62  # of the dearest order an instrument's limits allow, so that fees fit beside it
@@ -57,7 +56,7 @@ class Listing:
             venue.forget_due()
         seat.permission = permission
         if valid_until_ns > venue.time_ns:
-            heappush(venue.due, (valid_until_ns, 1, account_number, number))
+            heappush(venue.due, (valid_until_ns, DUE_PERMISSION, account_number, number))
         else:
             permission.ended = True
         venue.applied(account_number, number)
@@ -107,20 +106,6 @@ class Listing:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number)
         instrument.maker_fee_bps, instrument.taker_fee_bps = maker_fee_bps, taker_fee_bps
         venue.applied(0, number)
-
-    def set_phase(self, row: Row) -> None:
-        venue = self._venue
-        number, phase = row[6], row[8]
-        instrument = venue.instrument(number)
-        if number != VENUE and instrument is None:
-            return venue.reject(Reason.UNKNOWN_INSTRUMENT, number)
-        if phase > Phase.HALT:
-            return venue.reject(Reason.VALUE_OUT_OF_RANGE, number)
-        if instrument is None:
-            venue.phase = phase
-        else:
-            instrument.phase = phase
-        venue.emit(PHASE_CHANGED, instrument=number, flags=phase)
 
 
 def _identity(terms: SetInstrument) -> tuple[int, int, bytes, bytes, int]:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Final
 
 from engine.book import BUY, Order
-from engine.types import BASIS_POINTS, EventKind, Reason, SelfTrade
-from engine.venue import Instrument, Venue
+from engine.types import BASIS_POINTS, EventKind, Reason, SelfTrade, TradeFlag
+from engine.venue import Venue
 from engine.wire import EVENT
 
 TRADE: Final = int(EventKind.TRADE)
 EXPIRE_TAKER: Final = int(SelfTrade.EXPIRE_TAKER)
 EXPIRE_MAKER: Final = int(SelfTrade.EXPIRE_MAKER)
+MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
+IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
+TAKER_FILLED: Final = int(TradeFlag.TAKER_FILLED)
 
 
 def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
@@ -25,7 +28,7 @@ def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
     while taker.open_lots and opposite.reaches(taker.price_ticks):
         price_ticks = opposite.best
         usdc_micros_per_lot = price_ticks * tick_value
-        maker = next(iter(opposite.levels[price_ticks].values()))
+        maker = opposite.first()
         lots = taker.open_lots if taker.open_lots < maker.open_lots else maker.open_lots
         if quote_usdc_micros >= 0:
             lots = min(lots, quote_usdc_micros // usdc_micros_per_lot)
@@ -39,31 +42,72 @@ def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
             continue
         if quote_usdc_micros >= 0:
             quote_usdc_micros -= lots * usdc_micros_per_lot
-        _fill(venue, taker, maker, instrument, lots, lots * usdc_micros_per_lot)
+        _fill(venue, taker, maker, lots, lots * usdc_micros_per_lot)
     return 0
 
 
-def _fill(venue: Venue, taker: Order, maker: Order, instrument: Instrument, lots: int, notional: int) -> None:
-    """One trade at the maker's price: what each side gives is owed out, what it gets owed in, fees floored."""
-    venue.last_trade_id = trade_id = venue.last_trade_id + 1
+def _fill(venue: Venue, taker: Order, maker: Order, lots: int, notional: int) -> None:
+    """One trade at the maker's price: the taker pays from what is free, at today's taker rate."""
+    instrument = taker.seat.instrument
     maker_fee = notional * maker.maker_fee_bps // BASIS_POINTS
     taker_fee = notional * instrument.taker_fee_bps // BASIS_POINTS
-    resale = instrument.terms.resale
-    maker_lots = maker.open_lots
-    maker.open_lots = maker_lots - lots
+    if taker.side == BUY:
+        taker.seat.cash.free -= notional + taker_fee
+    else:
+        taker.seat.tokens.free -= lots
     taker.open_lots -= lots
+    _take_from_book(maker, lots, notional + maker_fee)
+    _trade(venue, taker, maker, maker.price_ticks, lots, notional, taker_fee, maker_fee, 0)
+
+
+def fill_in_auction(venue: Venue, buy: Order, sell: Order, price_ticks: int, lots: int) -> None:
+    """One trade of two that rest: the younger counts as the taker, both pay the maker rate that they came with."""
+    taker, maker = (buy, sell) if buy.order_id > sell.order_id else (sell, buy)
+    notional = price_ticks * lots * buy.seat.instrument.terms.tick_value_usdc_micros
+    maker_fee = notional * maker.maker_fee_bps // BASIS_POINTS
+    taker_fee = notional * taker.maker_fee_bps // BASIS_POINTS
+    _take_from_book(taker, lots, notional + taker_fee)
+    _take_from_book(maker, lots, notional + maker_fee)
+    _trade(venue, taker, maker, price_ticks, lots, notional, taker_fee, maker_fee, IN_AUCTION)
+    if not taker.open_lots:
+        venue.unrest(taker)
+
+
+def _take_from_book(order: Order, lots: int, cost: int) -> None:
+    """Lots of a resting order trade: what was held for them is given; a buy's hold above its `cost` is free again."""
+    seat, open_lots = order.seat, order.open_lots
+    if order.side == BUY:
+        freed = order.hold_for(open_lots) - order.hold_for(open_lots - lots)
+        seat.cash.held -= freed
+        seat.cash.free += freed - cost
+        seat.instrument.bids.reduce(order.price_ticks, lots)
+    else:
+        seat.tokens.held -= lots
+        seat.instrument.asks.reduce(order.price_ticks, lots)
+    order.open_lots = open_lots - lots
+
+
+def _trade(
+    venue: Venue,
+    taker: Order,
+    maker: Order,
+    price_ticks: int,
+    lots: int,
+    notional: int,
+    taker_fee: int,
+    maker_fee: int,
+    flags: int,
+) -> None:
+    """What each side has given is owed out, what it gets owed in, fees floored; and the trade is told."""
+    instrument = taker.seat.instrument
+    venue.last_trade_id = trade_id = venue.last_trade_id + 1
+    resale = instrument.terms.resale
     maker.executed_usdc_micros += notional
     taker.executed_usdc_micros += notional
     if taker.side == BUY:
         buyer, seller, buyer_fee, seller_fee = taker.seat, maker.seat, taker_fee, maker_fee
-        buyer.cash.free -= notional + buyer_fee
-        seller.tokens.held -= lots
     else:
         buyer, seller, buyer_fee, seller_fee = maker.seat, taker.seat, maker_fee, taker_fee
-        freed = maker.hold_for(maker_lots) - maker.hold_for(maker_lots - lots)
-        buyer.cash.held -= freed
-        buyer.cash.free += freed - notional - buyer_fee
-        seller.tokens.free -= lots
     buyer_cash, buyer_tokens, seller_cash, seller_tokens = buyer.cash, buyer.tokens, seller.cash, seller.tokens
     proceeds = notional - seller_fee
     buyer_cash.owed_out += notional + buyer_fee
@@ -84,10 +128,12 @@ def _fill(venue: Venue, taker: Order, maker: Order, instrument: Instrument, lots
             touched.append(balance)
     venue.unsettled[trade_id] = (buyer, seller, lots, notional, buyer_fee, seller_fee, resale)
     instrument.update_id += 1
-    instrument.last_price_ticks = maker.price_ticks
-    maker_filled = maker.open_lots == 0
-    if maker_filled:
+    instrument.last_price_ticks = price_ticks
+    if not maker.open_lots:
+        flags |= MAKER_FILLED
         venue.unrest(maker)
+    if flags & IN_AUCTION and not taker.open_lots:
+        flags |= TAKER_FILLED
     venue.events.append(
         EVENT.pack(
             seq,
@@ -98,14 +144,14 @@ def _fill(venue: Venue, taker: Order, maker: Order, instrument: Instrument, lots
             trade_id,
             maker.order_id,
             taker.order_id,
-            maker.price_ticks,
+            price_ticks,
             lots,
             instrument.update_id,
             maker_fee,
             taker_fee,
             maker.seat.account.number,
             taker.side,
-            maker_filled,
+            flags,
             0,
         )
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import astuple, fields
-from heapq import heappush
+from heapq import heapify, heappush
 from struct import Struct, error
 from typing import Any, Final
 
@@ -20,9 +20,9 @@ from engine.types import (
     SetPermission,
 )
 from engine.types import Balance as BalanceEvent
-from engine.venue import ZERO_ID, Composition, Instrument, Venue
+from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP2"
+MAGIC: Final = b"DEEDSNP3"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -41,10 +41,14 @@ BALANCE_FIELDS: Final = (
     *("account", "instrument", "free", "held", "owed_in", "owed_out", "requested", "level", "advanced"),
     *("position_lots", "asked", "announced"),
 )
+INSTRUMENT_FIELDS: Final = (
+    *("maker_fee_bps", "taker_fee_bps", "phase", "update_id", "last_price_ticks"),
+    *("phase_ends_ns", "phase_then", "indicative_due_ns", "period_ns"),
+)
 COUNT: Final = Struct("<Q")
 SECTIONS: Final = {
     "head": Struct(f"<{len(HEAD)}q"),
-    "instruments": Struct("<11q16s20s6q"),  # terms in their order, then fees, phase, update id, last price
+    "instruments": Struct(f"<11q16s20sq{len(INSTRUMENT_FIELDS)}q"),  # terms in their order, then the fields
     "accounts": Struct("<2q20s"),
     "earlier_wallets": Struct("<20sq"),  # with their accounts
     "left_behind": Struct("<2q20s"),  # account, asset, the earlier wallet where it still is
@@ -103,8 +107,7 @@ def market_state(venue: Venue) -> MarketState:
         chain_block=venue.chain_block,
         chain_log_index=venue.chain_log_index,
         instruments=tuple(
-            InstrumentState(i.terms, i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
-            for i in venue.instruments[1:]
+            InstrumentState(i.terms, *(getattr(i, name) for name in INSTRUMENT_FIELDS)) for i in venue.instruments[1:]
         ),
         accounts=tuple(
             AccountState(a.number, a.owner, a.wallet, tuple(sorted(a.left_behind.items()))) for a in venue.accounts[1:]
@@ -162,8 +165,7 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
     return {
         "head": [tuple(getattr(venue, name) for name in HEAD)],
         "instruments": [
-            (*astuple(i.terms), i.maker_fee_bps, i.taker_fee_bps, i.phase, i.update_id, i.last_price_ticks)
-            for i in venue.instruments[1:]
+            (*astuple(i.terms), *(getattr(i, name) for name in INSTRUMENT_FIELDS)) for i in venue.instruments[1:]
         ],
         "accounts": [(a.number, a.owner, a.wallet) for a in venue.accounts[1:]],
         "earlier_wallets": sorted(each for each in venue.wallets.items() if venue.accounts[each[1]].wallet != each[0]),
@@ -220,11 +222,9 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
     for number, asset, wallet in sections["left_behind"]:
         venue.accounts[number].left_behind[asset] = wallet
     for row in sections["instruments"]:
-        *numbers, symbol, token, lot_decimals, maker_fee_bps, taker_fee_bps, phase, update_id, last_price_ticks = row
+        *numbers, symbol, token, lot_decimals = row[: -len(INSTRUMENT_FIELDS)]
         terms = SetInstrument(*(*numbers, symbol.rstrip(b"\0"), token, lot_decimals))
         instrument = Instrument(terms, venue.balance(venue.accounts[terms.fee_account], USDC))
-        instrument.maker_fee_bps, instrument.taker_fee_bps, instrument.phase = maker_fee_bps, taker_fee_bps, phase
-        instrument.update_id, instrument.last_price_ticks = update_id, last_price_ticks
         venue.instruments.append(instrument)
     _restore_accounts(venue, sections)
     for row in sections["orders"]:
@@ -239,6 +239,11 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
         seats = (venue.seat(venue.accounts[account], instrument) for account in (buyer, seller))
         venue.unsettled[trade_id] = (*seats, *amounts)
     _restore_batches(venue, sections)
+    for instrument, row in zip(venue.instruments[1:], sections["instruments"], strict=True):
+        for name, value in zip(INSTRUMENT_FIELDS, row[-len(INSTRUMENT_FIELDS) :], strict=True):
+            setattr(instrument, name, value)
+        venue.due += pending(instrument)
+    heapify(venue.due)
     for name, value in zip(HEAD, sections["head"][0], strict=True):
         setattr(venue, name, value)
     return venue
@@ -251,7 +256,7 @@ def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) 
         permission.ended = ended
         venue.seat(venue.accounts[number], venue.instruments[instrument]).permission = permission
         if not ended:
-            heappush(venue.due, (valid_until_ns, 1, number, instrument))
+            heappush(venue.due, (valid_until_ns, DUE_PERMISSION, number, instrument))
     for row in sections["balances"]:
         balance = venue.balance(venue.accounts[row[0]], row[1])
         for name, value in zip(BALANCE_FIELDS, row, strict=True):
@@ -269,11 +274,10 @@ def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
         *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, executed),
     )
     balance = seat.cash if side == BUY else seat.tokens
-    hold, update_id = order.hold_for(open_lots), seat.instrument.update_id
+    hold = order.hold_for(open_lots)
     balance.free += hold  # resting it holds the amount again
     balance.held -= hold
     venue.rest(order, hold)  # tells nothing: at seq 0 every balance counts as told
-    seat.instrument.update_id = update_id
     if side == BUY:
         seat.exposure.add(open_lots)
     if client_id != ZERO_ID:

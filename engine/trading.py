@@ -8,10 +8,11 @@ from typing import Any, Final
 from engine import admission
 from engine.accounts import Seat
 from engine.admission import FORMS, limit_refusal
+from engine.auction import prevent_self_trade
 from engine.book import BUY, BookSide, Order
 from engine.matching import match
 from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
-from engine.venue import CLOSED, ZERO_ID, Venue
+from engine.venue import CLOSED, COLLECTING, HALT, ZERO_ID, Venue
 from engine.wire import EVENT
 
 Row = tuple[Any, ...]  # a command's slots in the order of wire.COMMAND_SLOTS
@@ -103,7 +104,7 @@ class Trading:
         stopped = 0
         opposite = instrument.asks if side == BUY else instrument.bids
         if opposite.reaches(price_ticks):
-            stopped = self._match_limit(order, opposite)
+            stopped = self._meet_book(order, opposite)
             hold = order.hold_for(order.open_lots)
         self._finish(order, slot, stopped, hold)
 
@@ -112,7 +113,9 @@ class Trading:
         first = account.client_order_ids[client_order_id] if reason == Reason.CLIENT_ORDER_ID_IN_USE else 0
         self._venue.reject(reason, seat.instrument.number, account.number, first)
 
-    def _match_limit(self, order: Order, opposite: BookSide) -> int:
+    def _meet_book(self, order: Order, opposite: BookSide) -> int:
+        if order.seat.instrument.phase in COLLECTING:
+            return prevent_self_trade(self._venue, order)
         if order.time_in_force == FOK:
             owner = order.seat.account.owner
             if opposite.fillable_lots(order.price_ticks, owner, order.self_trade, order.qty_lots) < order.qty_lots:
@@ -234,7 +237,7 @@ class Trading:
             return Reason.QTY_NOT_POSITIVE
         elif qty_lots > limits.qty_lots_max:
             return Reason.QTY_TOO_LARGE
-        reason = admission.standing_refusal(self._venue, seat, side, client_order_id)
+        reason = admission.standing_refusal(self._venue, seat, side, MARKET, row[5], client_order_id)
         if reason or terms is None:
             return reason
         return admission.cover_refusal(seat, side, terms.lots_max, terms.hold)
@@ -309,7 +312,11 @@ class Trading:
         balance.free += freed
         if order.side == BUY:
             seat.exposure.add(-removed_lots)
-        seat.instrument.update_id += 1
+        instrument = seat.instrument
+        (instrument.bids if order.side == BUY else instrument.asks).reduce(order.price_ticks, removed_lots)
+        instrument.update_id += 1
+        if instrument.phase > HALT:
+            venue.indicate(instrument)
         venue.emit(
             AMENDED,
             0,
@@ -320,7 +327,7 @@ class Trading:
             order.open_lots,
             removed_lots,
             order.price_ticks,
-            seat.instrument.update_id,
+            instrument.update_id,
             side=order.side,
         )
 

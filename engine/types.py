@@ -9,7 +9,7 @@ an asset is meant and the whole venue where a scope is meant.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from typing import NewType
 
 PriceTicks = NewType("PriceTicks", int)
@@ -53,9 +53,23 @@ class SelfTrade(IntEnum):
 
 
 class Phase(IntEnum):
+    """What an instrument does; the venue is CONTINUOUS, CANCEL_ONLY or in HALT."""
+
     CONTINUOUS = 0
     CANCEL_ONLY = 1  # cancels and reductions only
     HALT = 2  # nothing from traders; what rests stays
+    PRE_OPEN = 3  # orders rest, nothing trades
+    OPENING_CALL = 4  # orders rest until the uncross at the call's end
+    VOLATILITY_CALL = 5
+    CLOSING_CALL = 6
+    PERIODIC_CALL = 7  # uncrossed at each multiple of the period, and goes on
+    LIMIT_ONLY = 8  # continuous without market orders
+
+
+class TradeFlag(IntFlag):
+    MAKER_FILLED = 1  # the maker order is done and has left the book
+    IN_AUCTION = 2  # both rested, the younger one is the taker; at the auction's price, both at their maker rate
+    TAKER_FILLED = 4  # only in an auction: the taker order has left the book
 
 
 class CommandKind(IntEnum):
@@ -69,6 +83,7 @@ class CommandKind(IntEnum):
     SET_INSTRUMENT = 18
     SET_FEES = 19
     SET_PHASE = 20
+    SET_AUCTIONS = 22
     MIGRATE_WALLET = 26
     LEVEL_CHANGED = 32
     POSITION_CHANGED = 33
@@ -90,6 +105,8 @@ class EventKind(IntEnum):
     APPLIED = 18
     PERMISSION_ENDED = 19
     PHASE_CHANGED = 20
+    INDICATIVE = 21
+    AUCTION = 22
     WALLET_MIGRATED = 24
     WITHDRAWAL_READY = 32
     PARKED = 33
@@ -100,7 +117,7 @@ class EventKind(IntEnum):
 class Reason(IntEnum):
     """Why a command was refused, an order closed or a trade failed.
 
-    Refusals are listed by precedence: where several apply, the first is the answer.
+    Refusals are listed by precedence, also where a number is out of line: where several apply, the first is the answer.
     """
 
     NONE = 0
@@ -120,6 +137,7 @@ class Reason(IntEnum):
     QTY_NOT_REDUCED = 12  # amend keeps priority only for less
     INSTRUMENT_HALTED = 13
     CANCEL_ONLY = 14
+    TYPE_NOT_IN_PHASE = 23  # a call takes limit orders that may rest, LIMIT_ONLY no market orders
     NOT_PERMITTED = 15
     LOCKED_UP = 16
     POST_ONLY_WOULD_TAKE = 17
@@ -170,6 +188,13 @@ class LevelCause(IntEnum):
     WITHDRAWN = 4
     ISSUER = 5  # a forced transfer, burn or freeze lowered a lock
     MIGRATED = 6
+
+
+def phase_in_force(venue_phase: int, instrument_phase: int) -> int:
+    """The stricter of the two: a halt, else cancel-only, else the instrument's."""
+    if Phase.HALT in (venue_phase, instrument_phase):
+        return Phase.HALT
+    return Phase.CANCEL_ONLY if venue_phase == Phase.CANCEL_ONLY else instrument_phase
 
 
 # -- commands: what traders, compliance, settlement and operators ask for; seq and time come from the sequencer
@@ -287,8 +312,20 @@ class SetFees:
 
 @dataclass(frozen=True, slots=True)
 class SetPhase:
+    """Into a phase that trades an instrument goes through an uncross; a call may end by itself, with one."""
+
     instrument: int  # VENUE for all; the stricter of the venue's and the instrument's phase counts
     phase: int
+    until_ns: int = 0  # of an opening, volatility or closing call: when it ends; 0: by a further command
+    then: int = 0  # the phase after that
+
+
+@dataclass(frozen=True, slots=True)
+class SetAuctions:
+    """How long an instrument's calls are that nobody times."""
+
+    instrument: int
+    period_ns: int  # PERIODIC_CALL uncrosses at each multiple since 1970 UTC; 0: never by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,6 +438,7 @@ Command = (
     | SetInstrument
     | SetFees
     | SetPhase
+    | SetAuctions
     | LevelChanged
     | PositionChanged
     | MigrateWallet
@@ -454,7 +492,7 @@ class Trade:
     update_id: int
     maker_fee_usdc_micros: int
     taker_fee_usdc_micros: int
-    maker_filled: int  # 1: the maker order is done and has left the book
+    flags: int  # TradeFlag
 
 
 @dataclass(frozen=True, slots=True)
@@ -527,6 +565,30 @@ class PermissionEnded:
 class PhaseChanged:
     instrument: int
     phase: int
+    until_ns: int = 0  # when it ends by itself, or the next uncross of a periodic call; 0: by a command
+
+
+@dataclass(frozen=True, slots=True)
+class Indicative:
+    """What the call would end with now; told a tenth of a second after its book changed. Zeros: nothing would trade."""
+
+    instrument: int
+    price_ticks: int
+    volume_lots: int
+    imbalance_lots: int  # of those that would trade at the price, buys less sells
+    phase: int
+    until_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Auction:
+    """An uncross; its trades follow. Zeros: nothing traded."""
+
+    instrument: int
+    price_ticks: int
+    volume_lots: int
+    imbalance_lots: int  # what is left at the price, buys less sells
+    phase: int  # that it ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -592,6 +654,8 @@ Event = (
     | Applied
     | PermissionEnded
     | PhaseChanged
+    | Indicative
+    | Auction
     | WalletMigrated
     | WithdrawalReady
     | Parked
@@ -629,6 +693,10 @@ class InstrumentState:
     phase: int
     update_id: int
     last_price_ticks: int  # 0: never traded
+    phase_ends_ns: int = 0  # 0: by a command
+    phase_then: int = Phase.CONTINUOUS
+    indicative_due_ns: int = 0  # 0: what a call would end with has been told
+    period_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heapify, heappush
 from operator import attrgetter
 from struct import Struct
@@ -17,6 +18,12 @@ BALANCE: Final = int(EventKind.BALANCE)
 CLOSED: Final = int(EventKind.CLOSED)
 REJECTED: Final = int(EventKind.REJECTED)
 APPLIED: Final = int(EventKind.APPLIED)
+PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
+DUE_ORDER, DUE_PERMISSION, DUE_PHASE, DUE_INDICATIVE = range(4)  # what is due at one time, in this order
+INDICATIVE_DELAY_NS: Final = 100 * 10**6  # from a change of a call's book until it is told what it comes to
+CALLS: Final = frozenset({Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL, Phase.PERIODIC_CALL})
+COLLECTING: Final = CALLS | {Phase.PRE_OPEN}  # orders rest, also across one another
+HALT: Final = int(Phase.HALT)
 CONTINUOUS: Final = int(Phase.CONTINUOUS)
 BALANCE_RECORD: Final = Struct("<QBxHI8q8x")  # wire.EVENT with the slots that a Balance leaves zero
 assert BALANCE_RECORD.size == EVENT.size
@@ -32,10 +39,14 @@ class Instrument:
         "bids",
         "fees",
         "holders",
+        "indicative_due_ns",
         "last_price_ticks",
         "maker_fee_bps",
         "number",
+        "period_ns",
         "phase",
+        "phase_ends_ns",
+        "phase_then",
         "taker_fee_bps",
         "terms",
         "update_id",
@@ -47,11 +58,28 @@ class Instrument:
         self.fees = fees  # the fee account's cash
         self.maker_fee_bps = self.taker_fee_bps = 0
         self.phase = CONTINUOUS
+        self.phase_ends_ns = 0  # 0: by a command
+        self.phase_then = CONTINUOUS
+        self.indicative_due_ns = 0  # 0: nothing to tell
+        self.period_ns = 0
         self.update_id = 0
         self.last_price_ticks = 0
         self.holders = HolderCount()
         self.bids = BookSide(Side.BUY)
         self.asks = BookSide(Side.SELL)
+
+    def is_crossed(self) -> bool:
+        return self.asks.best != 0 and self.bids.reaches(self.asks.best)
+
+
+def pending(instrument: Instrument) -> Iterator[tuple[int, int, int, int]]:
+    """What of an instrument is due by time, as entries of the heap."""
+    for when_ns, what in (
+        (instrument.phase_ends_ns, DUE_PHASE),
+        (instrument.indicative_due_ns, DUE_INDICATIVE),
+    ):
+        if when_ns:
+            yield when_ns, what, instrument.number, 0
 
 
 class Composition:
@@ -81,9 +109,9 @@ class Venue:
         self.parked: dict[tuple[bytes, int], tuple[int, int, int]] = {}  # (wallet, asset): level, asked, position
         self.exposures: dict[tuple[int, int], Exposure] = {}  # by owner and instrument
         self.orders: dict[int, Order] = {}
-        self.due: list[
-            tuple[int, int, int, int]
-        ] = []  # heap of (when, 0, order id, 0) and (when, 1, account, instrument)
+        # heap of (when, DUE_ORDER, order id, 0), (when, DUE_PERMISSION, account, instrument), and of (when, what,
+        # instrument, 0) for the other two
+        self.due: list[tuple[int, int, int, int]] = []
         self._due_forgotten = 0
         self.last_order_id = 0
         self.last_trade_id = 0
@@ -200,6 +228,7 @@ class Venue:
         if seat is None:
             cash, tokens = self.balance(account, USDC), self.balance(account, instrument.number)
             account.seats[instrument.number] = seat = Seat(account, instrument, cash, tokens)
+            seat.exposure.seats.append(seat)
         return seat
 
     # -- orders in and out of the book
@@ -221,11 +250,13 @@ class Venue:
         balance.free -= hold
         balance.held += hold
         instrument.update_id += 1
+        if instrument.phase > HALT:
+            self.indicate(instrument)
         self.orders[order_id] = order
         seat.account.orders[order_id] = order
         seat.open_orders += 1
         if order.expire_time_ns:
-            heappush(self.due, (order.expire_time_ns, 0, order_id, 0))
+            heappush(self.due, (order.expire_time_ns, DUE_ORDER, order_id, 0))
 
     def unrest(self, order: Order) -> None:
         """Take an order out of the book, filled or not; what it held is freed by the caller."""
@@ -258,6 +289,8 @@ class Venue:
         balance.free += held
         self.unrest(order)
         instrument.update_id += 1
+        if instrument.phase > HALT:
+            self.indicate(instrument)
         self.events.append(
             EVENT.pack(
                 self.seq,
@@ -280,18 +313,44 @@ class Venue:
             )
         )
 
+    # -- phases
+
+    def enter(self, instrument: Instrument, phase: int, ends_ns: int, then: int) -> None:
+        """`ends_ns`: when it ends by itself, 0: by a command. A call begins, or begins anew."""
+        for pending_ns in (instrument.phase_ends_ns, instrument.indicative_due_ns):
+            if pending_ns:
+                self.forget_due()
+        instrument.phase = phase
+        instrument.phase_ends_ns, instrument.phase_then = ends_ns, then
+        instrument.indicative_due_ns = 0
+        if ends_ns:
+            heappush(self.due, (ends_ns, DUE_PHASE, instrument.number, 0))
+        self.indicate(instrument)
+        self.emit(PHASE_CHANGED, instrument=instrument.number, a=ends_ns, flags=phase)
+
+    def indicate(self, instrument: Instrument) -> None:
+        """The book of a call has changed: what it comes to is told soon, unless that is to happen already."""
+        if instrument.phase in CALLS and not instrument.indicative_due_ns:
+            instrument.indicative_due_ns = due_ns = self.time_ns + INDICATIVE_DELAY_NS
+            heappush(self.due, (due_ns, DUE_INDICATIVE, instrument.number, 0))
+
+    # -- what is due
+
     def forget_due(self) -> None:
         """An entry of the due heap stands for nothing any more; make the heap anew before most of it does."""
         self._due_forgotten += 1
         if self._due_forgotten <= DUE_FORGOTTEN_MAX + len(self.due) // 2:
             return
         self._due_forgotten = 0
-        self.due[:] = [(o.expire_time_ns, 0, o.order_id, 0) for o in self.orders.values() if o.expire_time_ns]
+        self.due[:] = [(o.expire_time_ns, DUE_ORDER, o.order_id, 0) for o in self.orders.values() if o.expire_time_ns]
         for account in self.accounts[1:]:
             for seat in account.seats.values():
                 permission = seat.permission
                 if permission is not None and not permission.ended:
-                    self.due.append((permission.valid_until_ns, 1, account.number, seat.instrument.number))
+                    entry = (permission.valid_until_ns, DUE_PERMISSION, account.number, seat.instrument.number)
+                    self.due.append(entry)
+        for instrument in self.instruments[1:]:
+            self.due += pending(instrument)
         heapify(self.due)
 
     def close_unpermitted(self, seat: Seat) -> None:

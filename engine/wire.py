@@ -102,7 +102,11 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
         | {"lot_decimals": "side"},
     ),
     t.SetFees: (CommandKind.SET_FEES, {"instrument": "instrument", "maker_fee_bps": "a", "taker_fee_bps": "b"}),
-    t.SetPhase: (CommandKind.SET_PHASE, {"instrument": "instrument", "phase": "flags"}),
+    t.SetPhase: (
+        CommandKind.SET_PHASE,
+        {"instrument": "instrument", "phase": "flags", "until_ns": "a", "then": "side"},
+    ),
+    t.SetAuctions: (CommandKind.SET_AUCTIONS, {"instrument": "instrument", "period_ns": "a"}),
     t.LevelChanged: (
         CommandKind.LEVEL_CHANGED,
         {"instrument": "instrument", "delta": "a", "level": "b", "requested": "c", "block": "d", "log_index": "e"}
@@ -138,6 +142,9 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
     t.Clock: (CommandKind.CLOCK, {}),
 }
 _WHERE: Final = {"account": "account", "instrument": "instrument"}
+_CROSSING: Final = {"instrument": "instrument", "price_ticks": "a", "volume_lots": "b", "imbalance_lots": "c"} | {
+    "phase": "flags"
+}
 EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
     t.Rejected: (EventKind.REJECTED, _WHERE | {"reason": "reason", "order_id": "a"}),
     t.Accepted: (
@@ -150,7 +157,7 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
         EventKind.TRADE,
         {"account": "account", "maker_account": "peer", "instrument": "instrument", "taker_side": "side"}
         | {"trade_id": "a", "maker_order_id": "b", "taker_order_id": "c", "price_ticks": "d", "qty_lots": "e"}
-        | {"update_id": "f", "maker_fee_usdc_micros": "g", "taker_fee_usdc_micros": "h", "maker_filled": "flags"},
+        | {"update_id": "f", "maker_fee_usdc_micros": "g", "taker_fee_usdc_micros": "h", "flags": "flags"},
     ),
     t.Closed: (
         EventKind.CLOSED,
@@ -173,7 +180,9 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
     t.AccountOpened: (EventKind.ACCOUNT_OPENED, {"account": "account", "owner": "peer"}),
     t.Applied: (EventKind.APPLIED, _WHERE),
     t.PermissionEnded: (EventKind.PERMISSION_ENDED, _WHERE),
-    t.PhaseChanged: (EventKind.PHASE_CHANGED, {"instrument": "instrument", "phase": "flags"}),
+    t.PhaseChanged: (EventKind.PHASE_CHANGED, {"instrument": "instrument", "phase": "flags", "until_ns": "a"}),
+    t.Indicative: (EventKind.INDICATIVE, _CROSSING | {"until_ns": "d"}),
+    t.Auction: (EventKind.AUCTION, _CROSSING),
     t.WalletMigrated: (EventKind.WALLET_MIGRATED, _WHERE | {"stays": "flags"}),
     t.WithdrawalReady: (EventKind.WITHDRAWAL_READY, _WHERE | {"amount": "a"}),
     t.Parked: (EventKind.PARKED, {"instrument": "instrument", "level": "a", "requested": "b"}),

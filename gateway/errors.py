@@ -105,6 +105,7 @@ _TEXTS: Final = {
     Reason.QTY_NOT_REDUCED: Text(AMEND_REJECTED, "Order amend (quantity increase) is not supported."),
     Reason.INSTRUMENT_HALTED: Text(NEW_ORDER_REJECTED, "Market is closed."),
     Reason.CANCEL_ONLY: Text(NEW_ORDER_REJECTED, "Market is closed."),
+    Reason.TYPE_NOT_IN_PHASE: Text(NEW_ORDER_REJECTED, "This order type is not possible in this trading phase."),
     Reason.NOT_PERMITTED: Text(NEW_ORDER_REJECTED, "This symbol is not permitted for this account."),
     Reason.LOCKED_UP: Text(NEW_ORDER_REJECTED, "This symbol is restricted for this account."),
     Reason.POST_ONLY_WOULD_TAKE: Text(NEW_ORDER_REJECTED, "Order would immediately match and take."),

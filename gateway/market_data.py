@@ -84,11 +84,12 @@ class MarketFeed:
             self._is_changed = True
             self._changed(self)
 
-    def trade(self, fill: Fill, update_id: int) -> None:
+    def trade(self, fill: Fill, update_id: int, maker_price_ticks: int) -> None:
+        """In an auction the maker's price is not always the trade's, and the taker's level is told by itself."""
         self.market.last_price_ticks = fill.price_ticks
         self.tape.take(fill)
         self.candles.take(fill)
-        self.level(fill.maker_order_id, 1 - fill.taker_side, fill.price_ticks, -fill.qty_lots, update_id)
+        self.level(fill.maker_order_id, 1 - fill.taker_side, maker_price_ticks, -fill.qty_lots, update_id)
         if self._trades.subscribers:
             self._trades.add(_trade_payload(fill))
         if self._aggregates.subscribers and (self._aggregate is None or not self._aggregate.takes(fill)):

@@ -12,7 +12,17 @@ from gateway.errors import ApiError
 
 QUOTE: Final = "USDC"
 USDC_DECIMALS: Final = 6
-PHASE_STATUS: Final = {t.Phase.CONTINUOUS: "TRADING", t.Phase.CANCEL_ONLY: "HALT", t.Phase.HALT: "BREAK"}
+PHASE_STATUS: Final = {
+    t.Phase.CONTINUOUS: "TRADING",
+    t.Phase.LIMIT_ONLY: "TRADING",
+    t.Phase.CANCEL_ONLY: "HALT",
+    t.Phase.HALT: "BREAK",
+    t.Phase.PRE_OPEN: "PRE_TRADING",
+    t.Phase.OPENING_CALL: "AUCTION_MATCH",
+    t.Phase.VOLATILITY_CALL: "AUCTION_MATCH",
+    t.Phase.CLOSING_CALL: "AUCTION_MATCH",
+    t.Phase.PERIODIC_CALL: "AUCTION_MATCH",
+}
 
 
 class Market:
@@ -91,4 +101,4 @@ class Markets:
 
     def status(self, market: Market) -> str:
         """The stricter of the venue's and the instrument's phase."""
-        return PHASE_STATUS[t.Phase(max(market.phase, self.venue_phase))]
+        return PHASE_STATUS[t.Phase(t.phase_in_force(self.venue_phase, market.phase))]

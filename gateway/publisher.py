@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from engine import types as t
-from engine.types import CommandKind, EventKind, Reason
+from engine.types import CommandKind, EventKind, Reason, TradeFlag
 from engine.wire import COMMAND, COMMAND_DTYPE, COMMAND_SIZE, EVENT, EVENT_DTYPE, EVENT_SIZE, decode_commands
 from gateway.answers import Asked, Outcome, reply
 from gateway.balances import Balances, free_and_locked
@@ -25,6 +25,8 @@ from gateway.users import UserStreams
 
 Row = tuple[Any, ...]
 LEVEL_CHANGED: Final = int(CommandKind.LEVEL_CHANGED)
+MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
+IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
 BALANCE: Final = int(EventKind.BALANCE)
 LARGE_FRAME_BYTES: Final = 50 * EVENT_SIZE  # below, arrays cost more than they save
 _REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: "TRADE_PREVENTION"}
@@ -166,7 +168,7 @@ class Publisher:
 
     def _trade(self, event: Row) -> None:
         (_, _, _, number, taker_account, trade_id, maker_order_id, taker_order_id, price_ticks, lots) = event[:10]
-        update_id, maker_fee, taker_fee, maker_account, taker_side, maker_filled = event[10:16]
+        update_id, maker_fee, taker_fee, maker_account, taker_side, flags = event[10:16]
         time_ns = self._row[1]
         market = self._markets.by_number[number]
         fill = Fill(
@@ -186,29 +188,39 @@ class Publisher:
         )
         orders = self._orders
         orders.add_fill(fill)
-        taker = self._outcome.order
-        assert taker is not None, "trades follow the taker's Accepted"
-        assert taker.order_id == taker_order_id, "trades are the taker's"
         makers = orders.of(maker_account)
         maker = makers.open[maker_order_id]
-        self.feeds[number].trade(fill, update_id)
+        feed = self.feeds[number]
+        feed.trade(fill, update_id, maker.price_ticks)
+        if flags & IN_AUCTION:
+            taker = orders.of(taker_account).open[taker_order_id]
+            feed.level(taker_order_id, taker_side, taker.price_ticks, -lots, update_id)
+        else:
+            taker = self._placed_here(fill)
         _fill(taker, fill)
         _fill(maker, fill)
         if taker.executed_lots == taker.qty_lots:
             taker.status = FILLED
             orders.of(taker_account).close(taker, self._row[0])
-        if maker_filled:
+        if flags & MAKER_FILLED:
             maker.status = FILLED
             makers.close(maker, self._row[0])
-        outcome = self._outcome
-        if outcome.fills is None:
-            outcome.fills = [fill]
-        else:
-            outcome.fills.append(fill)
         if taker_account in self._followed:
             self._report(taker, "TRADE", fill=fill)
         if maker_account in self._followed:
             self._report(maker, "TRADE", fill=fill, is_maker=True)
+
+    def _placed_here(self, fill: Fill) -> Order:
+        """The order that the command at hand placed, whose fill this is."""
+        outcome = self._outcome
+        taker = outcome.order
+        assert taker is not None, "trades follow the taker's Accepted"
+        assert taker.order_id == fill.taker_order_id, "trades are the taker's"
+        if outcome.fills is None:
+            outcome.fills = [fill]
+        else:
+            outcome.fills.append(fill)
+        return taker
 
     def _closed(self, event: Row) -> None:
         orders = self._orders.of(event[4])

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from operator import attrgetter
 from typing import Any, Final, NamedTuple
 
-from engine.types import CommandKind, EventKind
+from engine.types import CommandKind, EventKind, TradeFlag
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT
 from persistence.frame import DurableFrame
 
@@ -22,6 +22,9 @@ BALANCE: Final = int(EventKind.BALANCE)
 ACCOUNT_OPENED: Final = int(EventKind.ACCOUNT_OPENED)
 WALLET_MIGRATED: Final = int(EventKind.WALLET_MIGRATED)
 APPLIED: Final = int(EventKind.APPLIED)
+MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
+TAKER_FILLED: Final = int(TradeFlag.TAKER_FILLED)
+IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
 TRADE_SETTLED: Final = int(EventKind.TRADE_SETTLED)
 
 NO_SEQ_HASH: Final = bytes(32)  # the hash before the first frame
@@ -263,12 +266,17 @@ class Fold:
                 maker_fee_usdc_micros=row[11],
             )
         )
-        maker = self.open_orders[maker_order_id]
-        maker.open_lots -= qty_lots
-        maker.executed_lots += qty_lots
-        maker.executed_usdc_micros += notional_usdc_micros
-        assert (maker.open_lots == 0) == (row[15] == 1), "the maker is done exactly when the trade says so"
-        self._changed(maker, seq, time_ns)
+        flags = row[15]
+        resting = [(maker_order_id, MAKER_FILLED)]
+        if flags & IN_AUCTION:
+            resting.append((taker_order_id, TAKER_FILLED))
+        for order_id, filled in resting:
+            order = self.open_orders[order_id]
+            order.open_lots -= qty_lots
+            order.executed_lots += qty_lots
+            order.executed_usdc_micros += notional_usdc_micros
+            assert (order.open_lots == 0) == bool(flags & filled), "an order is done exactly when its trade says so"
+            self._changed(order, seq, time_ns)
 
     def _closed(self, row: tuple[Any, ...], time_ns: int) -> None:
         order = self.open_orders.get(row[5]) or self._changes.opened_orders[row[5]]  # the latter if it never rested

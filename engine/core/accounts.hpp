@@ -13,6 +13,7 @@
 namespace deedbook {
 
 struct Instrument;
+struct Seat;
 
 /// A balance's number that leaves its record is a mistake of ours, as it is in the Python engine.
 inline void add(std::int64_t& amount, std::int64_t more) {
@@ -23,6 +24,7 @@ inline void add(std::int64_t& amount, std::int64_t more) {
 struct Exposure {
     Wide lots = 0;               // of several wallets, each up to 2^62
     std::int64_t* holders;       // owners with an exposure in this instrument
+    std::vector<Seat*> seats{};  // of the owner's accounts, in this instrument
 
     void add(std::int64_t more_lots) {
         const Wide before = lots;

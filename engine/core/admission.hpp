@@ -26,12 +26,24 @@ inline bool halted(const Venue& venue, const Instrument& instrument) noexcept {
     return instrument.phase == HALT || venue.phase == HALT;
 }
 
+inline Reason phase_refusal(std::uint8_t phase, const Command& command) noexcept {
+    switch (phase) {
+        case CONTINUOUS: return Reason::NONE;
+        case HALT: return Reason::INSTRUMENT_HALTED;
+        case CANCEL_ONLY_PHASE: return Reason::CANCEL_ONLY;
+        case LIMIT_ONLY: return command.order_type == MARKET ? Reason::TYPE_NOT_IN_PHASE : Reason::NONE;
+        default:
+            return command.order_type == LIMIT && rests(command.time_in_force) ? Reason::NONE : Reason::TYPE_NOT_IN_PHASE;
+    }
+}
+
 /// Client id, phase, permission and lock-up: what does not depend on the price.
-inline Reason standing_refusal(Venue& venue, const Seat& seat, std::uint8_t side, const Text& client_order_id) {
-    if (!is_no_id(client_order_id) && venue.order_id_of(*seat.account, client_order_id) != 0)
+inline Reason standing_refusal(Venue& venue, const Seat& seat, const Command& command) {
+    const std::uint8_t side = command.side;
+    if (!is_no_id(command.text) && venue.order_id_of(*seat.account, command.text) != 0)
         return Reason::CLIENT_ORDER_ID_IN_USE;
-    if (seat.instrument->phase != CONTINUOUS || venue.phase != CONTINUOUS)
-        return halted(venue, *seat.instrument) ? Reason::INSTRUMENT_HALTED : Reason::CANCEL_ONLY;
+    const Reason reason = phase_refusal(phase_in_force(venue.phase, seat.instrument->phase), command);
+    if (reason != Reason::NONE) return reason;
     const Permission& permission = seat.permission;
     if (!permission.is_set || !(side == BUY ? permission.may_buy : permission.may_sell) ||
         permission.valid_until_ns <= venue.time_ns)
@@ -71,7 +83,7 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
     if (command.time_in_force == GTD && expire_time_ns <= venue.time_ns) return Reason::EXPIRE_TIME_PASSED;
     if (price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min)
         return Reason::NOTIONAL_TOO_SMALL;
-    if (const Reason reason = standing_refusal(venue, seat, command.side, command.text); reason != Reason::NONE)
+    if (const Reason reason = standing_refusal(venue, seat, command); reason != Reason::NONE)
         return reason;
     if (command.order_type == LIMIT_MAKER && instrument.opposite(command.side).reaches(price_ticks))
         return Reason::POST_ONLY_WOULD_TAKE;

@@ -86,6 +86,7 @@ inline void expect(const BareBook& book, const BareOrder& maker) noexcept { book
 
 inline void fill(BareBook& book, BareOrder& taker, std::uint32_t maker_place, std::int64_t lots, std::int64_t) {
     BareOrder& maker = book.orders[maker_place];
+    book.side(maker.side).reduce(maker.price_ticks, lots);
     maker.open_lots -= lots;
     taker.open_lots -= lots;
     book.fills.push_back({maker.order_id, taker.order_id, maker.price_ticks, lots});

@@ -48,6 +48,12 @@ struct alignas(32) Order {
         const std::int64_t notional = lots * usdc_micros_per_lot();
         return notional + fee_ceil(notional, hold_fee_bps);
     }
+
+    /// Whether the two could trade with each other.
+    bool crosses(const Order& other) const noexcept {
+        if (side == other.side) return false;
+        return side == BUY ? price_ticks >= other.price_ticks : other.price_ticks >= price_ticks;
+    }
 };
 
 static_assert(sizeof(Order) == 96);
@@ -78,6 +84,17 @@ public:
 
     std::uint32_t first_at(std::int64_t price_ticks) noexcept { return levels_.at(price_ticks * sign_).first; }
 
+    /// Of an order at this price; one without any left is removed after it.
+    void reduce(std::int64_t price_ticks, std::int64_t lots) noexcept { levels_.at(price_ticks * sign_).lots -= lots; }
+
+    /// Calls `visit(price, lots)` for each level that an incoming order with this limit would trade with, best first.
+    template <typename Visit>
+    void depth(std::int64_t limit_ticks, Visit visit) {
+        for (std::int64_t key = levels_.first_key(); key != Levels::NO_KEY && key <= limit_ticks * sign_;
+             key = levels_.next_key(key))
+            visit(key * sign_, levels_.at(key).lots);
+    }
+
     template <typename Each>
     void add(Pool<Each>& orders, std::uint32_t number) {
         Each& order = orders[number];
@@ -90,12 +107,14 @@ public:
             orders[level.last].level_after = number;
         }
         level.last = number;
+        deedbook::add(level.lots, order.open_lots);
     }
 
     template <typename Each>
     void remove(Pool<Each>& orders, std::uint32_t number) noexcept {
         const Each& order = orders[number];
         Level& level = levels_.at(order.price_ticks * sign_);
+        level.lots -= order.open_lots;
         if (order.level_before == NIL) {
             level.first = order.level_after;
         } else {

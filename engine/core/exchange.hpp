@@ -12,6 +12,7 @@
 #include "clearing.hpp"
 #include "listing.hpp"
 #include "lookahead.hpp"
+#include "phases.hpp"
 #include "recovery.hpp"
 #include "restore.hpp"
 #include "snapshot.hpp"
@@ -81,11 +82,18 @@ private:
         venue_.tell_balances();
     }
 
-    /// Orders and permissions whose time has come, by due time, orders first, then by number.
+    /// What the time has made due: by when, then orders, permissions, calls, and what they come to, by number.
     void expire() {
         const Due due = venue_.pop_due();
-        if (due.is_permission) return listing_.end_permission(due);
-        const std::uint32_t place = venue_.index.find(due.number);
+        switch (due.kind) {
+            case DueKind::ORDER: return close_expired(venue_.index.find(due.number));
+            case DueKind::PERMISSION: return listing_.end_permission(due);
+            case DueKind::PHASE: return phases_.end(static_cast<std::uint16_t>(due.number), due.when_ns);
+            case DueKind::INDICATIVE: return phases_.tell_indicative(static_cast<std::uint16_t>(due.number), due.when_ns);
+        }
+    }
+
+    void close_expired(std::uint32_t place) {
         if (place != NIL) venue_.close(place, Reason::EXPIRED);
     }
 
@@ -100,7 +108,8 @@ private:
             case SET_PERMISSION: return listing_.set_permission(command);
             case SET_INSTRUMENT: return listing_.set_instrument(command);
             case SET_FEES: return listing_.set_fees(command);
-            case SET_PHASE: return listing_.set_phase(command);
+            case SET_PHASE: return phases_.set_phase(command);
+            case SET_AUCTIONS: return phases_.set_auctions(command);
             case LEVEL_CHANGED: return clearing_.level_changed(command);
             case POSITION_CHANGED: return clearing_.position_changed(command);
             case MIGRATE_WALLET: return recovery_.migrate_wallet(command);
@@ -114,10 +123,12 @@ private:
     }
 
     Venue venue_;
-    Trading trading_{venue_};
+    Auction auction_{venue_};
+    Trading trading_{venue_, auction_};
     Clearing clearing_{venue_};
     Recovery recovery_{venue_, clearing_};
     Listing listing_{venue_, clearing_};
+    Phases phases_{venue_, auction_};
 };
 
 }  // namespace deedbook

@@ -16,6 +16,7 @@ namespace deedbook {
 /// The orders at one price, first come first served: numbers in the pool of orders.
 struct Level {
     std::uint32_t first = NIL, last = NIL;
+    std::int64_t lots = 0;  // open
 
     bool is_empty() const noexcept { return first == NIL; }
 };

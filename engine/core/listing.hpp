@@ -1,4 +1,4 @@
-// Who may do what, and where: accounts opened, permissions set and ended, instruments listed, fees and phases set.
+// Who may do what, and where: accounts opened, permissions set and ended, instruments listed, fees set.
 #pragma once
 
 #include <algorithm>
@@ -38,7 +38,7 @@ public:
         if (seat.permission.is_set && !seat.permission.ended) venue_.forget_due();
         seat.permission = {true, command.a <= venue_.time_ns, command.side, command.flags,
                            command.a, command.b, command.c, hash_of(command.text)};
-        if (!seat.permission.ended) venue_.push_due({command.a, true, command.account, command.instrument});
+        if (!seat.permission.ended) venue_.push_due({command.a, DueKind::PERMISSION, command.account, command.instrument});
         venue_.applied(command.account, command.instrument);
         venue_.close_unpermitted(seat);
     }
@@ -83,15 +83,6 @@ public:
         instrument->maker_fee_bps = command.a;
         instrument->taker_fee_bps = command.b;
         venue_.applied(0, command.instrument);
-    }
-
-    void set_phase(const Command& command) {
-        Instrument* instrument = venue_.instrument(command.instrument);
-        if (command.instrument != VENUE && instrument == nullptr)
-            return venue_.reject(Reason::UNKNOWN_INSTRUMENT, command.instrument);
-        if (command.flags > HALT) return venue_.reject(Reason::VALUE_OUT_OF_RANGE, command.instrument);
-        (instrument == nullptr ? venue_.phase : instrument->phase) = command.flags;
-        venue_.tell(EventKind::PHASE_CHANGED, command.instrument, 0).flags = command.flags;
     }
 
 private:

@@ -24,22 +24,36 @@ inline void get(Balance& balance, std::int64_t amount, bool resale) {
     add(balance.advanced, amount);
 }
 
-/// One trade at the maker's price; fees are floored. The maker leaves the book when it is filled.
-inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots, std::int64_t notional) {
-    Order& maker = venue.orders[maker_place];
+/// Lots of a resting order trade: what was held for them is given; a buy's hold above its `cost` is free again.
+inline void take_from_book(Order& order, std::int64_t lots, std::int64_t cost) {
+    const std::int64_t held = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - lots);
+    if (order.side == BUY) {
+        give(*order.seat->cash, held, cost);
+    } else {
+        give(*order.seat->tokens, held, lots);
+    }
+    order.seat->instrument->side(order.side).reduce(order.price_ticks, lots);
+    order.open_lots -= lots;
+}
+
+/// Two orders as they meet: what they trade, at what price, and the fees of each.
+struct Meeting {
+    Order& taker;
+    std::uint32_t maker_place;
+    std::int64_t price_ticks, lots, notional, taker_fee, maker_fee;
+};
+
+/// Both sides have given; what each gets is owed in, and the trade is told. The maker leaves the book when it is filled.
+inline void trade(Venue& venue, const Meeting& meeting, std::uint8_t flags) {
+    Order& taker = meeting.taker;
+    Order& maker = venue.orders[meeting.maker_place];
     Instrument& instrument = *taker.seat->instrument;
-    const std::int64_t trade_id = ++venue.last_trade_id;
-    const std::int64_t maker_fee = fee_floor(notional, maker.maker_fee_bps);
-    const std::int64_t taker_fee = fee_floor(notional, instrument.taker_fee_bps);
-    const bool resale = instrument.terms.resale != 0;
-    const bool taker_buys = taker.side == BUY;
+    const std::int64_t trade_id = ++venue.last_trade_id, lots = meeting.lots, notional = meeting.notional;
+    const bool resale = instrument.terms.resale != 0, taker_buys = taker.side == BUY;
     Seat& buyer = taker_buys ? *taker.seat : *maker.seat;
     Seat& seller = taker_buys ? *maker.seat : *taker.seat;
-    const std::int64_t buyer_fee = taker_buys ? taker_fee : maker_fee;
-    const std::int64_t seller_fee = taker_buys ? maker_fee : taker_fee;
-    const std::int64_t freed = maker.hold_for(maker.open_lots) - maker.hold_for(maker.open_lots - lots);
-    give(*buyer.cash, taker_buys ? 0 : freed, notional + buyer_fee);
-    give(*seller.tokens, taker_buys ? lots : 0, lots);
+    const std::int64_t buyer_fee = taker_buys ? meeting.taker_fee : meeting.maker_fee;
+    const std::int64_t seller_fee = taker_buys ? meeting.maker_fee : meeting.taker_fee;
     get(*buyer.tokens, lots, resale);
     get(*seller.cash, notional - seller_fee, resale);
     add(instrument.fees->owed_in, buyer_fee + seller_fee);
@@ -47,25 +61,55 @@ inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int
         venue.touch(*balance);
     venue.unsettled.push_back(
         {&buyer, &seller, lots, notional, buyer_fee, seller_fee, static_cast<std::uint8_t>(instrument.terms.resale)});
-    maker.open_lots -= lots;
-    taker.open_lots -= lots;
     maker.executed_usdc_micros += notional;
     taker.executed_usdc_micros += notional;
     ++instrument.update_id;
-    instrument.last_price_ticks = maker.price_ticks;
+    instrument.last_price_ticks = meeting.price_ticks;
     Event& event = venue.tell(EventKind::TRADE, instrument.number, taker.seat->account->number);
     event.a = trade_id;
     event.b = static_cast<std::int64_t>(maker.order_id);
     event.c = static_cast<std::int64_t>(taker.order_id);
-    event.d = maker.price_ticks;
+    event.d = meeting.price_ticks;
     event.e = lots;
     event.f = instrument.update_id;
-    event.g = maker_fee;
-    event.h = taker_fee;
+    event.g = meeting.maker_fee;
+    event.h = meeting.taker_fee;
     event.peer = maker.seat->account->number;
     event.side = taker.side;
-    event.flags = maker.open_lots == 0;
-    if (maker.open_lots == 0) venue.unrest(maker_place);
+    event.flags = static_cast<std::uint8_t>(flags | (maker.open_lots == 0 ? MAKER_FILLED : 0));
+    if ((flags & IN_AUCTION) != 0 && taker.open_lots == 0) event.flags |= TAKER_FILLED;
+    if (maker.open_lots == 0) venue.unrest(meeting.maker_place);
+}
+
+/// One trade at the maker's price: the taker pays from what is free, at today's taker rate.
+inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots, std::int64_t notional) {
+    Order& maker = venue.orders[maker_place];
+    const std::int64_t maker_fee = fee_floor(notional, maker.maker_fee_bps);
+    const std::int64_t taker_fee = fee_floor(notional, taker.seat->instrument->taker_fee_bps);
+    if (taker.side == BUY) {
+        give(*taker.seat->cash, 0, notional + taker_fee);
+    } else {
+        give(*taker.seat->tokens, 0, lots);
+    }
+    taker.open_lots -= lots;
+    take_from_book(maker, lots, notional + maker_fee);
+    trade(venue, {taker, maker_place, maker.price_ticks, lots, notional, taker_fee, maker_fee}, 0);
+}
+
+/// One trade of two that rest: the younger counts as the taker, both pay the maker rate that they came with.
+inline void fill_in_auction(Venue& venue, std::uint32_t buy, std::uint32_t sell, std::int64_t price_ticks,
+                            std::int64_t lots) {
+    const bool buy_is_younger = venue.orders[buy].order_id > venue.orders[sell].order_id;
+    const std::uint32_t taker_place = buy_is_younger ? buy : sell, maker_place = buy_is_younger ? sell : buy;
+    Order& taker = venue.orders[taker_place];
+    Order& maker = venue.orders[maker_place];
+    const std::int64_t notional = price_ticks * lots * taker.seat->instrument->terms.tick_value_usdc_micros;
+    const std::int64_t maker_fee = fee_floor(notional, maker.maker_fee_bps);
+    const std::int64_t taker_fee = fee_floor(notional, taker.maker_fee_bps);
+    take_from_book(taker, lots, notional + taker_fee);
+    take_from_book(maker, lots, notional + maker_fee);
+    trade(venue, {taker, maker_place, price_ticks, lots, notional, taker_fee, maker_fee}, IN_AUCTION);
+    if (taker.open_lots == 0) venue.unrest(taker_place);
 }
 
 inline BookSide& opposite_of(Venue&, const Order& taker) noexcept {

@@ -88,7 +88,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t INSTRUMENT_BYTES = 11 * 8 + 16 + 20 + 6 * 8;
+    static constexpr std::size_t INSTRUMENT_BYTES = 11 * 8 + 16 + 20 + 10 * 8;
 
     void head() {
         venue_.seq = in_.as<std::uint64_t>();
@@ -143,6 +143,11 @@ private:
         made.phase = in_.as<std::uint8_t>();
         made.update_id = in_.number();
         made.last_price_ticks = in_.number();
+        made.phase_ends_ns = in_.number();
+        made.phase_then = in_.as<std::uint8_t>();
+        made.indicative_due_ns = in_.number();
+        made.period_ns = in_.number();
+        venue_.push_pending(made);
     }
 
     void permission() {
@@ -156,7 +161,7 @@ private:
         p.rules_version = in_.number();
         p.ended = in_.take(1)[0] != 0;
         p.facts_hash = in_.raw<Hash>();
-        if (!p.ended) venue_.push_due({p.valid_until_ns, true, at.account->number, at.instrument->number});
+        if (!p.ended) venue_.push_due({p.valid_until_ns, DueKind::PERMISSION, at.account->number, at.instrument->number});
     }
 
     void balance() {

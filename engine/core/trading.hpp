@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "admission.hpp"
+#include "auction.hpp"
 #include "matching.hpp"
 #include "venue.hpp"
 
@@ -13,7 +14,7 @@ namespace deedbook {
 
 class Trading {
 public:
-    explicit Trading(Venue& venue) noexcept : venue_(venue) {}
+    Trading(Venue& venue, Auction& auction) noexcept : venue_(venue), auction_(auction) {}
 
     void place(const Command& command) {
         Instrument* instrument = venue_.instrument(command.instrument);
@@ -33,7 +34,7 @@ public:
         order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument->maker_fee_bps, instrument->taker_fee_bps));
         const std::size_t accepted = reserve_accepted();
         Reason stopped = Reason::NONE;
-        if (instrument->opposite(command.side).reaches(order.price_ticks)) stopped = match_limit(order);
+        if (instrument->opposite(command.side).reaches(order.price_ticks)) stopped = meet_book(order);
         finish(place, accepted, stopped);
     }
 
@@ -137,7 +138,8 @@ private:
         return venue_.events.size() - 1;
     }
 
-    Reason match_limit(Order& order) {
+    Reason meet_book(Order& order) {
+        if (is_collecting(order.seat->instrument->phase)) return auction_.prevent_self_trade(order);
         if (order.time_in_force == FOK) {
             BookSide& opposite = order.seat->instrument->opposite(order.side);
             const std::uint32_t owner = order.seat->account->owner;
@@ -248,7 +250,7 @@ private:
         if (seat.instrument->opposite(command.side).best() != 0)
             terms.emplace(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
         if (terms && quote_usdc_micros != 0 && terms->lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
-        const Reason reason = standing_refusal(venue_, seat, command.side, command.text);
+        const Reason reason = standing_refusal(venue_, seat, command);
         if (reason != Reason::NONE || !terms) return reason;
         return cover_refusal(seat, command.side, terms->lots_max, terms->hold);
     }
@@ -305,7 +307,8 @@ private:
         balance.held -= freed;
         balance.free += freed;
         if (order.side == BUY) seat.exposure->add(-removed_lots);
-        ++seat.instrument->update_id;
+        seat.instrument->side(order.side).reduce(order.price_ticks, removed_lots);
+        venue_.book_changed(*seat.instrument);
         Event& event = venue_.tell(EventKind::AMENDED, seat.instrument->number, seat.account->number);
         event.a = static_cast<std::int64_t>(order.order_id);
         event.b = qty_lots;
@@ -317,6 +320,7 @@ private:
     }
 
     Venue& venue_;
+    Auction& auction_;
 };
 
 }  // namespace deedbook

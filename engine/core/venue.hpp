@@ -41,12 +41,28 @@ struct Instrument {
     Balance* fees;  // the fee account's cash
     std::int64_t maker_fee_bps = 0, taker_fee_bps = 0;
     std::uint8_t phase = CONTINUOUS;
-    std::int64_t update_id = 0, last_price_ticks = 0, holders = 0;
+    std::int64_t update_id = 0, last_price_ticks = 0;
+    std::int64_t phase_ends_ns = 0;  // 0: by a command
+    std::uint8_t phase_then = CONTINUOUS;
+    std::int64_t indicative_due_ns = 0;  // 0: nothing to tell
+    std::int64_t period_ns = 0, holders = 0;
     BookSide bids{BUY}, asks{SELL};
 
     BookSide& side(std::uint8_t side) noexcept { return side == BUY ? bids : asks; }
     BookSide& opposite(std::uint8_t side) noexcept { return side == BUY ? asks : bids; }
+    bool is_crossed() const noexcept { return asks.best() != 0 && bids.reaches(asks.best()); }
 };
+
+inline bool is_call(std::uint8_t phase) noexcept { return OPENING_CALL <= phase && phase <= PERIODIC_CALL; }
+
+/// Whether orders rest, also across one another.
+inline bool is_collecting(std::uint8_t phase) noexcept { return phase == PRE_OPEN || is_call(phase); }
+
+/// The stricter of the two: a halt, else cancel-only, else the instrument's.
+inline std::uint8_t phase_in_force(std::uint8_t venue, std::uint8_t instrument) noexcept {
+    if (venue == HALT || instrument == HALT) return HALT;
+    return venue == CANCEL_ONLY_PHASE ? venue : instrument;
+}
 
 struct UnsettledTrade {
     Seat* buyer;
@@ -69,10 +85,13 @@ struct Composition {
     }
 };
 
-/// When something expires: an order, or a permission by account and instrument.
+/// What is due at one time, in this order.
+enum class DueKind : std::uint8_t { ORDER, PERMISSION, PHASE, INDICATIVE };
+
+/// When an order expires, a permission by account and instrument ends, or an instrument's phase or call has its time.
 struct Due {
     std::int64_t when_ns;
-    bool is_permission;
+    DueKind kind;
     std::uint64_t number;
     std::uint16_t instrument;
     auto operator<=>(const Due&) const = default;
@@ -203,6 +222,7 @@ public:
             {&account, &instrument, &cash, &tokens, tokens.exposure, instrument.terms.tick_value_usdc_micros});
         seat_places_.insert(key, &made);
         account.seats.push_back(&made);
+        made.exposure->seats.push_back(&made);
         return made;
     }
 
@@ -216,7 +236,7 @@ public:
         touch(balance);
         balance.free -= hold;
         balance.held += hold;
-        ++seat.instrument->update_id;
+        book_changed(*seat.instrument);
         rest_again(place);
     }
 
@@ -228,7 +248,7 @@ public:
         index.insert(order.order_id, place);
         append_to_account(order, place);
         ++seat.open_orders;
-        if (order.expire_time_ns != 0) push_due({order.expire_time_ns, false, order.order_id, 0});
+        if (order.expire_time_ns != 0) push_due({order.expire_time_ns, DueKind::ORDER, order.order_id, 0});
     }
 
     /// Take an order out of the book, filled or not; what it held is freed by the caller.
@@ -255,7 +275,7 @@ public:
         balance.held -= held;
         balance.free += held;
         unrest(place);
-        ++seat.instrument->update_id;
+        book_changed(*seat.instrument);
         Event& event = tell(EventKind::CLOSED, seat.instrument->number, seat.account->number);
         event.reason = static_cast<std::uint8_t>(reason);
         event.a = static_cast<std::int64_t>(order.order_id);
@@ -298,7 +318,30 @@ public:
         if (account.closed_ids.size() > CLIENT_ORDER_ID_KEPT_MAX) forget_closed_id(account);
     }
 
-    // -- what expires
+    // -- phases
+
+    /// `ends_ns`: when it ends by itself, 0: by a command. A call begins, or begins anew.
+    void enter(Instrument& instrument, std::uint8_t phase, std::int64_t ends_ns, std::uint8_t then) {
+        for (const std::int64_t pending_ns : {instrument.phase_ends_ns, instrument.indicative_due_ns})
+            if (pending_ns != 0) forget_due();
+        instrument.phase = phase;
+        instrument.phase_ends_ns = ends_ns;
+        instrument.phase_then = then;
+        instrument.indicative_due_ns = 0;
+        if (ends_ns != 0) push_due({ends_ns, DueKind::PHASE, instrument.number, 0});
+        indicate(instrument);
+        Event& event = tell(EventKind::PHASE_CHANGED, instrument.number, 0);
+        event.a = ends_ns;
+        event.flags = phase;
+    }
+
+    /// One change more. What a call comes to is told soon, unless that is to happen already.
+    void book_changed(Instrument& instrument) {
+        ++instrument.update_id;
+        if (instrument.phase > HALT) indicate(instrument);
+    }
+
+    // -- what is due
 
     void push_due(const Due& entry) {
         due.push_back(entry);
@@ -319,17 +362,33 @@ public:
         due.clear();
         index.each([this](std::uint32_t place) {
             const Order& order = orders[place];
-            if (order.expire_time_ns != 0) due.push_back({order.expire_time_ns, false, order.order_id, 0});
+            if (order.expire_time_ns != 0) due.push_back({order.expire_time_ns, DueKind::ORDER, order.order_id, 0});
         });
         for (const Seat& seat : seats_)
             if (seat.permission.is_set && !seat.permission.ended)
-                due.push_back({seat.permission.valid_until_ns, true, seat.account->number, seat.instrument->number});
+                due.push_back({seat.permission.valid_until_ns, DueKind::PERMISSION, seat.account->number,
+                               seat.instrument->number});
         std::make_heap(due.begin(), due.end(), std::greater<>{});
+        for (std::size_t number = 1; number < instruments.size(); ++number) push_pending(*instruments[number]);
+    }
+
+    /// What of an instrument is due by time.
+    void push_pending(const Instrument& instrument) {
+        if (instrument.phase_ends_ns != 0) push_due({instrument.phase_ends_ns, DueKind::PHASE, instrument.number, 0});
+        if (instrument.indicative_due_ns != 0)
+            push_due({instrument.indicative_due_ns, DueKind::INDICATIVE, instrument.number, 0});
     }
 
 private:
+    static constexpr std::int64_t INDICATIVE_DELAY_NS = 100'000'000;  // from a change until it is told what it comes to
     static constexpr std::size_t DUE_FORGOTTEN_MAX = 1'000;
     static constexpr std::size_t FEW = 16;
+
+    void indicate(Instrument& instrument) {
+        if (!is_call(instrument.phase) || instrument.indicative_due_ns != 0) return;
+        instrument.indicative_due_ns = time_ns + INDICATIVE_DELAY_NS;
+        push_due({instrument.indicative_due_ns, DueKind::INDICATIVE, instrument.number, 0});
+    }
 
     Exposure& exposure_of(std::uint32_t owner, std::uint16_t asset) {
         const std::uint64_t key = std::uint64_t{owner} << 16 | asset;

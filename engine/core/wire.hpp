@@ -49,6 +49,7 @@ enum CommandKind : std::uint8_t {
     SET_INSTRUMENT = 18,
     SET_FEES = 19,
     SET_PHASE = 20,
+    SET_AUCTIONS = 22,
     MIGRATE_WALLET = 26,
     LEVEL_CHANGED = 32,
     POSITION_CHANGED = 33,
@@ -70,6 +71,8 @@ enum class EventKind : std::uint8_t {
     APPLIED = 18,
     PERMISSION_ENDED = 19,
     PHASE_CHANGED = 20,
+    INDICATIVE = 21,
+    AUCTION = 22,
     WALLET_MIGRATED = 24,
     WITHDRAWAL_READY = 32,
     PARKED = 33,
@@ -101,6 +104,7 @@ enum class Reason : std::uint8_t {
     HOLDER_CAP = 20,
     INSUFFICIENT_CASH = 21,
     INSUFFICIENT_TOKENS = 22,
+    TYPE_NOT_IN_PHASE = 23,
     ACCOUNT_EXISTS = 32,
     INSTRUMENT_CHANGED = 33,
     VALUE_OUT_OF_RANGE = 34,
@@ -127,7 +131,9 @@ constexpr std::uint8_t BUY = 0, SELL = 1;
 constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3;
 constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4;
 constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3;
-constexpr std::uint8_t CONTINUOUS = 0, CANCEL_ONLY_PHASE = 1, HALT = 2;
+constexpr std::uint8_t CONTINUOUS = 0, CANCEL_ONLY_PHASE = 1, HALT = 2, PRE_OPEN = 3, OPENING_CALL = 4, VOLATILITY_CALL = 5,
+                       CLOSING_CALL = 6, PERIODIC_CALL = 7, LIMIT_ONLY = 8;
+constexpr std::uint8_t MAKER_FILLED = 1, IN_AUCTION = 2, TAKER_FILLED = 4;  // flags of a trade
 
 constexpr std::uint16_t USDC = 0;   // the asset number of cash
 constexpr std::uint16_t VENUE = 0;  // the scope of a command that is meant for every instrument

@@ -81,6 +81,10 @@ class Listing:
     phase: int = t.Phase.CONTINUOUS
     book_changes: int = 0
     last_price_ticks: int = 0
+    phase_ends_ns: int = 0
+    phase_then: int = t.Phase.CONTINUOUS
+    indicative_due_ns: int = 0
+    period_ns: int = 0
 
 
 @dataclass
@@ -198,7 +202,10 @@ class Facts:
     def phase(self, instrument: int) -> int:
         listing = self.listing(instrument)
         assert listing is not None
-        return max(self.venue_phase, listing.phase)
+        for phase in (t.Phase.HALT, t.Phase.CANCEL_ONLY):
+            if phase in (self.venue_phase, listing.phase):
+                return phase
+        return listing.phase
 
     def permission(self, account: int, instrument: int) -> t.SetPermission | None:
         where = (account, instrument)
@@ -255,6 +262,7 @@ def market_state(facts: Facts) -> t.MarketState:
             t.InstrumentState(
                 *(each.terms, each.maker_fee_bps, each.taker_fee_bps),
                 *(each.phase, each.book_changes, each.last_price_ticks),
+                *(each.phase_ends_ns, each.phase_then, each.indicative_due_ns, each.period_ns),
             )
             for each in facts.listings
         ),

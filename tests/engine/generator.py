@@ -18,6 +18,7 @@ from engine import types as t
 from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
 from tests.engine.facts import Order, Slot
 from tests.engine.oracle import Oracle
+from tests.engine.oracle_orders import INDICATIVE_DELAY_NS
 
 Changed = TypeVar("Changed", bound=t.Command)
 OWNERS = (1, 2, 2, 3, 3, 4)  # account 1 takes the fees
@@ -61,7 +62,8 @@ class Generator:
             self.permission: 5,
             self.instrument: 2,
             self.fees: 1,
-            self.phase: 2,
+            self.phase: 4,
+            self.auctions: 1,
             self.account: 1,
             self.level: 8,
             self.position: 2,
@@ -73,7 +75,7 @@ class Generator:
 
     def time_step_ns(self) -> int:
         day = t.CLIENT_ORDER_ID_KEPT_NS
-        return self.random.choices((0, 1, 5, day), (30, 60, 10, 0.05))[0]
+        return self.random.choices((0, 1, 5, INDICATIVE_DELAY_NS, day), (30, 60, 10, 1, 0.05))[0]
 
     def setup(self) -> Iterator[t.Command]:
         random = self.random
@@ -97,8 +99,9 @@ class Generator:
         if self.oracle.crediting_stopped and self.random.random() < 0.2:
             return self.adjust()
         phases = [self.oracle.venue_phase, *(each.phase for each in self.oracle.listings)]
-        if any(phases) and self.random.random() < 0.15:
-            return t.SetPhase(self.random.choice([i for i, phase in enumerate(phases) if phase]), Phase.CONTINUOUS)
+        standing = [i for i, phase in enumerate(phases) if phase in (Phase.CANCEL_ONLY, Phase.HALT, Phase.PRE_OPEN)]
+        if standing and self.random.random() < 0.15:
+            return t.SetPhase(self.random.choice(standing), Phase.CONTINUOUS)
         made = self.random.choices(tuple(self._kinds), tuple(self._kinds.values()))[0]()
         return self._hostile(made) if self.random.random() < 0.05 else made
 
@@ -110,6 +113,8 @@ class Generator:
             t.Amend: ("qty_lots", "order_id"),
             t.Replace: ("price_ticks", "qty_lots", "cancel_order_id", "expire_time_ns"),
             t.SetPermission: ("valid_until_ns", "sell_from_ns"),
+            t.SetPhase: ("until_ns",),
+            t.SetAuctions: ("period_ns",),
             t.SetFees: ("maker_fee_bps", "taker_fee_bps"),
             t.Adjust: ("level", "requested", "position_lots", "block"),
             t.MigrateWallet: ("moved_lots", "gained_lots", "level", "requested"),
@@ -229,7 +234,16 @@ class Generator:
 
     def phase(self) -> t.SetPhase:
         scope = self.random.choices((t.VENUE, 1, 2, 9), (30, 40, 20, 5))[0]
-        return t.SetPhase(scope, self.random.choices((0, 1, 2, 3), (80, 10, 7, 3))[0])
+        if scope == t.VENUE and self.random.random() < 0.8:
+            return t.SetPhase(scope, self.random.choices((0, 1, 2), (80, 12, 8))[0])
+        phase = self.random.choices((*Phase, 9), (40, 4, 3, 4, 12, 8, 8, 10, 5, 1))[0]
+        if self.random.random() < 0.6:
+            return t.SetPhase(scope, phase)
+        until = self.oracle.time_ns + self.random.randint(0, 80)
+        return t.SetPhase(scope, phase, until, self.random.choice((0, 0, *Phase, 9)))
+
+    def auctions(self) -> t.SetAuctions:
+        return t.SetAuctions(self._instrument(), self.random.choice((0, 30, 60)))
 
     def account(self) -> t.OpenAccount:
         wallet = self.random.choice(WALLETS + NEW_WALLETS[:1] if self.random.random() < 0.3 else WALLETS[:3])

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from functools import partial
+
 from engine import types as t
-from engine.types import Reason, TimeInForce
-from tests.engine.facts import Order
+from engine.types import Phase, Reason, TimeInForce
 from tests.engine.oracle_venue import VenueRules
 
 
@@ -21,21 +23,33 @@ class Oracle(VenueRules):
         return self.events
 
     def expire_due(self) -> None:
-        due: list[tuple[int, int, tuple[int, int], t.SetPermission | Order]] = []
+        """By due time; at one time orders, permissions, calls, and what calls come to, by number. Again until none is.
+
+        What is due may make more due: a call that goes on.
+        """
+        while due := sorted(self.due(), key=lambda each: each[:3]):
+            due[0][3]()
+
+    def due(self) -> Iterator[tuple[int, int, tuple[int, int], Callable[[], None]]]:
         for order in self.open_orders():
             if order.terms.time_in_force == TimeInForce.GTD and order.terms.expire_time_ns <= self.time_ns:
-                due.append((order.terms.expire_time_ns, 0, (order.order_id, 0), order))
+                expire = partial(self.close, order, Reason.EXPIRED)
+                yield order.terms.expire_time_ns, 0, (order.order_id, 0), expire
         for permission in self.permissions:
             where = (permission.account, permission.instrument)
             if permission.valid_until_ns <= self.time_ns and where not in self.ended:
-                due.append((permission.valid_until_ns, 1, where, permission))
-        for _, _, _, what in sorted(due, key=lambda each: each[:3]):
-            if isinstance(what, t.SetPermission):
-                self.ended.add((what.account, what.instrument))
-                self.events.append(t.PermissionEnded(what.account, what.instrument))
-                self.close_ineligible(what.account, what.instrument)
-            elif what.closed_ns is None:
-                self.close(what, Reason.EXPIRED)
+                yield permission.valid_until_ns, 1, where, partial(self.end_permission, *where)
+        for listing in self.listings:
+            where = (listing.terms.instrument, 0)
+            if 0 < listing.phase_ends_ns <= self.time_ns and self.venue_phase == Phase.CONTINUOUS:
+                yield listing.phase_ends_ns, 2, where, partial(self.end_phase, listing)
+            if 0 < listing.indicative_due_ns <= self.time_ns:
+                yield listing.indicative_due_ns, 3, where, partial(self.tell_indicative, listing)
+
+    def end_permission(self, account: int, instrument: int) -> None:
+        self.ended.add((account, instrument))
+        self.events.append(t.PermissionEnded(account, instrument))
+        self.close_ineligible(account, instrument)
 
     def carry_out(self, command: t.Command) -> None:
         match command:
@@ -59,6 +73,8 @@ class Oracle(VenueRules):
                 self.set_fees(command)
             case t.SetPhase():
                 self.set_phase(command)
+            case t.SetAuctions():
+                self.set_auctions(command)
             case t.Clock():
                 pass
             case _:

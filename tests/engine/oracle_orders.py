@@ -6,9 +6,12 @@ from collections.abc import Iterator
 from dataclasses import fields
 
 from engine import types as t
-from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
+from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
 from tests.engine.facts import Facts, Fill, Listing, Order, with_fee
 from tests.engine.oracle_terms import terms_refusals
+
+CALLS = (Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL, Phase.PERIODIC_CALL)
+INDICATIVE_DELAY_NS = 100_000_000
 
 
 class OrderRules(Facts):
@@ -21,6 +24,8 @@ class OrderRules(Facts):
         listing = self.listing(instrument)
         assert listing is not None
         listing.book_changes += 1
+        if listing.phase in CALLS and not listing.indicative_due_ns:
+            listing.indicative_due_ns = self.time_ns + INDICATIVE_DELAY_NS
         return listing.book_changes
 
     def touch(self, account: int, instrument: int, side: int) -> None:
@@ -59,7 +64,7 @@ class OrderRules(Facts):
         rates = (listing.maker_fee_bps, listing.taker_fee_bps)
         taker = Order(len(self.orders) + 1, terms, limit, bound_lots, *rates, time_ns=self.time_ns)
         at = len(self.events)
-        stopped = self.meet(taker) if not self.is_unfillable(taker) else Reason.FOK_UNFILLED
+        stopped = self.meet_book(taker)
         self.orders.append(taker)
         self.finish(taker, stopped, at)
 
@@ -97,8 +102,20 @@ class OrderRules(Facts):
             yield Reason.NOTIONAL_TOO_SMALL
         if self.first_with_client_id(terms.account, terms.client_order_id) is not None:
             yield Reason.CLIENT_ORDER_ID_IN_USE
-        if (phase := self.phase(terms.instrument)) != Phase.CONTINUOUS:
-            yield Reason.INSTRUMENT_HALTED if phase == Phase.HALT else Reason.CANCEL_ONLY
+        match self.phase(terms.instrument):
+            case Phase.CONTINUOUS:
+                pass
+            case Phase.HALT:
+                yield Reason.INSTRUMENT_HALTED
+            case Phase.CANCEL_ONLY:
+                yield Reason.CANCEL_ONLY
+            case Phase.LIMIT_ONLY:
+                if terms.order_type == OrderType.MARKET:
+                    yield Reason.TYPE_NOT_IN_PHASE
+            case _:
+                may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+                if terms.order_type != OrderType.LIMIT or not may_rest:
+                    yield Reason.TYPE_NOT_IN_PHASE
         if not self.is_permitted(terms.account, terms.instrument, terms.side):
             yield Reason.NOT_PERMITTED
         if self.is_locked_up(terms.account, terms.instrument, terms.side):
@@ -153,6 +170,20 @@ class OrderRules(Facts):
                 break
         return lots < taker.qty_lots
 
+    def meet_book(self, taker: Order) -> Reason:
+        if self.phase(taker.terms.instrument) in (*CALLS, Phase.PRE_OPEN):
+            return self.come_into_call(taker)
+        return Reason.FOK_UNFILLED if self.is_unfillable(taker) else self.meet(taker)
+
+    def come_into_call(self, taker: Order) -> Reason:
+        """Nothing trades yet; but none that must not meet may stay side by side."""
+        mode = taker.terms.self_trade
+        own = [maker for maker in self.acceptable(taker.terms, taker.limit_ticks) if self.is_own(taker.terms, maker)]
+        if mode in (SelfTrade.EXPIRE_MAKER, SelfTrade.EXPIRE_BOTH):
+            for maker in sorted(own, key=lambda maker: maker.order_id):
+                self.close(maker, Reason.SELF_TRADE)
+        return Reason.SELF_TRADE if own and mode in (SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH) else Reason.NONE
+
     def meet(self, taker: Order) -> Reason:
         """Trade until nothing is left, or nothing acceptable, or self-trade prevention stops it (then SELF_TRADE)."""
         terms = taker.terms
@@ -170,29 +201,36 @@ class OrderRules(Facts):
                 if terms.self_trade != SelfTrade.EXPIRE_MAKER:
                     return Reason.SELF_TRADE
                 continue
-            self.trade(taker, maker, lots)
+            self.trade(taker, maker, lots, maker.limit_ticks, taker.taker_fee_bps)
         return Reason.NONE
 
-    def trade(self, taker: Order, maker: Order, lots: int) -> None:
+    def trade(
+        self, taker: Order, maker: Order, lots: int, price_ticks: int, taker_fee_bps: int, in_auction: bool = False
+    ) -> None:
         terms, instrument = taker.terms, taker.terms.instrument
         listing = self.listing(instrument)
         assert listing is not None
-        notional = self.notional(instrument, maker.limit_ticks, lots)
+        notional = self.notional(instrument, price_ticks, lots)
         for order in (taker, maker):
             order.executed_lots += lots
             order.executed_usdc_micros += notional
         maker_fee = notional * maker.maker_fee_bps // t.BASIS_POINTS
-        taker_fee = notional * taker.taker_fee_bps // t.BASIS_POINTS
+        taker_fee = notional * taker_fee_bps // t.BASIS_POINTS
         fill = self.record_fill(taker, maker, listing.terms, lots, notional, (maker_fee, taker_fee))
-        listing.last_price_ticks = maker.limit_ticks
-        filled = int(maker.open_lots == 0)
-        if filled:
+        listing.last_price_ticks = price_ticks
+        flags = TradeFlag.MAKER_FILLED if maker.open_lots == 0 else TradeFlag(0)
+        if maker.open_lots == 0:
             self.end(maker)
+        if in_auction:
+            flags |= TradeFlag.IN_AUCTION
+            if taker.open_lots == 0:
+                flags |= TradeFlag.TAKER_FILLED
+                self.end(taker)
         self.touched |= {(account, asset) for account in (fill.buyer, fill.seller) for asset in (t.USDC, instrument)}
         self.touched.add((fill.fee_account, t.USDC))
         who = (terms.account, maker.terms.account, instrument, terms.side, fill.trade_id)
-        ids = (maker.order_id, taker.order_id, maker.limit_ticks, lots, self.book_change(instrument))
-        self.events.append(t.Trade(*who, *ids, maker_fee, taker_fee, filled))
+        ids = (maker.order_id, taker.order_id, price_ticks, lots, self.book_change(instrument))
+        self.events.append(t.Trade(*who, *ids, maker_fee, taker_fee, flags))
 
     def record_fill(
         self, taker: Order, maker: Order, listed: t.SetInstrument, lots: int, notional: int, fees: tuple[int, int]

@@ -1,17 +1,17 @@
-"""What operators and compliance may do, in its plainest form: accounts, permissions, instruments, fees, phases."""
+"""What operators and compliance may do, in its plainest form: accounts, permissions, instruments, fees."""
 
 from __future__ import annotations
 
 from engine import types as t
-from engine.types import Phase, Reason
+from engine.types import Reason
 from tests.engine.facts import Listing
-from tests.engine.oracle_chain import ChainRules
+from tests.engine.oracle_auction import AuctionRules
 from tests.engine.oracle_terms import terms_are_in_range
 
 FEE_BPS_MAX = 1_000
 
 
-class VenueRules(ChainRules):
+class VenueRules(AuctionRules):
     def open_account(self, command: t.OpenAccount) -> None:
         if linked := self.linked_to(command.wallet):
             self.reject(linked, 0, Reason.ACCOUNT_EXISTS)
@@ -74,19 +74,6 @@ class VenueRules(ChainRules):
         else:
             listing.maker_fee_bps, listing.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
             self.events.append(t.Applied(0, command.instrument))
-
-    def set_phase(self, command: t.SetPhase) -> None:
-        listing = self.listing(command.instrument)
-        if command.instrument != t.VENUE and listing is None:
-            self.reject(0, command.instrument, Reason.UNKNOWN_INSTRUMENT)
-        elif command.phase not in list(Phase):
-            self.reject(0, command.instrument, Reason.VALUE_OUT_OF_RANGE)
-        else:
-            if listing is None:
-                self.venue_phase = command.phase
-            else:
-                listing.phase = command.phase
-            self.events.append(t.PhaseChanged(command.instrument, command.phase))
 
 
 def identity(terms: t.SetInstrument) -> tuple[int | bytes, ...]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from engine.exchange import Exchange
 from engine.types import USDC, CommandKind, Phase, Reason
+from engine.venue import INDICATIVE_DELAY_NS
 from engine.wire import COMMAND
 
 OWNERS = (1, 2, 2, 3, 3, 4)
@@ -39,7 +40,8 @@ class QuickGenerator:
             self._permission: 5,
             self._instrument: 1,
             self._fees: 1,
-            self._phase: 1,
+            self._phase: 3,
+            self._auctions: 1,
             self._level: 7,
             self._position: 3,
             self._recovery: 1,
@@ -93,7 +95,7 @@ class QuickGenerator:
     ) -> bytes:
         self._seq += 1
         if self._random.random() < 0.4:
-            self._time_ns += DAY_NS if self._random.random() < 0.001 else self._random.randint(1, 3)
+            self._time_ns += self._random.choices((DAY_NS, INDICATIVE_DELAY_NS, 1, 2, 3), (1, 10, 330, 330, 330))[0]
         slots = (side, order_type, tif, instrument, self_trade, flags, account, count, a, b, c, d, e, f, g, text, text2)
         return COMMAND.pack(self._seq, self._time_ns, kind, *slots)
 
@@ -216,11 +218,20 @@ class QuickGenerator:
         return self._pack(CommandKind.SET_FEES, instrument=self._where(), **rates)
 
     def _phase(self) -> bytes:
-        stopped = [each.number for each in self._venue.instruments[1:] if each.phase]
+        random = self._random
+        stopped = [each.number for each in self._venue.instruments[1:] if each.phase in (1, 2)]
         if stopped or self._venue.phase:
             return self._pack(CommandKind.SET_PHASE, instrument=0 if self._venue.phase else stopped[0])
-        phase = self._random.choices((Phase.CONTINUOUS, Phase.CANCEL_ONLY, Phase.HALT, 3), (40, 30, 20, 10))[0]
-        return self._pack(CommandKind.SET_PHASE, instrument=self._where(), flags=phase)
+        phase = random.choices((*Phase, 9), (40, 4, 3, 6, 12, 8, 8, 8, 6, 1))[0]
+        timed = random.random() < 0.5
+        until: dict[str, Any] = {"a": self._time_ns + self._number(0, 60) % 2**40} if timed else {}
+        then = random.choice((0, 0, 0, *Phase, 9)) if timed else 0
+        return self._pack(CommandKind.SET_PHASE, side=then, instrument=self._where(), flags=phase, **until)
+
+    def _auctions(self) -> bytes:
+        return self._pack(
+            CommandKind.SET_AUCTIONS, instrument=self._where(), a=self._random.choice((0, 30, self._number(0, 60)))
+        )
 
     # -- the chain
 

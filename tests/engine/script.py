@@ -9,7 +9,8 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
     cancel ACCOUNT ORDER|id X [in I]         cancel-all ACCOUNT [in I]
     amend ACCOUNT ORDER|id X to QTY [in I]   replace ACCOUNT ORDER|id X by buy 1 @ 5 ... [anyway]
     permit ACCOUNT both|buy|sell|none [until T] [from T] [in I]
-    terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]         phase PHASE [in I]
+    terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]
+    phase PHASE [until T [then PHASE]] [in I]                             period NS [in I]
     open OWNER WALLET                        at T
     level WALLET usdc|lots DELTA to LEVEL [requested R] [block B] [in I]
     position WALLET DELTA to LEVEL [block B] [in I]
@@ -24,7 +25,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine import types as t
-from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
+from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
 from tests.engine.market import Pair
 
 START_NS = 1_000
@@ -33,6 +34,7 @@ TOKENS_LOTS = 100
 OWNERS = (1, 2, 3, 4, 4)
 TIMES = {"ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD}
 SELF_TRADES = {"taker": SelfTrade.EXPIRE_TAKER, "maker": SelfTrade.EXPIRE_MAKER, "both": SelfTrade.EXPIRE_BOTH}
+TRADE_WORDS = {TradeFlag.MAKER_FILLED: " filled", TradeFlag.IN_AUCTION: " called", TradeFlag.TAKER_FILLED: " done"}
 FIGURES = ("free", "held", "owed_in", "owed_out", "requested", "level", "advanced", "position_lots")
 
 
@@ -89,7 +91,8 @@ class Market:
                 "permit": permission,
                 "terms": self._change_terms,
                 "fees": lambda words: t.SetFees(number(words, "in", 1), int(words[0]), int(words[1])),
-                "phase": lambda words: t.SetPhase(number(words, "in", 1), Phase[words[0].upper()]),
+                "phase": phase,
+                "period": lambda words: t.SetAuctions(number(words, "in", 1), int(words[0])),
                 "open": lambda words: t.OpenAccount(int(words[0]), wallet(int(words[1]))),
                 "level": self._level,
                 "position": self._position,
@@ -214,6 +217,11 @@ def which(words: list[str]) -> tuple[int, bytes]:
     return (0, words[1].encode()) if words[0] == "id" else (int(words[0]), b"")
 
 
+def phase(words: list[str]) -> t.SetPhase:
+    then = Phase[words[words.index("then") + 1].upper()] if "then" in words else Phase.CONTINUOUS
+    return t.SetPhase(number(words, "in", 1), Phase[words[0].upper()], number(words, "until", 0), then)
+
+
 def permission(words: list[str]) -> t.SetPermission:
     may_buy, may_sell = int(words[1] in ("both", "buy")), int(words[1] in ("both", "sell"))
     until, since = number(words, "until", t.INT64_MAX), number(words, "from", 0)
@@ -240,7 +248,8 @@ def told(event: t.Event) -> str:
             return f"accepted {event.order_id}{rests}"
         case t.Trade():
             fees = (event.maker_fee_usdc_micros, event.taker_fee_usdc_micros)
-            ends = (" fees {} {}".format(*fees) if any(fees) else "") + (" filled" if event.maker_filled else "")
+            ends = " fees {} {}".format(*fees) if any(fees) else ""
+            ends += "".join(word for flag, word in TRADE_WORDS.items() if event.flags & flag)
             return (
                 f"trade {event.maker_order_id} by {event.taker_order_id} {event.qty_lots} @ {event.price_ticks}{ends}"
             )
@@ -255,7 +264,12 @@ def told(event: t.Event) -> str:
         case t.PermissionEnded():
             return f"permission {event.account} ended"
         case t.PhaseChanged():
-            return f"phase {Phase(event.phase).name.lower()} in {event.instrument}"
+            until = f" until {event.until_ns}" if event.until_ns else ""
+            return f"phase {Phase(event.phase).name.lower()} in {event.instrument}{until}"
+        case t.Auction() | t.Indicative():
+            name, left = type(event).__name__.lower(), event.imbalance_lots
+            what = f"{event.volume_lots} @ {event.price_ticks} left {left}" if event.volume_lots else "nothing"
+            return f"{name} {what}"
         case t.WalletMigrated():
             asset = "lots" if event.instrument else "usdc"
             return f"wallet of {event.account} {asset} {'stays' if event.stays else 'migrated'}"

@@ -22,6 +22,7 @@ from engine.types import EventKind, Reason, Side
 from engine.wire import EVENT
 from tests.engine.generator import Generator
 from tests.engine.market import Pair
+from tests.engine.oracle_orders import INDICATIVE_DELAY_NS
 
 SEEDS = 200
 SEEDS_AT_ONCE = 20
@@ -235,9 +236,23 @@ class EngineAgreesWithOracle(RuleBasedStateMachine):
     def permit(self, account: int, sides: tuple[int, int], until: int, since: int) -> None:
         self.pair.apply(t.SetPermission(account, 1, *sides, until, since))
 
-    @rule(scope=st.integers(0, 3), phase=st.integers(0, 3))
-    def phase(self, scope: int, phase: int) -> None:
-        self.pair.apply(t.SetPhase(scope, phase))
+    @rule(
+        scope=st.integers(0, 3),
+        phase=st.integers(0, 9),
+        until=st.integers(0, 60),
+        then=st.sampled_from([0, 0, 1, 7, 8]),
+    )
+    def phase(self, scope: int, phase: int, until: int, then: int) -> None:
+        self.pair.apply(t.SetPhase(scope, phase, until, then if until else 0))
+
+    @rule(period=st.sampled_from([0, 7, 20]))
+    def auctions(self, period: int) -> None:
+        self.pair.apply(t.SetAuctions(1, period))
+
+    @rule()
+    def wait_for_the_indicative(self) -> None:
+        self.pair.time_ns += INDICATIVE_DELAY_NS
+        self.pair.apply(t.Clock())
 
     @rule(steps=st.integers(1, 10))
     def wait(self, steps: int) -> None:

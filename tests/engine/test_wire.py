@@ -211,7 +211,9 @@ def test_the_document_has_every_kind_and_its_slots(
     assert documented == {(int(kind), kind.name): slots for kind, slots in table.values()}
 
 
-@pytest.mark.parametrize("enum", [t.Side, t.OrderType, t.TimeInForce, t.SelfTrade, t.Phase, t.LevelCause, t.Reason])
+@pytest.mark.parametrize(
+    "enum", [t.Side, t.OrderType, t.TimeInForce, t.SelfTrade, t.Phase, t.TradeFlag, t.LevelCause, t.Reason]
+)
 def test_the_document_has_every_value(enum: Any) -> None:
     rows = rows_under(f"### {enum.__name__}")
     assert [(int(row[0]), row[1]) for row in rows] == [(value.value, value.name) for value in enum]

@@ -285,3 +285,20 @@ async def test_a_trade_shows_where_it_stands(pool: Pool) -> None:
     await write(pool, market.frames)
     failed = ("FAILED", int(t.Reason.BUYER_FROZEN), 1, 121, transaction)
     assert await states() == [("FINAL", 0, 1, 121, transaction), failed, matched]
+
+
+async def test_an_uncross_fills_both_resting_orders_of_a_trade(pool: Pool) -> None:
+    market = Market().open()
+    buyer, seller = TRADERS[0], TRADERS[1]
+    buy = t.Place(buyer, 1, t.Side.BUY, t.OrderType.LIMIT, t.TimeInForce.GTC, 105, 9)
+    sells = [t.Place(seller, 1, t.Side.SELL, t.OrderType.LIMIT, t.TimeInForce.GTC, 95, lots) for lots in (4, 4, 4)]
+    market.send(t.SetPhase(1, t.Phase.OPENING_CALL), buy, *sells, t.SetPhase(1, t.Phase.CONTINUOUS))
+    await write(pool, market.frames)
+    await require_state(pool, market.exchange.state())
+    assert [tuple(row) for row in await pool.fetch("SELECT order_id, status, open_lots FROM orders ORDER BY 1")] == [
+        (1, "FILLED", 0),
+        (2, "FILLED", 0),
+        (3, "FILLED", 0),
+        (4, "OPEN", 3),
+    ]
+    assert await named(pool, market.frames) == []
