@@ -8,6 +8,7 @@ import { signInLink } from "../shell/session.js";
 import { notice } from "../shell/states.js";
 import { toast } from "../shell/toasts.js";
 import { judge, TYPES } from "./rules.js";
+import { CALLED } from "./words.js";
 
 const IN_FORCE = { GTC: "Until cancelled", IOC: "At once (IOC)", FOK: "All or none (FOK)", GTD: "Until a time" };
 const SELF_TRADE = { EXPIRE_MAKER: "End the older", EXPIRE_TAKER: "End this one", EXPIRE_BOTH: "End both", NONE: "Trade" };
@@ -162,7 +163,7 @@ export class Ticket {
     const general = this.#general(order);
     const first = general ?? (isTyped ? refusals[0] : null);
     this.send.disabled = this.#isBusy || !isTyped || Boolean(general) || refusals.length > 0 || !this.account?.isReady;
-    const text = first ? first.text : isTaking && isTyped ? `It meets the book at ${fromUnits(this.#best(), priceDecimals)} and may trade at once.` : "";
+    const text = first ? first.text : isTaking && isTyped && !CALLED.includes(this.status) ? `It meets the book at ${fromUnits(this.#best(), priceDecimals)} and may trade at once.` : "";
     const kind = first ? "bad" : "plain";
     if (this.why.dataset.text === text + kind) return;
     this.why.dataset.text = text + kind;
@@ -173,6 +174,9 @@ export class Ticket {
   #general(order) {
     if (this.status === "BREAK") return { text: "Trading is halted: nothing can be placed or cancelled now." };
     if (this.status === "HALT") return { text: "Orders can only be cancelled now." };
+    if (CALLED.includes(this.status) && (order.type !== "LIMIT" || !["GTC", "GTD"].includes(order.inForce))) {
+      return { text: "Before an auction only limit orders that rest are taken: until cancelled, or until a time." };
+    }
     const permission = this.#permission;
     if (permission && !(order.side === "BUY" ? permission.may_buy : permission.may_sell)) {
       return { text: permission.withheld[0]?.detail ?? "What you may do here is being brought to the exchange." };

@@ -188,7 +188,7 @@ export class MarketView {
     setText(this.ladder.last, text);
     const title = last ? `${text} ${base} · Deedbook` : `${base} · Deedbook`;
     if (document.title !== title) document.title = title;
-    const spread = bid === null || ask === null ? null : ask - bid;
+    const spread = bid === null || ask === null || ask < bid ? null : ask - bid; // in an auction's call the sides may cross
     const points = spread === null ? "" : `${percent(BigInt(spread) * 2n, BigInt(ask + bid))}`;
     setText(this.figures.spread, spread === null ? "–" : fromUnits(spread, priceDecimals));
     setText(this.ladder.spread, points);

@@ -2,7 +2,7 @@
 
 import { percent, units, USDC_DECIMALS } from "../shell/numbers.js";
 
-export const PHASES = { TRADING: "Trading", HALT: "Cancel only", BREAK: "Halted", AUCTION_MATCH: "Auction", PRE_TRADING: "Pre-open", END_OF_DAY: "Closed" };
+export const PHASES = { TRADING: "Trading", HALT: "Cancel only", BREAK: "Halted", AUCTION_MATCH: "Auction", PRE_TRADING: "Pre-open" };
 export const CALLED = ["AUCTION_MATCH", "PRE_TRADING"]; // phases in which an auction is called
 
 /** Paid in twelve months for the whole supply, of what the supply costs at a price in ticks. */
