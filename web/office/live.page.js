@@ -36,6 +36,13 @@ class Chart {
     else this.#draw();
   }
 
+  /** From the first reading that is kept to the last, in seconds since 1970; of a few readings, wider than they are. */
+  #span() {
+    const [times] = this.rows;
+    const last = times.at(-1);
+    return [Math.min(times[0], last - SHORTEST), last];
+  }
+
   #size() {
     return { width: this.place.clientWidth, height: 230 };
   }
@@ -45,7 +52,7 @@ class Chart {
     const axis = { stroke: colour("--quiet"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
     this.plot = new uPlot({
       ...this.#size(),
-      scales: { x: { time: true, range: (_, low, high) => [Math.max(high - KEPT, Math.min(low, high - SHORTEST)), high] }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
+      scales: { x: { time: true, range: () => this.#span() }, y: { range: (_, low, high) => [0, Math.max(high * 1.15, 0.1)] } },
       axes: [{ ...axis, values: (_, ticks) => ticks.map((tick) => timeText(tick * 1000, "clock")), space: 90 }, { ...axis, size: 64, values: (_, ticks) => ticks.map((tick) => `${shown(tick)} ${this.unit}`) }],
       series: [{ value: (_, tick) => (tick === null ? "–" : timeText(tick * 1000, "clock")) }, ...this.series.map(([, name, line]) => ({ label: name, stroke: colour(line), width: 1.75, points: { show: false }, value: (_, value) => (value === null ? "–" : `${value.toFixed(2)} ${this.unit}`) }))],
       cursor: { y: false },

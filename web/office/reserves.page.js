@@ -67,7 +67,7 @@ function treasury(found, reload) {
       ["Treasury on the chain", found.chain === null ? "the chain is away" : usdc(found.chain)],
       ["At Circle, available", found.circle_available === null ? "Circle is away" : usdc(found.circle_available)],
       ["At Circle, on its way", found.circle_unsettled === null ? "–" : usdc(found.circle_unsettled)],
-      ...Object.entries(found.ledger).map(([name, amount]) => [`Ledger: ${words(name)}`, usdc(amount)]),
+      ...Object.entries(found.ledger).map(([name, amount]) => [`Ledger: ${words(name).replace(/usdc/i, "USDC")}`, usdc(amount)]),
     ]),
     make("h3", {}, "Payouts on their way"),
     table({
