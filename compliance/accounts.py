@@ -9,10 +9,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from api.actor import Actor, Role
+from api.clock import Clock, utc_now
 from api.problem import Problem
 from compliance import mail_tokens, throttles
 from compliance.audit import record
-from compliance.clock import Clock, utc_now
 from compliance.mail_tokens import Mail, MailToken
 from compliance.passwords import Passwords, require_password
 from compliance.registry import EMAIL_LENGTH_MAX, facts, insert_user

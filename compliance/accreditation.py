@@ -8,10 +8,10 @@ from typing import Any, Final
 from uuid import UUID
 
 from api.actor import Actor, Role
+from api.clock import Clock, utc_now
 from api.doors import Notify
 from api.problem import Problem, not_found
 from compliance.audit import record
-from compliance.clock import Clock, utc_now
 from compliance.registry import facts, put_accreditation
 from compliance.rules import AccreditationStatus
 from persistence.database import Connection, Pool

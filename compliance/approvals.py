@@ -13,9 +13,9 @@ from typing import Any, Final, Literal
 from uuid import UUID
 
 from api.actor import Actor, Role
+from api.clock import Clock, utc_now
 from api.doors import Audit, Decision, Declined, Executor
 from api.problem import Problem, not_found
-from compliance.clock import Clock, utc_now
 from persistence.database import Connection, Pool
 
 LIFETIME: Final = timedelta(days=7)

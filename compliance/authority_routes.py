@@ -6,13 +6,13 @@ import json
 
 from eth_utils.address import to_checksum_address
 
+from api.addresses import unhex
 from api.answers import decision_answer
 from api.route import Call, Route
 from compliance import messages as m
 from compliance.appointments import Appointments, people
 from compliance.approvals import Approval, Approvals
 from compliance.audit import entries
-from compliance.commands import parsed_address
 from compliance.wallets import Wallets
 from persistence.database import Pool
 
@@ -123,11 +123,11 @@ class _Handlers:
         return m.Appointment(sorted(appointed.roles), decision)
 
     async def challenge(self, call: Call[m.WalletAddress]) -> m.WalletChallenge:
-        challenge = await self._wallets.challenge(call.signed_in, parsed_address(call.body.address))
+        challenge = await self._wallets.challenge(call.signed_in, unhex(call.body.address))
         return m.WalletChallenge(challenge.message, challenge.expires_at)
 
     async def link(self, call: Call[m.SignedChallenge]) -> m.LinkedWallet:
-        signature = bytes.fromhex(call.body.signature.removeprefix("0x"))
+        signature = unhex(call.body.signature)
         address = await self._wallets.link(call.signed_in, call.body.message, signature)
         linked = await self._linked(call)
         return next(each for each in linked if each.address == to_checksum_address(address))

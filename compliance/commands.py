@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Final, TypeVar
 
+from api.addresses import address_bytes
 from compliance.permissions import permission_of
 from compliance.registry import (
     FactError,
@@ -67,11 +68,8 @@ async def show_permission(pool: Pool, address: str, symbol: str, now_ns: int) ->
 
 def parsed_address(text: str) -> bytes:
     """Raises FactError for what is not 0x and 40 hex digits."""
-    try:
-        address = bytes.fromhex(text.removeprefix("0x"))
-    except ValueError:
-        address = b""
-    if len(address) != 20 or len(text) != 42:
+    address = address_bytes(text)
+    if address is None:
         raise FactError(f"{text!r} is not a wallet's address: 0x and 40 hex digits")
     return address
 

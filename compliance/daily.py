@@ -7,12 +7,12 @@ from datetime import date
 from typing import Final
 
 from api.actor import Role
+from api.clock import Clock, utc_now
 from api.doors import Notify
 from compliance import reminders
 from compliance.appointments import people_with
 from compliance.audit import departure, head, verify_chain
 from compliance.audit_heads import AuditHeads
-from compliance.clock import Clock, utc_now
 from compliance.tidying import tidy
 from persistence.database import Connection, Pool
 from persistence.jobs import Handler, Job, JobFailed, enqueue

@@ -15,9 +15,9 @@ from typing import Any, Final
 from uuid import UUID
 
 from api.actor import Actor
+from api.clock import Clock, utc_now
 from api.doors import Notify
 from api.problem import Problem
-from compliance.clock import Clock, utc_now
 from compliance.kyc_events import PERSONAL_INFO_CHANGED, Event, Stage, event_of
 from compliance.registry import facts, put_country, put_kyc
 from compliance.rules import KycStatus

@@ -10,10 +10,10 @@ import msgspec
 from aiohttp import web
 from msgspec import Meta
 
+from api.clock import Clock, utc_now
 from api.problem import Problem
 from api.route import Call, Kind, Route
 from compliance.accreditation import Accreditation
-from compliance.clock import Clock, utc_now
 from compliance.kyc import ForgedEventError, Kyc
 from compliance.kyc_events import MalformedEventError, Stage
 from compliance.kyc_status import ApplicantShown, KycShown, applicants, kyc_status

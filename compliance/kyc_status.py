@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from compliance.clock import Clock, utc_now
+from api.clock import Clock, utc_now
 from compliance.kyc import TEXTS
 from compliance.kyc_events import Stage
 from compliance.rules import AccreditationStatus, KycStatus

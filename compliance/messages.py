@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Meta
 
 from api.actor import Role
+from api.addresses import Address
 from api.answers import DecisionAnswer
 
 PAGE_MAX: Final = 100
@@ -19,7 +20,6 @@ Email = Annotated[str, Meta(min_length=3, max_length=254, pattern=_NO_ZERO)]
 Password = Annotated[str, Meta(min_length=1, max_length=1_024)]  # what may be chosen is shorter, and refused in words
 Token = Annotated[str, Meta(min_length=1, max_length=64)]
 Code = Annotated[str, Meta(min_length=6, max_length=32)]
-Address = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{40}$", max_length=42, description="of a wallet")]
 Signature = Annotated[str, Meta(pattern="^0x[0-9a-fA-F]{130}$", max_length=132, description="r, s, v")]
 Hash = Annotated[str, Meta(pattern="^[0-9a-f]{64}$", max_length=64, description="sha256")]
 Count = Annotated[int, Meta(ge=1, le=PAGE_MAX)]

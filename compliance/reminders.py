@@ -8,8 +8,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from api.clock import Clock, utc_now
 from api.doors import Notify
-from compliance.clock import Clock, utc_now
 from compliance.identities import wants_identity
 from compliance.registry import facts, queue
 from persistence.database import Connection, Pool

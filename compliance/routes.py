@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from api.clock import Clock, utc_now
 from api.route import Route
 from compliance.account_routes import account_routes
 from compliance.accounts import Accounts
 from compliance.appointments import Appointments
 from compliance.approvals import Approvals
 from compliance.authority_routes import authority_routes
-from compliance.clock import Clock, utc_now
 from compliance.mail_tokens import Mail
 from compliance.passwords import Passwords
 from compliance.sessions import Sessions

@@ -12,7 +12,7 @@ from uuid import UUID
 from aiohttp import web
 
 from api.actor import Actor, Role
-from compliance.clock import Clock, utc_now
+from api.clock import Clock, utc_now
 from persistence.database import Connection, Pool
 
 COOKIE: Final = "session"

@@ -18,8 +18,9 @@ from eth_utils.address import to_checksum_address
 from eth_utils.exceptions import ValidationError
 
 from api.actor import Actor
+from api.addresses import unhex
+from api.clock import Clock, utc_now
 from api.problem import Problem
-from compliance.clock import Clock, utc_now
 from compliance.registry import ADDRESS_BYTES, FactError, link_wallet
 from persistence.database import Pool
 
@@ -124,7 +125,7 @@ def _signer(message: str, signature: bytes) -> bytes | None:
         address: str = Account.recover_message(encode_defunct(text=message), signature=signature)
     except (BadSignature, ValidationError, ValueError):
         return None
-    return bytes.fromhex(address.removeprefix("0x"))
+    return unhex(address)
 
 
 def _rfc3339(time: datetime) -> str:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from ipaddress import ip_address
 from typing import Annotated, Final, Literal
 from uuid import UUID
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
 from api.actor import Actor
+from api.clock import Clock, utc_now
 from api.doors import Audit
 from api.problem import Problem, not_found
 from api.route import Call, Route
@@ -67,7 +67,7 @@ def routes(
     keys: KeyStore,
     passwords: Passwords,
     audit: Audit,
-    clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+    clock: Clock = utc_now,
 ) -> list[Route]:
     """`keys` is on the file that the gateway reads."""
     desk = ApiKeys(pool, seats, keys, passwords, audit, clock)
@@ -103,7 +103,7 @@ class ApiKeys:
         keys: KeyStore,
         passwords: Passwords,
         audit: Audit,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self._pool = pool
         self._seats = seats

@@ -11,6 +11,7 @@ from typing import Any, Final
 from uuid import UUID
 
 from api.actor import Role
+from api.addresses import unhex
 from api.amounts import text as units_text
 from api.amounts import usdc
 from api.doors import Notify
@@ -63,7 +64,7 @@ class ChainEffects:
         token = await _token(connection, event.contract)
         if token is None or not await _is_newest(connection, event, (event.name,), "wallet"):
             return
-        wallet, is_frozen = _bytes(event.data["wallet"]), event.data["is_frozen"]
+        wallet, is_frozen = unhex(event.data["wallet"]), event.data["is_frozen"]
         await lock_facts(connection)
         await put_wallet_frozen(
             connection, wallet, token.instrument, is_frozen=is_frozen, block=event.block, actor=ACTOR
@@ -103,7 +104,7 @@ class ChainEffects:
         token = await _token(connection, event.contract)
         symbol = event.contract.hex() if token is None else token.symbol
         data = {"lost": event.data["lost"], "new": event.data["new"]}
-        if (user_id := await _user_of(connection, _bytes(event.data["lost"]))) is not None:
+        if (user_id := await _user_of(connection, unhex(event.data["lost"]))) is not None:
             text = (
                 f"Your tokens of {symbol} were moved from your lost wallet to the new one. Link the new one to trade."
             )
@@ -116,7 +117,7 @@ class ChainEffects:
         names = ("Identities.IdentityStored", "Identities.IdentityUnstored")
         if not await _is_newest(connection, event, names, "wallet"):
             return
-        wallet = _bytes(event.data["wallet"])
+        wallet = unhex(event.data["wallet"])
         await lock_facts(connection)
         if not await connection.fetchval("SELECT 1 FROM identity_registrations WHERE address = $1", wallet):
             return  # we took it off ourselves, facts first
@@ -128,7 +129,7 @@ class ChainEffects:
     async def _claim_revoked(self, connection: Connection, event: ChainEvent) -> None:
         """By whoever holds the claim issuer; what we revoke ourselves has lapsed in the facts before."""
         await lock_facts(connection)
-        for user_id in await lapse_claim(connection, _bytes(event.data["signature"]), actor=ACTOR):
+        for user_id in await lapse_claim(connection, unhex(event.data["signature"]), actor=ACTOR):
             await queue(connection, user_id=user_id)
             text = "Your identity's claim was revoked on chain: you cannot trade until your identity is granted again."
             await self._notify(connection, user_id, "IDENTITY_REVOKED", text)
@@ -138,7 +139,7 @@ class ChainEffects:
 
     async def _cash_changed(self, connection: Connection, event: ChainEvent) -> None:
         micros = int(event.data["deltaUsdcMicros"])
-        user_id = await _user_of(connection, _bytes(event.data["account"]))
+        user_id = await _user_of(connection, unhex(event.data["account"]))
         if micros == 0 or user_id is None:
             return
         kind, text = (
@@ -151,8 +152,8 @@ class ChainEffects:
 
     async def _lock_changed(self, connection: Connection, event: ChainEvent) -> None:
         delta = int(event.data["delta"])
-        token = await _token(connection, _bytes(event.data["token"]))
-        user_id = await _user_of(connection, _bytes(event.data["holder"]))
+        token = await _token(connection, unhex(event.data["token"]))
+        user_id = await _user_of(connection, unhex(event.data["holder"]))
         if delta == 0 or token is None or user_id is None:
             return
         amount = units_text(abs(delta), token.decimals)
@@ -171,7 +172,7 @@ class ChainEffects:
             return
         amount = units_text(int(event.data["value"]), token.decimals)
         for wallet, kind, verb in ((receiver, "TOKENS_RECEIVED", "came to"), (sender, "TOKENS_SENT", "left")):
-            if (user_id := await _user_of(connection, _bytes(wallet))) is not None:
+            if (user_id := await _user_of(connection, unhex(wallet))) is not None:
                 text = f"{amount} of {token.symbol} {verb} your wallet."
                 await self._notify(connection, user_id, kind, text, _moved(event, token, amount))
 
@@ -239,7 +240,3 @@ async def _is_told_elsewhere(connection: Connection, event: ChainEvent) -> bool:
 def _moved(event: ChainEvent, token: _Token, amount: str) -> dict[str, Any]:
     transaction = "0x" + event.transaction.hex()
     return {"instrument": token.instrument, "tokens": amount, "transaction": transaction}
-
-
-def _bytes(address: str) -> bytes:
-    return bytes.fromhex(address.removeprefix("0x"))

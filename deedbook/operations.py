@@ -11,6 +11,7 @@ from eth_typing import ChecksumAddress
 from web3 import Web3
 
 from api.actor import Actor
+from api.addresses import unhex
 from api.doors import Audit, Decide, Decision, Enqueue, Executor, Notify
 from api.problem import Problem, not_found
 from compliance.instruments import Instrument, instrument_by_number, list_instrument, set_instrument
@@ -105,7 +106,7 @@ class Operations:
     ) -> None:
         """A freeze holds in the exchange at once, and on chain soon; a thaw comes from the chain."""
         if payload["is_frozen"]:
-            wallet = bytes.fromhex(payload["wallet"].removeprefix("0x"))
+            wallet = unhex(payload["wallet"])
             await lock_facts(connection)
             await put_wallet_frozen(
                 connection, wallet, payload["instrument"], is_frozen=True, block=0, actor=actor.name

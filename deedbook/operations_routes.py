@@ -8,6 +8,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 
 from api.actor import Actor
+from api.addresses import Address
 from api.doors import Audit, Decide, Decision
 from api.problem import Problem, not_found
 from api.route import Call, Route
@@ -20,7 +21,6 @@ JOBS_MAX: Final = 200
 FEE_BPS_MAX: Final = 1_000
 InstrumentNumber = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Bps = Annotated[int, msgspec.Meta(ge=0, le=FEE_BPS_MAX)]
-Wallet = Annotated[str, msgspec.Meta(pattern="^0x[0-9a-fA-F]{40}$")]
 Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
@@ -55,7 +55,7 @@ class JobAnswer(msgspec.Struct, frozen=True):
 
 
 class FreezeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    wallet: Wallet
+    wallet: Address
     instrument: InstrumentNumber
     is_frozen: bool
 

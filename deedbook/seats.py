@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 from uuid import UUID
 
+from api.addresses import address_bytes
 from api.problem import Problem, not_found
 from compliance.instruments import COLUMNS, Instrument, terms
 from compliance.rules import Regime
 from deedbook.funds import TokenOf
 from gateway.markets import Market, Markets
 from persistence.database import Pool
-
-_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}").fullmatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +66,7 @@ class Seats:
             wallets = [f"0x{seat.wallet.hex()}" for seat in seats]
             raise Problem(409, "WALLET_NEEDED", "You have several wallets: say which one as `wallet`.", wallets=wallets)
         if wallet is not None:
-            seats = [seat for seat in seats if _ADDRESS(wallet) and seat.wallet.hex() == wallet[2:].lower()]
+            seats = [seat for seat in seats if seat.wallet == address_bytes(wallet)]
             if not seats:
                 raise not_found("wallet of yours")
         seat = seats[0]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -12,6 +11,7 @@ import msgspec
 from aiohttp import web
 
 from api.actor import Actor, Role
+from api.addresses import address_bytes
 from api.answers import DecisionAnswer, decision_answer
 from api.doors import Audit, Decide, Notify
 from api.problem import Problem, not_found
@@ -52,7 +52,6 @@ from properties.terms import Countries, changed, terms_of, words_of
 
 CHUNK_BYTES: Final = 64 * 1024
 REASON_LENGTH_MAX: Final = 800  # it goes into a notice, which has 1,000
-_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,6 +252,7 @@ def _is_inside(found: Property, actor: Actor | None) -> bool:
 def _wallet(given: str | None) -> bytes | None:
     if given is None:
         return None
-    if not _ADDRESS.fullmatch(given):
+    wallet = address_bytes(given)
+    if wallet is None:
         raise Problem(422, "ISSUER_WALLET_MALFORMED", "issuer_wallet must be 0x and 40 hex digits.")
-    return bytes.fromhex(given[2:])
+    return wallet

@@ -10,6 +10,7 @@ from typing import Any, Final
 from eth_abi.abi import decode, encode
 from eth_utils.crypto import keccak
 
+from api.addresses import unhex
 from engine.types import Reason
 from settlement.artifacts import ours
 from settlement.trades import Batch, Fill, Token, Wallet
@@ -192,7 +193,7 @@ OURS: Final = frozenset({"NotHolder", "BridgePaused", "TradesOutOfOrder", "OnlyS
 
 
 def _wallet(address: str) -> Wallet:
-    return Wallet(bytes.fromhex(address.removeprefix("0x")))
+    return Wallet(unhex(address))
 
 
 @cache

@@ -11,6 +11,8 @@ from typing import Any, Final, TypeVar
 
 import aiohttp
 
+from api.addresses import unhex
+
 TRANSACTION_GAS_MAX: Final = 16_777_216  # EIP-7825: what bounds a batch
 HEADERS_AT_ONCE: Final = 16
 Parsed = TypeVar("Parsed")
@@ -186,7 +188,7 @@ class Chain:
         parameters: list[Any] = [transaction, "latest" if block is None else hex(block)]
         if code is not None:
             parameters.append({_hex(address): {"code": _hex(text)} for address, text in code.items()})
-        return await self._read("eth_call", parameters, _bytes)
+        return await self._read("eth_call", parameters, unhex)
 
     async def estimate(self, sender: bytes, to: bytes, data: bytes) -> int:
         """Gas that the call needs now. ChainRefused if it would revert, with its data, or needs more than allowed."""
@@ -248,7 +250,7 @@ def _refused(fields: Any) -> ChainRefused:
     data = fields.get("data")
     if isinstance(data, Mapping):  # some nodes nest it
         data = data.get("data")
-    revert = _bytes(data) if isinstance(data, str) and data.startswith("0x") else b""
+    revert = unhex(data) if isinstance(data, str) and data.startswith("0x") else b""
     return ChainRefused(int(fields.get("code", 0)), str(fields.get("message", "")), revert)
 
 
@@ -257,8 +259,8 @@ def _header(fields: Any) -> Header | None:
         return None
     return Header(
         number=_number(fields["number"]),
-        hash=_bytes(fields["hash"]),
-        parent_hash=_bytes(fields["parentHash"]),
+        hash=unhex(fields["hash"]),
+        parent_hash=unhex(fields["parentHash"]),
         time_s=_number(fields["timestamp"]),
         base_fee_wei=_number(fields.get("baseFeePerGas") or "0x0"),
     )
@@ -268,9 +270,9 @@ def _receipt(fields: Any) -> Receipt | None:
     if fields is None or fields["blockNumber"] is None:
         return None
     return Receipt(
-        transaction=_bytes(fields["transactionHash"]),
+        transaction=unhex(fields["transactionHash"]),
         block=_number(fields["blockNumber"]),
-        block_hash=_bytes(fields["blockHash"]),
+        block_hash=unhex(fields["blockHash"]),
         succeeded=_number(fields["status"]) == 1,
         gas_used=_number(fields["gasUsed"]),
     )
@@ -282,13 +284,13 @@ def _logs(found: Any) -> tuple[Log, ...]:
 
 def _log(fields: Mapping[str, Any]) -> Log:
     return Log(
-        address=_bytes(fields["address"]),
-        topics=tuple(_bytes(each) for each in fields["topics"]),
-        data=_bytes(fields["data"]),
+        address=unhex(fields["address"]),
+        topics=tuple(unhex(each) for each in fields["topics"]),
+        data=unhex(fields["data"]),
         block=_number(fields["blockNumber"]),
-        block_hash=_bytes(fields["blockHash"]),
+        block_hash=unhex(fields["blockHash"]),
         log_index=_number(fields["logIndex"]),
-        transaction=_bytes(fields["transactionHash"]),
+        transaction=unhex(fields["transactionHash"]),
     )
 
 
@@ -298,7 +300,3 @@ def _number(text: str) -> int:
 
 def _hex(data: bytes) -> str:
     return "0x" + data.hex()
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))

@@ -12,6 +12,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, Final
 
+from api.addresses import unhex
 from persistence.database import Connection, Pool
 from settlement.chain_notes import EventNote, EventState, Finalized, Note, Rewound, Seen
 from settlement.watched import ChainEvent
@@ -48,7 +49,7 @@ class ChainBook:
             "SELECT DISTINCT data ->> 'token' FROM chain_events"
             " WHERE name = 'Locker.TokenListed' AND state <> 'REMOVED'"
         )
-        return {bytes.fromhex(row[0].removeprefix("0x")) for row in rows}
+        return {unhex(row[0]) for row in rows}
 
     async def events(self, after_block: int, block: int, *states: EventState) -> list[tuple[ChainEvent, EventState]]:
         """Those in these states in blocks after one and up to another, in the chain's order, as of one moment."""

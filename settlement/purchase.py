@@ -11,7 +11,9 @@ from typing import Any, Final
 import asyncpg
 
 from api.actor import Actor
+from api.addresses import address_bytes
 from api.amounts import text, usdc
+from api.clock import Clock, utc_now
 from api.doors import Audit, Enqueue
 from api.problem import Problem, not_found
 from api.route import Call
@@ -19,7 +21,7 @@ from persistence.database import Connection, Pool
 from settlement import sale_contract
 from settlement import sale_rows as rows
 from settlement.calls import Revert, decode_revert
-from settlement.sale import Clock, utc_now, whole_lots
+from settlement.sale import whole_lots
 from settlement.sale_answers import PAGE_MOST, BuyBody, PurchaseAnswer, purchase_answer
 from settlement.sale_contract import SIGNATURE_BYTES, SaleContract
 from settlement.sale_doors import OwnsWallet, RequireEligible, SaleProperties
@@ -32,7 +34,6 @@ TIME_TO_SIGN: Final = timedelta(minutes=15)
 DEADLINE_MOST: Final = timedelta(hours=1)  # so long a purchase that cannot be made stays open, and its tokens taken
 NONCE_BITS: Final = 128  # of one that we make
 SIGNATURE_BYTES_MOST: Final = 2_048  # of a contract wallet
-_ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
 _HEX: Final = re.compile(r"0x(?:[0-9a-fA-F]{2})+", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]{1,78}", re.ASCII)
 _TAKES_SIGNATURE_AGAIN: Final = "Ask again without a signature, and sign what you get."
@@ -245,9 +246,10 @@ def _again(signed: sale_contract.Purchase) -> dict[str, Any]:
 
 
 def _wallet(address: str) -> Wallet:
-    if not _ADDRESS.fullmatch(address):
+    wallet = address_bytes(address)
+    if wallet is None:
         raise Problem(400, "ADDRESS_MALFORMED", "Give the wallet's address as 0x and 40 hex digits.")
-    return Wallet(bytes.fromhex(address[2:]))
+    return Wallet(wallet)
 
 
 def _nonce(number: str) -> int:

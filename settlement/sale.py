@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from api.amounts import text, units, usdc_micros
+from api.clock import Clock, utc_now
 from api.doors import Audit, Enqueue
 from api.problem import Problem, not_found
 from api.route import Call
@@ -23,11 +23,6 @@ from settlement.trades import Token, Wallet
 OPEN_JOB: Final = "sale_open"
 CLOSE_JOB: Final = "sale_close"
 LONGEST: Final = timedelta(days=366)
-Clock = Callable[[], datetime]
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 @dataclass(frozen=True, slots=True)

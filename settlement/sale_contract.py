@@ -10,6 +10,7 @@ from eth_abi.abi import decode
 from eth_typing import ChecksumAddress
 from web3 import Web3
 
+from api.addresses import unhex
 from settlement.artifacts import ours
 from settlement.calls import Revert, decode_revert, topic
 from settlement.chain import Chain, ChainRefused, Log
@@ -245,4 +246,4 @@ def checksum(address: bytes) -> ChecksumAddress:
 
 
 def _raw(address: str) -> Wallet:
-    return Wallet(bytes.fromhex(address.removeprefix("0x")))
+    return Wallet(unhex(address))

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from api.addresses import unhex
 from engine.types import Reason
 from settlement.artifacts import ours
 from settlement.calls import (
@@ -152,7 +153,7 @@ async def _try(
 
 
 def _account(revert: Revert) -> Wallet:
-    return Wallet(bytes.fromhex(str(revert.values[0]).removeprefix("0x")))
+    return Wallet(unhex(str(revert.values[0])))
 
 
 async def _balance(chain: Chain, vault: bytes, wallet: Wallet, block: int) -> int:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from eth_utils.crypto import keccak
 
+from api.addresses import unhex
 from payments.conversion import Conversion, Failed, FinalTransfer, Waits, WrongTransferError
 from persistence.jobs import Handler, Job, JobFailed, JobWaits
 from settlement.chain import Chain
@@ -44,15 +45,11 @@ def final_transfer(chain: Chain, usdc: bytes) -> FinalTransfer:
 
 
 def _brings(log: Any, usdc: bytes, to: bytes, amount_micros: int) -> bool:
-    topics = [_bytes(topic) for topic in log["topics"]]
+    topics = [unhex(topic) for topic in log["topics"]]
     return (
-        _bytes(log["address"]) == usdc
+        unhex(log["address"]) == usdc
         and len(topics) == 3
         and topics[0] == TRANSFER
         and topics[2] == to.rjust(32, b"\0")
-        and int.from_bytes(_bytes(log["data"]), "big") == amount_micros
+        and int.from_bytes(unhex(log["data"]), "big") == amount_micros
     )
-
-
-def _bytes(text: str) -> bytes:
-    return bytes.fromhex(text.removeprefix("0x"))

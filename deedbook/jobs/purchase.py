@@ -9,6 +9,7 @@ from uuid import UUID
 
 from web3.exceptions import ContractLogicError
 
+from api.addresses import unhex
 from api.amounts import text, usdc
 from api.doors import Notify
 from persistence.database import Connection, Pool
@@ -245,6 +246,6 @@ class SaleJobs:
 class _Refused(Exception):  # noqa: N818 - what the contract said
     def __init__(self, error: ContractLogicError) -> None:
         data = error.data if isinstance(error.data, str) else ""
-        raw = bytes.fromhex(data.removeprefix("0x")) if data.startswith("0x") else b""
+        raw = unhex(data) if data.startswith("0x") else b""
         self.revert = decode_revert(raw) if raw else Revert(str(error))
         super().__init__(str(self.revert))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from functools import partial
 
+from api.clock import utc_now
 from compliance import kyc_routes, routes
 from compliance.accreditation import Accreditation
 from compliance.appointments import ROLES, Appointments
 from compliance.approvals import Approvals
 from compliance.audit_heads import AuditHeads
-from compliance.clock import utc_now
 from compliance.daily import Daily, enqueue_daily
 from compliance.kyc import Kyc
 from compliance.passwords import Passwords
