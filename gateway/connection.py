@@ -21,6 +21,7 @@ MESSAGE_BYTES_MAX: Final = 64 * 1024
 BUFFER_BYTES_PAUSE: Final = 256 * 1024  # beyond, the connection counts as slow
 BUFFER_BYTES_RESUME: Final = 64 * 1024
 BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024  # beyond, it is disconnected
+RECEIVE_BUFFER_BYTES: Final = 16 * 1024  # what one client can make the others wait for: some hundred requests
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
 FOLLOWERS_SLICE: Final = 64  # connections that write before the loop looks at its sockets again
@@ -127,7 +128,9 @@ class Connection(WSListener):
         peer = raw.get_extra_info("peername")
         self.ip = peer[0] if peer else ""
         raw.set_write_buffer_limits(high=BUFFER_BYTES_PAUSE, low=BUFFER_BYTES_RESUME)
-        raw.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
+        kernel = raw.get_extra_info("socket")
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_BUFFER_BYTES)
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
         if not self._opened(self):
             self.close(WSCloseCode.POLICY_VIOLATION, "too many connections")
 

@@ -21,6 +21,7 @@ Symbol = str
 RespType = Literal["ACK", "RESULT", "FULL"]
 CancelRestrictions = Literal["ONLY_NEW", "ONLY_PARTIALLY_FILLED"]
 NOT_SENT: Final = msgspec.Raw(b"")
+is_request_id: Final = re.compile(rb'".*"|-?[0-9]{1,20}|null', re.DOTALL).fullmatch  # of JSON; it is echoed as it came
 
 
 class Params(msgspec.Struct, forbid_unknown_fields=True, rename="camel", frozen=True, gc=False):

@@ -13,7 +13,6 @@ from gateway.methods import METHODS
 
 NULL: Final = msgspec.Raw(b"null")
 REQUEST_ID_BYTES_MAX: Final = 256
-_ID_STARTS: Final = frozenset(b'"-0123456789n')
 
 
 class Request(msgspec.Struct, tag_field="method", forbid_unknown_fields=True, kw_only=True, gc=False):
@@ -62,9 +61,9 @@ ENVELOPE: Final = msgspec.json.Decoder(Envelope)
 
 
 def id_text(raw: msgspec.Raw) -> str:
-    """A request's id as JSON text to echo: a string, a number or null."""
+    """A request's id as JSON text to echo: a string, a whole number or null."""
     text = bytes(raw)
-    if len(text) > REQUEST_ID_BYTES_MAX or text[0] not in _ID_STARTS:
+    if len(text) > REQUEST_ID_BYTES_MAX or not m.is_request_id(text):
         raise errors.mandatory("id")
     try:
         return text.decode()

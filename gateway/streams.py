@@ -8,6 +8,7 @@ from typing import Any, Final
 import msgspec
 from picows import WSTransport
 
+from gateway import messages as m
 from gateway.all_markets import AllMarkets
 from gateway.channels import StreamMessage
 from gateway.connection import Connection, Cork
@@ -18,7 +19,6 @@ from gateway.times import MS
 
 STREAMS_MAX: Final = 1_024  # by connection
 STREAM_CHARS_MAX: Final = 64
-_ID_STARTS: Final = frozenset(b'"-0123456789n')
 _UNKNOWN_PROPERTY, _INVALID_VALUE, _INVALID_REQUEST, _INVALID_JSON = 0, 1, 2, 3  # this protocol's own codes
 
 
@@ -178,6 +178,6 @@ def _check_property(params: list[Any], count: int) -> None:
 
 def _id_text(raw: msgspec.Raw) -> str:
     text = bytes(raw)
-    if len(text) > STREAM_CHARS_MAX or text[0] not in _ID_STARTS:
+    if len(text) > STREAM_CHARS_MAX or not m.is_request_id(text):
         raise StreamError("Invalid request: request ID must be an integer, a string or null")
     return text.decode()
