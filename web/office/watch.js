@@ -9,9 +9,11 @@ import { timeText } from "../shell/times.js";
  */
 export function watch(place, load, show, everyMs = 4_000) {
   let known;
+  let knownAt;
   let isAsking = false;
   const draw = (answer) => {
     known = JSON.stringify(answer);
+    knownAt = new Date();
     return show(answer);
   };
   const look = async (isForced = false) => {
@@ -19,12 +21,13 @@ export function watch(place, load, show, everyMs = 4_000) {
     isAsking = true;
     try {
       const answer = await load();
+      knownAt = new Date();
       place.querySelector(":scope > .stale")?.remove();
       const isBusy = place.contains(document.activeElement) && document.activeElement.matches("input, select, textarea");
       if (isForced || (JSON.stringify(answer) !== known && !isBusy)) await fill(place, () => answer, draw);
     } catch (problem) {
       if (known === undefined) place.replaceChildren(failed(problem, () => look(true)));
-      else sayStale(place, problem);
+      else sayStale(place, knownAt, problem);
     } finally {
       isAsking = false;
     }
@@ -36,9 +39,9 @@ export function watch(place, load, show, everyMs = 4_000) {
   return () => look(true);
 }
 
-function sayStale(place, problem) {
+function sayStale(place, knownAt, problem) {
   if (place.querySelector(":scope > .stale")) return;
-  const note = notice("warn", `This is as of ${timeText(new Date(), "clock")} and is not kept up: ${problem.message}`);
+  const note = notice("warn", `This is as of ${timeText(knownAt, "clock")} and is not kept up: ${problem.message}`);
   note.classList.add("stale");
   place.prepend(note);
 }

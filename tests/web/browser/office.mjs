@@ -177,6 +177,27 @@ async function exit() {
   found.figures.burned = await page.getByRole("row", { name: /Paid/ }).count();
 }
 
+/** What does not answer is said: in place of what never came, beside what is not kept up, and until it answers again. */
+async function awayIsSaid() {
+  const page = await open("admin1", "/office/settlement");
+  const before = page.troubles.length;
+  await page.getByRole("row", { name: /Projections/ }).waitFor();
+  await page.route("**/operations/settlement", (route) => route.abort());
+  await page.getByText("is not kept up: Deedbook does not answer").waitFor();
+  await page.getByRole("row", { name: /Projections/ }).waitFor();
+  await page.unroute("**/operations/settlement");
+  await page.locator(".stale").waitFor({ state: "detached" });
+  const detail = "The chain does not answer; try again in a moment.";
+  const away = { status: 503, contentType: "application/problem+json", body: JSON.stringify({ status: 503, reason: "CHAIN_AWAY", detail }) };
+  await page.route("**/operations/reserves", (route) => route.fulfill(away));
+  await page.goto(`${URL_OF_PAGES}/office/reserves`);
+  await page.getByText(detail).waitFor();
+  await page.unroute("**/operations/reserves");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("Covered.").waitFor();
+  page.troubles.length = before; // the browser's own words on what was staged here
+}
+
 /** Whatever a reader's navigation offers asks for nothing that the reader may not have. */
 async function everyOfferIsAllowed() {
   for (const [who, page] of Object.entries(people)) {
@@ -200,7 +221,7 @@ try {
     people[who] = await reader(browser, { cookies: [cookieOf(token)] });
     people[who].on("response", (response) => response.status() === 403 && found.refused.push(`${who}: ${response.request().method()} ${response.url()}`));
   }
-  for (const act of [issuersWallet, draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, accreditation, everyOfferIsAllowed, exit]) {
+  for (const act of [issuersWallet, draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, accreditation, awayIsSaid, everyOfferIsAllowed, exit]) {
     await act();
     console.error(`done: ${act.name}`);
   }
