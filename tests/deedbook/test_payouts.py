@@ -281,6 +281,7 @@ async def test_what_is_not_approved_gives_its_money_back_by_itself(house: House)
     assert await house.booked(Kind.DIVIDENDS_SET_ASIDE) == await house.booked(Kind.DIVIDENDS_PAYABLE) == 0
 
 
+@pytest.mark.slow
 async def test_a_dividend_stopped_on_chain_frees_what_reached_nobody(house: House) -> None:
     free = await earned(house)
     path = await proposed(house, free)

@@ -250,6 +250,7 @@ async def test_a_treasury_that_is_short_is_waited_for(payouts: PayoutWorld, tmp_
     await payouts.perform(jobs.pay, dividends.PAY, payout_id)
 
 
+@pytest.mark.slow
 async def test_an_outage_of_the_exchange_or_the_chain_is_waited_out(payouts: PayoutWorld, tmp_path: Path) -> None:
     async def lost(_: object) -> list[Answer]:
         raise FeedLost

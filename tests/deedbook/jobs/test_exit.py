@@ -205,6 +205,7 @@ async def test_a_blacklisted_holder_is_burned_and_owed(payouts: PayoutWorld, tmp
     assert await payouts.world.pool.fetchval("SELECT state FROM property") == "CLOSED"
 
 
+@pytest.mark.slow
 async def test_an_exit_that_was_stopped_is_stated_again_for_those_who_are_left(
     payouts: PayoutWorld, tmp_path: Path
 ) -> None:

@@ -25,6 +25,7 @@ from tests.settlement.killing import Killed, KillingSender, KillingSteps
 from tests.settlement.local_chain import file_steps, keys
 from tests.settlement.world import investor
 
+pytestmark = pytest.mark.slow
 FEE_CENTS, RENT_CENTS, STRIPE_CENTS = 8_000, 100_000, 2_930
 MICROS = 10_000
 WALLET = wallet_of(4)
