@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,10 +45,10 @@ class FakeChain:
 
 
 @pytest.fixture
-async def watching(pool: Pool) -> AsyncIterator[tuple[Watching, FakeChain]]:
+async def watching(pool: Pool) -> tuple[Watching, FakeChain]:
     await open_market(pool, Door(Market()))
     chain: Any = FakeChain()
-    yield Watching(pool, chain, VAULT), chain
+    return Watching(pool, chain, VAULT), chain
 
 
 async def add_batch(pool: Pool, batch_id: int, state: str) -> None:
