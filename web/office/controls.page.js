@@ -14,6 +14,8 @@ import { openOffice } from "./open.js";
 import { has } from "./place.js";
 import { watch } from "./watch.js";
 
+const HALTED = "BREAK"; // as the trading API says it
+const STOPPED = [HALTED, "HALT", ""]; // halted, cancel-only, and not known
 const KINDS = { TRADING: "FINAL", BREAK: "FAILED" }; // all else waits
 const failed = (problem) => toast(problem.message, "bad");
 
@@ -77,7 +79,8 @@ function marketPanel(who) {
       { name: "Taker fee", cell: (each) => basisPoints(each.taker_fee_bps), isNumber: true },
       {
         name: "", cell: (each) => make("div", { class: "buttons" },
-          mayHalt && (each.phase === "TRADING" ? actionButton("Halt", () => halt(each, () => reload()), { kind: "small", failed }) : actionButton("Lift the halt", () => lift(each), { kind: "small", failed })),
+          mayHalt && each.phase !== HALTED && actionButton("Halt", () => halt(each, () => reload()), { kind: "small", failed }),
+          mayHalt && STOPPED.includes(each.phase) && actionButton("Lift the halt", () => lift(each), { kind: "small", failed }),
           has(who, "ADMIN") && actionButton("Fees", () => fees(each), { kind: "small", failed })),
       },
     ],
