@@ -10,7 +10,7 @@ import { time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
 import { openOffice } from "./open.js";
 import { names } from "./people.js";
-import { has } from "./place.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 const DAY_MS = 86_400_000;

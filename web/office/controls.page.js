@@ -11,7 +11,7 @@ import { panel, table } from "../shell/tables.js";
 import { toast } from "../shell/toasts.js";
 import { sayDecision } from "./decisions.js";
 import { openOffice } from "./open.js";
-import { has } from "./place.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 const HALTED = "BREAK"; // as the trading API says it

@@ -12,9 +12,10 @@ import { toast } from "../shell/toasts.js";
 import { approvalNote } from "./approval.js";
 import { hash } from "./hash.js";
 import { openOffice } from "./open.js";
-import { has, parts, reopenOnChange } from "./place.js";
+import { parts, reopenOnChange } from "./place.js";
 import { keepLines, linesTable, paidProgress, UNDECIDED } from "./payouts.js";
 import { propertyOf } from "./property.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 function standing(dividend) {

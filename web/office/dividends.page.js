@@ -8,8 +8,9 @@ import { badge, empty } from "../shell/states.js";
 import { panel, table } from "../shell/tables.js";
 import { time } from "../shell/times.js";
 import { openOffice } from "./open.js";
-import { has, parts, reopenOnChange } from "./place.js";
+import { parts, reopenOnChange } from "./place.js";
 import { properties, propertyHead } from "./property.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 const PAYING = ["TOKENIZED"];

@@ -11,8 +11,9 @@ import { toast } from "../shell/toasts.js";
 import { sayDecision } from "./decisions.js";
 import { hash } from "./hash.js";
 import { openOffice } from "./open.js";
-import { has, parts, reopenOnChange } from "./place.js";
+import { parts, reopenOnChange } from "./place.js";
 import { propertyHead, propertyOf } from "./property.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 const today = () => new Date().toISOString().slice(0, 10);

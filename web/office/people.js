@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { make } from "../shell/make.js";
 import { short } from "../shell/numbers.js";
-import { has } from "./place.js";
+import { has } from "./roles.js";
 
 const PAGE = 100;
 const PAGES_MOST = 20;

@@ -12,7 +12,7 @@ import { sayDecision } from "./decisions.js";
 import { hash } from "./hash.js";
 import { openOffice } from "./open.js";
 import { everybody } from "./people.js";
-import { has } from "./place.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 const GIVEN = ["PROPERTY_MANAGER", "TENANT", "COMPLIANCE_OFFICER", "SETTLEMENT_OPERATOR", "ADMIN"];

@@ -9,7 +9,3 @@ export function parts() {
 export function reopenOnChange() {
   addEventListener("hashchange", () => location.reload());
 }
-
-export function has(who, ...roles) {
-  return roles.some((role) => who.roles.includes(role));
-}

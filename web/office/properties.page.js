@@ -6,8 +6,8 @@ import { openOffice } from "./open.js";
 import { badge } from "../shell/states.js";
 import { panel, table } from "../shell/tables.js";
 import { time } from "../shell/times.js";
-import { has } from "./place.js";
 import { properties } from "./property.js";
+import { has } from "./roles.js";
 import { watch } from "./watch.js";
 
 function draftLink() {

@@ -3,7 +3,7 @@
 import { api } from "../api.js";
 import { make } from "../shell/make.js";
 import { badge } from "../shell/states.js";
-import { has } from "./place.js";
+import { has } from "./roles.js";
 
 const PAGES = [
   { name: "Property", path: "/office/property", states: null },

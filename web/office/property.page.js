@@ -11,8 +11,9 @@ import { toast } from "../shell/toasts.js";
 import { sayDecision, waitingFor } from "./decisions.js";
 import { hash } from "./hash.js";
 import { openOffice } from "./open.js";
-import { has, parts, reopenOnChange } from "./place.js";
+import { parts, reopenOnChange } from "./place.js";
 import { propertyHead, propertyOf } from "./property.js";
+import { has } from "./roles.js";
 import { salePanel } from "./sale.js";
 import { size, uploader } from "./upload.js";
 
