@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -41,24 +42,11 @@ async def flows(keep: Path | None, *, as_json: bool) -> int:
 
 async def played(market: Running) -> dict[str, Any]:
     begun_s = time.monotonic()
-    deployment = await market.deployment(say)
-    async with ClientSession() as http:
-        outside = Outside.of(http, market.layout.sandboxes)
-        assert market.settings.public_url is not None
-        people = {
-            name: Person(name, Visitor(market.settings.public_url), Purse(deployment.chain), outside) for name in PEOPLE
-        }
-        for person in people.values():
-            await give_gas_money(deployment.chain, person.purse.address)
-        stage = Stage(market, deployment, outside, people)
+    async with staged(market, PEOPLE) as stage:
         told = []
-        try:
-            for play in FLOWS:
-                say(f"Playing: {play.__module__.rpartition('.')[2].replace('_', ' ')}.")
-                told.append(await play(stage))
-        finally:
-            for person in people.values():
-                await person.visitor.close()
+        for play in FLOWS:
+            say(f"Playing: {play.__module__.rpartition('.')[2].replace('_', ' ')}.")
+            told.append(await play(stage))
     checks = await _checks(market)
     agrees = all(checks.values()) and not any(each.findings for each in told)
     return {
@@ -67,6 +55,25 @@ async def played(market: Running) -> dict[str, Any]:
         "checks": checks,
         "agrees": agrees,
     }
+
+
+@asynccontextmanager
+async def staged(market: Running, names: Iterable[str]) -> AsyncIterator[Stage]:
+    """The stage with its people, each with a wallet and nothing else."""
+    deployment = await market.deployment(say)
+    assert market.settings.public_url is not None
+    async with ClientSession() as http:
+        outside = Outside.of(http, market.layout.sandboxes)
+        people = {
+            name: Person(name, Visitor(market.settings.public_url), Purse(deployment.chain), outside) for name in names
+        }
+        for person in people.values():
+            await give_gas_money(deployment.chain, person.purse.address)
+        try:
+            yield Stage(market, deployment, outside, people)
+        finally:
+            for person in people.values():
+                await person.visitor.close()
 
 
 async def _checks(market: Running) -> Mapping[str, bool]:
