@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final, Protocol
 
+import msgspec
+
 from engine.types import CommandKind, Reason
 from gateway import errors
 from gateway.errors import ApiError, refused
@@ -36,18 +38,15 @@ class Sink(Protocol):
     def fail(self, asked: Asked, error: ApiError) -> None: ...
 
 
-class Asked:
+class Asked(msgspec.Struct, gc=False, eq=False):
     """A trading request on its way: the `origin` of its command."""
 
-    __slots__ = ("cancel_id", "kind", "limits", "request_id", "response", "sink")
-
-    def __init__(self, sink: Sink, kind: int, request_id: str, response: str, cancel_id: str, limits: str) -> None:
-        self.sink = sink
-        self.kind = kind
-        self.request_id = request_id  # JSON text, echoed
-        self.response = response  # ACK, RESULT or FULL
-        self.cancel_id = cancel_id
-        self.limits = limits  # the reply's rateLimits, JSON text; empty where none are wanted
+    sink: Sink
+    kind: int
+    request_id: str  # JSON text, echoed
+    response: str  # ACK, RESULT or FULL
+    cancel_id: str
+    limits: str  # the reply's rateLimits, JSON text; empty where none are wanted
 
 
 class Outcome:

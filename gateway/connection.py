@@ -21,6 +21,7 @@ MESSAGE_BYTES_MAX: Final = 64 * 1024
 BUFFER_BYTES_PAUSE: Final = 256 * 1024  # beyond, the connection counts as slow
 BUFFER_BYTES_RESUME: Final = 64 * 1024
 BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024  # beyond, it is disconnected
+TEXT: Final = WSMsgType.TEXT
 RECEIVE_BUFFER_BYTES: Final = 16 * 1024  # what one client can make the others wait for: some hundred requests
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
@@ -35,13 +36,14 @@ def _header(length: int) -> bytes:
     return b"\x81\x7f" + length.to_bytes(8, "big")
 
 
-_HEADERS: Final = tuple(map(_header, range(2_048)))  # of the usual lengths
+HEADERS_KEPT: Final = 2_048
+_HEADERS: Final = tuple(map(_header, range(HEADERS_KEPT)))  # of the usual lengths
 
 
 def text_frame(payload: bytes) -> bytes:
     """A whole unmasked text frame."""
     length = len(payload)
-    return (_HEADERS[length] if length < len(_HEADERS) else _header(length)) + payload
+    return (_HEADERS[length] if length < HEADERS_KEPT else _header(length)) + payload
 
 
 class Cork:
@@ -136,7 +138,7 @@ class Connection(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
-        if kind == WSMsgType.TEXT and frame.fin and self._parts is None and not frame.rsv1:
+        if kind == TEXT and frame.fin and self._parts is None and not frame.rsv1:
             self.on_text(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
             self.flush()

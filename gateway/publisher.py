@@ -28,6 +28,7 @@ LEVEL_CHANGED: Final = int(CommandKind.LEVEL_CHANGED)
 MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
 IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
 BALANCE: Final = int(EventKind.BALANCE)
+CANCELLED: Final = frozenset({int(Reason.CANCELLED), int(Reason.CANCELLED_REPLACED)})
 LARGE_FRAME_BYTES: Final = 50 * EVENT_SIZE  # below, arrays cost more than they save
 _REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: "TRADE_PREVENTION"}
 
@@ -234,7 +235,7 @@ class Publisher:
         if event[15]:
             self.feeds[event[3]].level(event[5], event[14], event[9], -event[6], event[10])
         cancel_id = ""
-        if reason in (Reason.CANCELLED, Reason.CANCELLED_REPLACED):
+        if reason in CANCELLED:
             outcome = self._outcome
             if outcome.cancelled is None:
                 outcome.cancelled = [order]
