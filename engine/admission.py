@@ -6,6 +6,7 @@ from itertools import product
 from typing import Final
 
 from engine.accounts import Seat
+from engine.bands import is_outside
 from engine.book import BUY
 from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, phase_in_force
 from engine.venue import ZERO_ID, Instrument, Venue
@@ -58,6 +59,8 @@ def limit_refusal(
     reason = standing_refusal(venue, seat, side, order_type, time_in_force, client_order_id)
     if reason:
         return reason
+    if is_outside(instrument, price_ticks):
+        return Reason.PRICE_OUTSIDE_BAND
     if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
         return Reason.POST_ONLY_WOULD_TAKE
     if time_in_force in RESTING and seat.open_orders >= terms.open_orders_max:

@@ -55,7 +55,7 @@ def crossing(bids: BookSide, asks: BookSide, reference_ticks: int) -> Crossing:
 def uncross(venue: Venue, instrument: Instrument) -> None:
     """All that can trade at one price does, each side by price and time; the book is not crossed after it."""
     bids, asks = instrument.bids, instrument.asks
-    found = crossing(bids, asks, instrument.last_price_ticks)
+    found = crossing(bids, asks, instrument.market_price_ticks)
     venue.emit(AUCTION, 0, instrument.number, 0, *found, flags=instrument.phase)
     open_lots = found.volume_lots
     while open_lots:
@@ -63,11 +63,13 @@ def uncross(venue: Venue, instrument: Instrument) -> None:
         lots = min(open_lots, buy.open_lots, sell.open_lots)
         fill_in_auction(venue, buy, sell, found.price_ticks, lots)
         open_lots -= lots
+    if found.volume_lots:
+        instrument.reference_ticks = found.price_ticks
     assert not instrument.is_crossed()
 
 
 def tell_indicative(venue: Venue, instrument: Instrument) -> None:
-    found = crossing(instrument.bids, instrument.asks, instrument.last_price_ticks)
+    found = crossing(instrument.bids, instrument.asks, instrument.market_price_ticks)
     venue.emit(INDICATIVE, 0, instrument.number, 0, *found, instrument.phase_ends_ns, flags=instrument.phase)
 
 

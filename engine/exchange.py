@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from heapq import heappop
 from typing import Any, Final
 
 from engine import snapshot
+from engine.bands import set_bands
 from engine.clearing import Clearing
 from engine.listing import Listing
 from engine.phases import Phases
@@ -46,6 +48,7 @@ class Exchange:
             CommandKind.SET_INSTRUMENT: listing.set_instrument,
             CommandKind.SET_FEES: listing.set_fees,
             CommandKind.SET_PHASE: phases.set_phase,
+            CommandKind.SET_BANDS: partial(set_bands, self._venue),
             CommandKind.SET_AUCTIONS: phases.set_auctions,
             CommandKind.LEVEL_CHANGED: clearing.level_changed,
             CommandKind.POSITION_CHANGED: clearing.position_changed,

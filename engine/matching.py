@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.bands import limit_within
 from engine.book import BUY, Order
 from engine.types import BASIS_POINTS, EventKind, Reason, SelfTrade, TradeFlag
 from engine.venue import Venue
@@ -25,6 +26,7 @@ def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
     instrument = taker.seat.instrument
     opposite = instrument.asks if taker.side == BUY else instrument.bids
     tick_value = instrument.terms.tick_value_usdc_micros
+    limit_ticks = limit_within(instrument, taker.side, taker.price_ticks)
     while taker.open_lots and opposite.reaches(taker.price_ticks):
         price_ticks = opposite.best
         usdc_micros_per_lot = price_ticks * tick_value
@@ -34,6 +36,8 @@ def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
             lots = min(lots, quote_usdc_micros // usdc_micros_per_lot)
             if lots == 0:
                 return 0
+        if not opposite.reaches(limit_ticks):
+            return Reason.BAND_REACHED
         if taker.self_trade and maker.seat.account.owner == taker.seat.account.owner:
             if taker.self_trade != EXPIRE_TAKER:
                 venue.close(maker, Reason.SELF_TRADE)

@@ -22,7 +22,7 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP3"
+MAGIC: Final = b"DEEDSNP4"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -44,6 +44,7 @@ BALANCE_FIELDS: Final = (
 INSTRUMENT_FIELDS: Final = (
     *("maker_fee_bps", "taker_fee_bps", "phase", "update_id", "last_price_ticks"),
     *("phase_ends_ns", "phase_then", "indicative_due_ns", "period_ns"),
+    *("reference_ticks", "static_bps", "dynamic_bps", "volatility_call_ns"),
 )
 COUNT: Final = Struct("<Q")
 SECTIONS: Final = {

@@ -9,6 +9,7 @@ from engine import admission
 from engine.accounts import Seat
 from engine.admission import FORMS, limit_refusal
 from engine.auction import prevent_self_trade
+from engine.bands import limit_within, start_volatility_call
 from engine.book import BUY, BookSide, Order
 from engine.matching import match
 from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
@@ -118,7 +119,8 @@ class Trading:
             return prevent_self_trade(self._venue, order)
         if order.time_in_force == FOK:
             owner = order.seat.account.owner
-            if opposite.fillable_lots(order.price_ticks, owner, order.self_trade, order.qty_lots) < order.qty_lots:
+            limit_ticks = limit_within(order.seat.instrument, order.side, order.price_ticks)
+            if opposite.fillable_lots(limit_ticks, owner, order.self_trade, order.qty_lots) < order.qty_lots:
                 return Reason.FOK_UNFILLED
         return self._match_exposed(order, -1)
 
@@ -138,7 +140,11 @@ class Trading:
         seat = order.seat
         open_lots = order.open_lots
         resting_lots = held = update_id = 0
-        if open_lots and not stopped and (order.time_in_force == GTC or order.time_in_force == GTD):
+        may_rest = order.time_in_force == GTC or order.time_in_force == GTD
+        is_banded = stopped == Reason.BAND_REACHED
+        if is_banded and may_rest:
+            stopped = prevent_self_trade(venue, order)
+        if open_lots and not stopped and may_rest:
             if order.side == BUY:
                 seat.exposure.add(open_lots)
             resting_lots, held = open_lots, hold
@@ -152,6 +158,8 @@ class Trading:
             if order.client_order_id != ZERO_ID:
                 seat.account.keep_closed_id(order.client_order_id, order.order_id, venue.time_ns)
         self._accepted(order, slot, order.qty_lots - open_lots, resting_lots, update_id, held)
+        if is_banded:
+            start_volatility_call(venue, seat.instrument)
 
     def _accepted(
         self, order: Order, slot: int, executed_lots: int, resting_lots: int, update_id: int, held: int
@@ -254,6 +262,8 @@ class Trading:
         if order.client_order_id != ZERO_ID:
             order.seat.account.keep_closed_id(order.client_order_id, order.order_id, self._venue.time_ns)
         self._accepted(order, slot, executed_lots, 0, 0, 0)
+        if stopped == Reason.BAND_REACHED:
+            start_volatility_call(self._venue, order.seat.instrument)
 
     # -- cancelling and changing
 

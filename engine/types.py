@@ -83,6 +83,7 @@ class CommandKind(IntEnum):
     SET_INSTRUMENT = 18
     SET_FEES = 19
     SET_PHASE = 20
+    SET_BANDS = 21
     SET_AUCTIONS = 22
     MIGRATE_WALLET = 26
     LEVEL_CHANGED = 32
@@ -140,6 +141,7 @@ class Reason(IntEnum):
     TYPE_NOT_IN_PHASE = 23  # a call takes limit orders that may rest, LIMIT_ONLY no market orders
     NOT_PERMITTED = 15
     LOCKED_UP = 16
+    PRICE_OUTSIDE_BAND = 24  # the static band around the reference
     POST_ONLY_WOULD_TAKE = 17
     TOO_MANY_ORDERS = 18
     OWNERSHIP_CAP = 19
@@ -166,6 +168,7 @@ class Reason(IntEnum):
     SELF_TRADE = 70
     PERMISSION_LOST = 71
     COVER_LOST = 72  # a withdrawal, a failed trade or the issuer took what the order was held against
+    BAND_REACHED = 73  # it would have traded through the dynamic band, and does not rest
     # why a trade failed on chain
     SELLER_NOT_VERIFIED = 96
     BUYER_NOT_VERIFIED = 97
@@ -321,6 +324,17 @@ class SetPhase:
 
 
 @dataclass(frozen=True, slots=True)
+class SetBands:
+    """How far prices may go, in basis points: limits from a reference, trades from the last one. 0: no band."""
+
+    instrument: int
+    reference_ticks: int  # of the static band, until an auction has another price; 0: as it stands
+    static_bps: int
+    dynamic_bps: int
+    volatility_call_ns: int  # how long the call is that the dynamic band starts; more than 0 where there is such a band
+
+
+@dataclass(frozen=True, slots=True)
 class SetAuctions:
     """How long an instrument's calls are that nobody times."""
 
@@ -438,6 +452,7 @@ Command = (
     | SetInstrument
     | SetFees
     | SetPhase
+    | SetBands
     | SetAuctions
     | LevelChanged
     | PositionChanged
@@ -697,6 +712,10 @@ class InstrumentState:
     phase_then: int = Phase.CONTINUOUS
     indicative_due_ns: int = 0  # 0: what a call would end with has been told
     period_ns: int = 0
+    reference_ticks: int = 0  # 0: none
+    static_bps: int = 0
+    dynamic_bps: int = 0
+    volatility_call_ns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

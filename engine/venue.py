@@ -37,6 +37,7 @@ class Instrument:
     __slots__ = (
         "asks",
         "bids",
+        "dynamic_bps",
         "fees",
         "holders",
         "indicative_due_ns",
@@ -47,9 +48,12 @@ class Instrument:
         "phase",
         "phase_ends_ns",
         "phase_then",
+        "reference_ticks",
+        "static_bps",
         "taker_fee_bps",
         "terms",
         "update_id",
+        "volatility_call_ns",
     )
 
     def __init__(self, terms: SetInstrument, fees: Balance) -> None:
@@ -62,11 +66,18 @@ class Instrument:
         self.phase_then = CONTINUOUS
         self.indicative_due_ns = 0  # 0: nothing to tell
         self.period_ns = 0
+        self.reference_ticks = 0  # 0: none
+        self.static_bps = self.dynamic_bps = self.volatility_call_ns = 0
         self.update_id = 0
         self.last_price_ticks = 0
         self.holders = HolderCount()
         self.bids = BookSide(Side.BUY)
         self.asks = BookSide(Side.SELL)
+
+    @property
+    def market_price_ticks(self) -> int:
+        """The last trade's, or where there was none the reference; 0: neither."""
+        return self.last_price_ticks or self.reference_ticks
 
     def is_crossed(self) -> bool:
         return self.asks.best != 0 and self.bids.reaches(self.asks.best)

@@ -106,6 +106,11 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
         CommandKind.SET_PHASE,
         {"instrument": "instrument", "phase": "flags", "until_ns": "a", "then": "side"},
     ),
+    t.SetBands: (
+        CommandKind.SET_BANDS,
+        {"instrument": "instrument", "reference_ticks": "a", "static_bps": "b", "dynamic_bps": "c"}
+        | {"volatility_call_ns": "d"},
+    ),
     t.SetAuctions: (CommandKind.SET_AUCTIONS, {"instrument": "instrument", "period_ns": "a"}),
     t.LevelChanged: (
         CommandKind.LEVEL_CHANGED,

@@ -106,6 +106,7 @@ _TEXTS: Final = {
     Reason.INSTRUMENT_HALTED: Text(NEW_ORDER_REJECTED, "Market is closed."),
     Reason.CANCEL_ONLY: Text(NEW_ORDER_REJECTED, "Market is closed."),
     Reason.TYPE_NOT_IN_PHASE: Text(NEW_ORDER_REJECTED, "This order type is not possible in this trading phase."),
+    Reason.PRICE_OUTSIDE_BAND: Text(INVALID_MESSAGE, "Filter failure: PERCENT_PRICE"),
     Reason.NOT_PERMITTED: Text(NEW_ORDER_REJECTED, "This symbol is not permitted for this account."),
     Reason.LOCKED_UP: Text(NEW_ORDER_REJECTED, "This symbol is restricted for this account."),
     Reason.POST_ONLY_WOULD_TAKE: Text(NEW_ORDER_REJECTED, "Order would immediately match and take."),

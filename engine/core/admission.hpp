@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "bands.hpp"
 #include "venue.hpp"
 
 namespace deedbook {
@@ -85,6 +86,7 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
         return Reason::NOTIONAL_TOO_SMALL;
     if (const Reason reason = standing_refusal(venue, seat, command); reason != Reason::NONE)
         return reason;
+    if (is_outside(instrument, price_ticks)) return Reason::PRICE_OUTSIDE_BAND;
     if (command.order_type == LIMIT_MAKER && instrument.opposite(command.side).reaches(price_ticks))
         return Reason::POST_ONLY_WOULD_TAKE;
     if (rests(command.time_in_force) && seat.open_orders >= terms.open_orders_max) return Reason::TOO_MANY_ORDERS;

@@ -35,6 +35,7 @@ public:
             fill_in_auction(venue_, buy, sell, found.price_ticks, lots);
             open_lots -= lots;
         }
+        if (found.volume_lots != 0) instrument.reference_ticks = found.price_ticks;
         require(!instrument.is_crossed(), "a book is crossed after its uncross");
     }
 
@@ -67,7 +68,7 @@ private:
     /// demand changes all ticks trade the same, so of each such stretch only the tick nearest the reference counts.
     Crossing crossing(Instrument& instrument) {
         if (!instrument.is_crossed()) return {};
-        const std::int64_t reference = instrument.last_price_ticks, highest = instrument.bids.best();
+        const std::int64_t reference = instrument.market_price_ticks(), highest = instrument.bids.best();
         Wide demand = take_depth(instrument.bids, instrument.asks.best(), demand_), supply = 0;
         take_depth(instrument.asks, highest, supply_);
         std::reverse(supply_.begin(), supply_.end());

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "bands.hpp"
 #include "broken_rule.hpp"
 #include "clearing.hpp"
 #include "listing.hpp"
@@ -109,6 +110,7 @@ private:
             case SET_INSTRUMENT: return listing_.set_instrument(command);
             case SET_FEES: return listing_.set_fees(command);
             case SET_PHASE: return phases_.set_phase(command);
+            case SET_BANDS: return set_bands(venue_, command);
             case SET_AUCTIONS: return phases_.set_auctions(command);
             case LEVEL_CHANGED: return clearing_.level_changed(command);
             case POSITION_CHANGED: return clearing_.position_changed(command);

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "bands.hpp"
 #include "prefetch.hpp"
 #include "venue.hpp"
 
@@ -155,6 +156,7 @@ template <typename Market, typename Taker>
 Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
     BookSide& opposite = opposite_of(market, taker);
     const std::int64_t tick_value = tick_value_of(market, taker);
+    const std::int64_t limit_ticks = limit_within(market, taker);
     while (taker.open_lots != 0 && opposite.reaches(taker.price_ticks)) {
         const std::int64_t price_ticks = opposite.best();
         const std::int64_t usdc_micros_per_lot = price_ticks * tick_value;
@@ -165,6 +167,7 @@ Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
             lots = std::min(lots, quote_usdc_micros / usdc_micros_per_lot);
             if (lots == 0) return Reason::NONE;
         }
+        if (!opposite.reaches(limit_ticks)) return Reason::BAND_REACHED;
         if (is_prevented(taker, maker)) {
             if (const Reason reason = prevent(market, taker, maker_place); reason != Reason::NONE) return reason;
             continue;

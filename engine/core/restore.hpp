@@ -88,7 +88,7 @@ public:
     }
 
 private:
-    static constexpr std::size_t INSTRUMENT_BYTES = 11 * 8 + 16 + 20 + 10 * 8;
+    static constexpr std::size_t INSTRUMENT_BYTES = 11 * 8 + 16 + 20 + 14 * 8;
 
     void head() {
         venue_.seq = in_.as<std::uint64_t>();
@@ -146,7 +146,9 @@ private:
         made.phase_ends_ns = in_.number();
         made.phase_then = in_.as<std::uint8_t>();
         made.indicative_due_ns = in_.number();
-        made.period_ns = in_.number();
+        for (std::int64_t* value : {&made.period_ns, &made.reference_ticks, &made.static_bps, &made.dynamic_bps,
+                                    &made.volatility_call_ns})
+            *value = in_.number();
         venue_.push_pending(made);
     }
 

@@ -14,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP3";
+constexpr std::string_view MAGIC = "DEEDSNP4";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -81,7 +81,8 @@ private:
             out_.raw(t.token);
             out_.numbers(t.lot_decimals, each.maker_fee_bps, each.taker_fee_bps, each.phase, each.update_id,
                          each.last_price_ticks, each.phase_ends_ns, each.phase_then, each.indicative_due_ns,
-                         each.period_ns);
+                         each.period_ns, each.reference_ticks, each.static_bps, each.dynamic_bps,
+                         each.volatility_call_ns);
         }
     }
 

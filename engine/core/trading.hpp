@@ -144,7 +144,7 @@ private:
             BookSide& opposite = order.seat->instrument->opposite(order.side);
             const std::uint32_t owner = order.seat->account->owner;
             const std::int64_t fillable =
-                opposite.fillable_lots(venue_.orders, order.price_ticks, owner, order.self_trade, order.qty_lots);
+                opposite.fillable_lots(venue_.orders, limit_within(venue_, order), owner, order.self_trade, order.qty_lots);
             if (fillable < order.qty_lots) return Reason::FOK_UNFILLED;
         }
         return match_exposed(order, -1);
@@ -165,6 +165,8 @@ private:
         Seat& seat = *order.seat;
         const std::int64_t open_lots = order.open_lots;
         std::int64_t update_id = 0, held = 0, resting_lots = 0;
+        const bool is_banded = stopped == Reason::BAND_REACHED;
+        if (is_banded && rests(order.time_in_force)) stopped = auction_.prevent_self_trade(order);
         const bool stays = open_lots != 0 && stopped == Reason::NONE && rests(order.time_in_force);
         if (stays) {
             if (order.side == BUY) seat.exposure->add(open_lots);
@@ -182,6 +184,7 @@ private:
         }
         tell_accepted(order, accepted, order.qty_lots - open_lots, resting_lots, update_id, held);
         if (!stays) venue_.orders.give_back(place);
+        if (is_banded) start_volatility_call(venue_, *seat.instrument);
     }
 
     void tell_accepted(const Order& order, std::size_t at, std::int64_t executed_lots, std::int64_t resting_lots,
@@ -268,6 +271,7 @@ private:
         }
         venue_.keep_closed_id(order);
         tell_accepted(order, accepted, executed_lots, 0, 0, 0);
+        if (stopped == Reason::BAND_REACHED) start_volatility_call(venue_, *order.seat->instrument);
     }
 
     /// The account's open order by either id, or why it may not be touched.

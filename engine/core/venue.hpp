@@ -46,10 +46,16 @@ struct Instrument {
     std::uint8_t phase_then = CONTINUOUS;
     std::int64_t indicative_due_ns = 0;  // 0: nothing to tell
     std::int64_t period_ns = 0, holders = 0;
+    std::int64_t reference_ticks = 0;  // 0: none
+    std::int64_t static_bps = 0, dynamic_bps = 0, volatility_call_ns = 0;
     BookSide bids{BUY}, asks{SELL};
 
     BookSide& side(std::uint8_t side) noexcept { return side == BUY ? bids : asks; }
     BookSide& opposite(std::uint8_t side) noexcept { return side == BUY ? asks : bids; }
+
+    /// The last trade's, or where there was none the reference; 0: neither.
+    std::int64_t market_price_ticks() const noexcept { return last_price_ticks != 0 ? last_price_ticks : reference_ticks; }
+
     bool is_crossed() const noexcept { return asks.best() != 0 && bids.reaches(asks.best()); }
 };
 

@@ -49,6 +49,7 @@ enum CommandKind : std::uint8_t {
     SET_INSTRUMENT = 18,
     SET_FEES = 19,
     SET_PHASE = 20,
+    SET_BANDS = 21,
     SET_AUCTIONS = 22,
     MIGRATE_WALLET = 26,
     LEVEL_CHANGED = 32,
@@ -105,6 +106,7 @@ enum class Reason : std::uint8_t {
     INSUFFICIENT_CASH = 21,
     INSUFFICIENT_TOKENS = 22,
     TYPE_NOT_IN_PHASE = 23,
+    PRICE_OUTSIDE_BAND = 24,
     ACCOUNT_EXISTS = 32,
     INSTRUMENT_CHANGED = 33,
     VALUE_OUT_OF_RANGE = 34,
@@ -123,6 +125,7 @@ enum class Reason : std::uint8_t {
     SELF_TRADE = 70,
     PERMISSION_LOST = 71,
     COVER_LOST = 72,
+    BAND_REACHED = 73,
     SELLER_NOT_VERIFIED = 96,
     CHAIN_REFUSED = 105,
 };

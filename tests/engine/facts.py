@@ -85,6 +85,14 @@ class Listing:
     phase_then: int = t.Phase.CONTINUOUS
     indicative_due_ns: int = 0
     period_ns: int = 0
+    reference_ticks: int = 0
+    static_bps: int = 0
+    dynamic_bps: int = 0
+    volatility_call_ns: int = 0
+
+    @property
+    def market_price_ticks(self) -> int:
+        return self.last_price_ticks if self.last_price_ticks else self.reference_ticks
 
 
 @dataclass
@@ -262,7 +270,8 @@ def market_state(facts: Facts) -> t.MarketState:
             t.InstrumentState(
                 *(each.terms, each.maker_fee_bps, each.taker_fee_bps),
                 *(each.phase, each.book_changes, each.last_price_ticks),
-                *(each.phase_ends_ns, each.phase_then, each.indicative_due_ns, each.period_ns),
+                *(each.phase_ends_ns, each.phase_then, each.indicative_due_ns, each.period_ns, each.reference_ticks),
+                *(each.static_bps, each.dynamic_bps, each.volatility_call_ns),
             )
             for each in facts.listings
         ),

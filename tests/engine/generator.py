@@ -64,6 +64,7 @@ class Generator:
             self.fees: 1,
             self.phase: 4,
             self.auctions: 1,
+            self.bands: 2,
             self.account: 1,
             self.level: 8,
             self.position: 2,
@@ -115,6 +116,7 @@ class Generator:
             t.SetPermission: ("valid_until_ns", "sell_from_ns"),
             t.SetPhase: ("until_ns",),
             t.SetAuctions: ("period_ns",),
+            t.SetBands: ("reference_ticks", "static_bps", "dynamic_bps", "volatility_call_ns"),
             t.SetFees: ("maker_fee_bps", "taker_fee_bps"),
             t.Adjust: ("level", "requested", "position_lots", "block"),
             t.MigrateWallet: ("moved_lots", "gained_lots", "level", "requested"),
@@ -241,6 +243,11 @@ class Generator:
             return t.SetPhase(scope, phase)
         until = self.oracle.time_ns + self.random.randint(0, 80)
         return t.SetPhase(scope, phase, until, self.random.choice((0, 0, *Phase, 9)))
+
+    def bands(self) -> t.SetBands:
+        random = self.random
+        static, dynamic = random.choice((0, 0, 3_000, 6_000)), random.choice((0, 0, 1_500, 3_000))
+        return t.SetBands(self._instrument(), random.choice((0, 0, 6, 7, 8)), static, dynamic, random.randint(0, 40))
 
     def auctions(self) -> t.SetAuctions:
         return t.SetAuctions(self._instrument(), self.random.choice((0, 30, 60)))

@@ -73,6 +73,8 @@ class Oracle(VenueRules):
                 self.set_fees(command)
             case t.SetPhase():
                 self.set_phase(command)
+            case t.SetBands():
+                self.set_bands(command)
             case t.SetAuctions():
                 self.set_auctions(command)
             case t.Clock():

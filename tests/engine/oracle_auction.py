@@ -29,7 +29,7 @@ class AuctionRules(ChainRules):
         for price_ticks in range(min(prices, default=1), max(prices, default=0) + 1):
             demand, supply = self.lots_at(listing.terms.instrument, price_ticks)
             volume, imbalance = min(demand, supply), demand - supply
-            key = (volume, -abs(imbalance), -abs(price_ticks - listing.last_price_ticks), -price_ticks)
+            key = (volume, -abs(imbalance), -abs(price_ticks - listing.market_price_ticks), -price_ticks)
             if volume and key > best:
                 found, best = (price_ticks, volume, imbalance), key
         return found
@@ -38,6 +38,8 @@ class AuctionRules(ChainRules):
         instrument = listing.terms.instrument
         price_ticks, volume_lots, imbalance = self.crossing(listing)
         self.events.append(t.Auction(instrument, price_ticks, volume_lots, imbalance, listing.phase))
+        if volume_lots:
+            listing.reference_ticks = price_ticks
         while volume_lots:
             buy, sell = self.book(instrument, Side.BUY)[0], self.book(instrument, Side.SELL)[0]
             lots = min(volume_lots, buy.open_lots, sell.open_lots)
@@ -83,9 +85,7 @@ class AuctionRules(ChainRules):
         if phase == Phase.PERIODIC_CALL and listing.period_ns:
             multiples = self.time_ns // listing.period_ns
             ends_ns, then = (multiples + 1) * listing.period_ns, phase
-        listing.phase, listing.phase_ends_ns, listing.phase_then = phase, ends_ns, then
-        listing.indicative_due_ns = self.time_ns + 100_000_000 if phase in CALLS else 0
-        self.events.append(t.PhaseChanged(listing.terms.instrument, phase, ends_ns))
+        super().enter(listing, phase, ends_ns, then)
 
     def end_phase(self, listing: Listing) -> None:
         if 0 < listing.phase_ends_ns <= self.time_ns and self.venue_phase == Phase.CONTINUOUS:
@@ -96,6 +96,24 @@ class AuctionRules(ChainRules):
         listing.indicative_due_ns = 0
         where, until_ns = listing.terms.instrument, listing.phase_ends_ns
         self.events.append(t.Indicative(where, *self.crossing(listing), listing.phase, until_ns))
+
+    def set_bands(self, command: t.SetBands) -> None:
+        listing = self.listing(command.instrument)
+        if listing is None:
+            self.reject(0, command.instrument, Reason.UNKNOWN_INSTRUMENT)
+            return
+        shares = (command.static_bps, command.dynamic_bps)
+        numbers = (command.reference_ticks, command.volatility_call_ns)
+        is_odd = min(*shares, *numbers) < 0 or max(shares) >= t.BASIS_POINTS or command.volatility_call_ns > DAY_NS
+        is_endless = command.dynamic_bps > 0 and command.volatility_call_ns == 0
+        if is_odd or is_endless or command.reference_ticks > listing.terms.price_ticks_max:
+            self.reject(0, command.instrument, Reason.VALUE_OUT_OF_RANGE)
+            return
+        if command.reference_ticks:
+            listing.reference_ticks = command.reference_ticks
+        listing.static_bps, listing.dynamic_bps = shares
+        listing.volatility_call_ns = command.volatility_call_ns
+        self.events.append(t.Applied(0, command.instrument))
 
     def set_auctions(self, command: t.SetAuctions) -> None:
         listing = self.listing(command.instrument)

@@ -120,6 +120,8 @@ class OrderRules(Facts):
             yield Reason.NOT_PERMITTED
         if self.is_locked_up(terms.account, terms.instrument, terms.side):
             yield Reason.LOCKED_UP
+        if terms.price_ticks and self.is_outside_band(listing, terms.price_ticks):
+            yield Reason.PRICE_OUTSIDE_BAND
         if terms.order_type == OrderType.LIMIT_MAKER and self.acceptable(terms, limit):
             yield Reason.POST_ONLY_WOULD_TAKE
         mine = self.open_orders(terms.account, terms.instrument)
@@ -128,6 +130,13 @@ class OrderRules(Facts):
             yield Reason.TOO_MANY_ORDERS
         if limit:
             yield from self.cover_refusals(terms, listing, limit, bound_lots)
+
+    def is_outside_band(self, listing: Listing, price_ticks: int) -> bool:
+        if not listing.static_bps or not listing.reference_ticks:
+            return False
+        return (
+            abs(price_ticks - listing.reference_ticks) * t.BASIS_POINTS > listing.reference_ticks * listing.static_bps
+        )
 
     def cover_refusals(self, terms: t.Place, listing: Listing, limit: int, bound_lots: int) -> Iterator[Reason]:
         if terms.side == Side.BUY:
@@ -164,6 +173,8 @@ class OrderRules(Facts):
             return False
         lots = 0
         for maker in self.acceptable(taker.terms, taker.limit_ticks):
+            if self.is_past_band(taker, maker, self.market_price(taker)):
+                break
             if not self.is_own(taker.terms, maker):
                 lots += maker.open_lots
             elif taker.terms.self_trade != SelfTrade.EXPIRE_MAKER:
@@ -184,9 +195,23 @@ class OrderRules(Facts):
                 self.close(maker, Reason.SELF_TRADE)
         return Reason.SELF_TRADE if own and mode in (SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH) else Reason.NONE
 
+    def market_price(self, order: Order) -> int:
+        listing = self.listing(order.terms.instrument)
+        assert listing is not None
+        return listing.market_price_ticks
+
+    def is_past_band(self, taker: Order, maker: Order, price_ticks: int) -> bool:
+        """Whether a trade of the two would go through the dynamic band around that price."""
+        listing = self.listing(taker.terms.instrument)
+        assert listing is not None
+        if not listing.dynamic_bps or not price_ticks:
+            return False
+        away = maker.limit_ticks - price_ticks if taker.terms.side == Side.BUY else price_ticks - maker.limit_ticks
+        return away * t.BASIS_POINTS > price_ticks * listing.dynamic_bps
+
     def meet(self, taker: Order) -> Reason:
-        """Trade until nothing is left, or nothing acceptable, or self-trade prevention stops it (then SELF_TRADE)."""
-        terms = taker.terms
+        """Trade until nothing is left or acceptable, or until the band or self-trade prevention stops it."""
+        terms, before_ticks = taker.terms, self.market_price(taker)
         while taker.open_lots > 0 and (makers := self.acceptable(terms, taker.limit_ticks)):
             maker = makers[0]
             lots = min(taker.open_lots, maker.open_lots)
@@ -195,6 +220,8 @@ class OrderRules(Facts):
                 lots = min(lots, left_usdc_micros // self.notional(terms.instrument, maker.limit_ticks, 1))
             if lots == 0:
                 break
+            if self.is_past_band(taker, maker, before_ticks):
+                return Reason.BAND_REACHED
             if self.is_own(terms, maker):
                 if terms.self_trade != SelfTrade.EXPIRE_TAKER:
                     self.close(maker, Reason.SELF_TRADE)
@@ -261,7 +288,10 @@ class OrderRules(Facts):
         if taker.executed_lots:
             self.touch(terms.account, terms.instrument, terms.side)
         open_lots = update_id = held = 0
-        if stopped is Reason.NONE and taker.open_lots and terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD):
+        may_rest, is_banded = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD), stopped is Reason.BAND_REACHED
+        if is_banded and may_rest:
+            stopped = self.come_into_call(taker)
+        if stopped is Reason.NONE and taker.open_lots and may_rest:
             open_lots, update_id, held = taker.open_lots, self.book_change(terms.instrument), self.held_by(taker)
             self.touch(terms.account, terms.instrument, terms.side)
         else:
@@ -271,6 +301,16 @@ class OrderRules(Facts):
         who = (terms.account, terms.instrument, terms.side, taker.order_id, taker.limit_ticks)
         lots = (taker.qty_lots, taker.executed_lots, open_lots)
         self.events.insert(at, t.Accepted(*who, *lots, update_id, held, taker.executed_usdc_micros))
+        if is_banded:
+            listing = self.listing(terms.instrument)
+            assert listing is not None
+            ends_ns = self.time_ns + listing.volatility_call_ns
+            self.enter(listing, Phase.VOLATILITY_CALL, ends_ns, listing.phase)
+
+    def enter(self, listing: Listing, phase: int, ends_ns: int, then: int) -> None:
+        listing.phase, listing.phase_ends_ns, listing.phase_then = phase, ends_ns, then
+        listing.indicative_due_ns = self.time_ns + INDICATIVE_DELAY_NS if phase in CALLS else 0
+        self.events.append(t.PhaseChanged(listing.terms.instrument, phase, ends_ns))
 
     # -- an order is changed
 

@@ -42,6 +42,7 @@ class QuickGenerator:
             self._fees: 1,
             self._phase: 3,
             self._auctions: 1,
+            self._bands: 1,
             self._level: 7,
             self._position: 3,
             self._recovery: 1,
@@ -227,6 +228,16 @@ class QuickGenerator:
         until: dict[str, Any] = {"a": self._time_ns + self._number(0, 60) % 2**40} if timed else {}
         then = random.choice((0, 0, 0, *Phase, 9)) if timed else 0
         return self._pack(CommandKind.SET_PHASE, side=then, instrument=self._where(), flags=phase, **until)
+
+    def _bands(self) -> bytes:
+        random = self._random
+        slots: dict[str, Any] = {
+            "a": random.choice((0, 0, 6, self._number(0, 13))),
+            "b": random.choice((0, 0, 3_000, self._number(0, 10_000))),
+            "c": random.choice((0, 1_500, 3_000, self._number(0, 10_000))),
+            "d": self._number(0, 40),
+        }
+        return self._pack(CommandKind.SET_BANDS, instrument=self._where(), **slots)
 
     def _auctions(self) -> bytes:
         return self._pack(

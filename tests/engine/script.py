@@ -11,6 +11,7 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
     permit ACCOUNT both|buy|sell|none [until T] [from T] [in I]
     terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]
     phase PHASE [until T [then PHASE]] [in I]                             period NS [in I]
+    bands REFERENCE STATIC DYNAMIC CALL [in I]
     open OWNER WALLET                        at T
     level WALLET usdc|lots DELTA to LEVEL [requested R] [block B] [in I]
     position WALLET DELTA to LEVEL [block B] [in I]
@@ -92,6 +93,7 @@ class Market:
                 "terms": self._change_terms,
                 "fees": lambda words: t.SetFees(number(words, "in", 1), int(words[0]), int(words[1])),
                 "phase": phase,
+                "bands": lambda words: t.SetBands(number(words, "in", 1), *map(int, words[:4])),
                 "period": lambda words: t.SetAuctions(number(words, "in", 1), int(words[0])),
                 "open": lambda words: t.OpenAccount(int(words[0]), wallet(int(words[1]))),
                 "level": self._level,

@@ -121,13 +121,19 @@ def test_without_the_core_the_python_engine_runs(monkeypatch: pytest.MonkeyPatch
         engine_class(CORE)
 
 
-@pytest.mark.parametrize("seed", [*range(2, 10), *range(11, 13)])
+@pytest.mark.parametrize("seed", range(10))
 def test_random_markets_agree_with_the_python_engine(seed: int) -> None:
     assert play(seed, COMMANDS_A_MARKET) >= COMMANDS_A_MARKET
 
 
-def test_a_market_that_both_engines_give_up_on_ends_there() -> None:
-    assert 4_000 < play(1, COMMANDS_A_MARKET) < 4_100  # a batch that the chain cannot have paid
+def test_a_market_that_both_engines_give_up_on_ends_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    records = QuickGenerator.records
+
+    def broken_later(generator: QuickGenerator, count: int) -> bytes:
+        return generator._pack(99) if generator._seq > 700 else records(generator, count)
+
+    monkeypatch.setattr(QuickGenerator, "records", broken_later)
+    assert 600 < play(0, COMMANDS_A_MARKET) < 720
 
 
 @pytest.mark.torture

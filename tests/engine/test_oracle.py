@@ -249,6 +249,10 @@ class EngineAgreesWithOracle(RuleBasedStateMachine):
     def auctions(self, period: int) -> None:
         self.pair.apply(t.SetAuctions(1, period))
 
+    @rule(reference=st.integers(0, 7), static=st.sampled_from([0, 2_000, 5_000]), dynamic=st.sampled_from([0, 2_000]))
+    def bands(self, reference: int, static: int, dynamic: int) -> None:
+        self.pair.apply(t.SetBands(1, reference, static, dynamic, 20))
+
     @rule()
     def wait_for_the_indicative(self) -> None:
         self.pair.time_ns += INDICATIVE_DELAY_NS
