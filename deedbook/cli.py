@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from deedbook.running import Running
 
 DATA_DEFAULT = "data"
+RSA_BITS_MIN, RSA_BITS_MAX = 2_048, 4_096
 ACCOUNT_MAX = 2**32 - 1
 
 
@@ -76,6 +77,7 @@ def _add_keys(keys: argparse.ArgumentParser) -> None:
     create = commands.add_parser("create", help="make a key for an account; its secret is shown once")
     create.add_argument("--account", type=int, required=True, metavar="N")
     create.add_argument("--ed25519", metavar="HEX", help="an Ed25519 public key instead of a shared secret")
+    create.add_argument("--rsa", type=Path, metavar="FILE", help="an RSA public key (PEM) instead of a shared secret")
     create.add_argument("--read-only", action="store_true")
     create.add_argument("--ip", action="append", default=[], metavar="ADDRESS", help="only from there (may repeat)")
     create.set_defaults(call=_keys_create)
@@ -178,6 +180,9 @@ def _keys_create(parsed: argparse.Namespace) -> int:
         raise SettingsError(f"An account is a whole number from 1 to {ACCOUNT_MAX}, not {parsed.account}.")
     for address in parsed.ip:
         _require_address(address)
+    if parsed.rsa is not None:
+        print(f"key    {store.create_rsa(parsed.account, _rsa_key(parsed.rsa), permissions, parsed.ip).key}")
+        return 0
     if parsed.ed25519 is None:
         key = store.create_hmac(parsed.account, permissions, parsed.ip)
         print(f"key    {key.key}\nsecret {key.secret.decode()}")
@@ -187,6 +192,20 @@ def _keys_create(parsed: argparse.Namespace) -> int:
     public_key = bytes.fromhex(parsed.ed25519)
     print(f"key    {store.create_ed25519(parsed.account, public_key, permissions, parsed.ip).key}")
     return 0
+
+
+def _rsa_key(path: Path) -> bytes:
+    """The file's public key in DER. Raises SettingsError."""
+    from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
+
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"{path} holds no public key in PEM: {error}") from None
+    if not isinstance(key, RSAPublicKey) or not RSA_BITS_MIN <= key.key_size <= RSA_BITS_MAX:
+        raise SettingsError(f"{path} must hold an RSA key of {RSA_BITS_MIN} to {RSA_BITS_MAX} bits.")
+    return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 
 
 def _require_address(text: str) -> None:

@@ -1,7 +1,8 @@
 """Who is asking: signatures, the timestamp window, and what a key may do.
 
 HMAC-SHA256 signs the raw percent-encoded query and body as sent (REST) or the sorted `k=v` of the parameters (ws-api),
-in hex of either case; Ed25519 signs the same bytes, in base64. Signatures are compared in constant time.
+in hex of either case; Ed25519 and RSA (PKCS #1 v1.5 with SHA-256) sign the same bytes, in base64. Signatures are
+compared in constant time.
 """
 
 from __future__ import annotations
@@ -14,11 +15,15 @@ from typing import Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import load_der_public_key
 
 from gateway import errors
 from gateway.decimals import DecimalError, parse_units
 from gateway.errors import ApiError
-from gateway.keys import ED25519, Key, KeyStore
+from gateway.keys import ED25519, RSA, Key, KeyStore
 
 RECV_WINDOW_MS_DEFAULT: Final = 5_000
 RECV_WINDOW_MS_MAX: Final = 60_000
@@ -67,8 +72,8 @@ def verify(key: Key, payload: bytes, signature: str | None) -> None:
     """Refuse a signature that is not this key's over these bytes."""
     if not signature:
         raise errors.mandatory("signature")
-    if key.kind == ED25519:
-        good = _ed25519(key, payload, signature)
+    if key.kind in (ED25519, RSA):
+        good = _by_public_key(key, payload, signature)
     else:
         good = bool(_HEX(signature)) and hmac.compare_digest(
             hmac.digest(key.secret, payload, "sha256"), bytes.fromhex(signature)
@@ -77,9 +82,15 @@ def verify(key: Key, payload: bytes, signature: str | None) -> None:
         raise ApiError(errors.INVALID_SIGNATURE, "Signature for this request is not valid.")
 
 
-def _ed25519(key: Key, payload: bytes, signature: str) -> bool:
+def _by_public_key(key: Key, payload: bytes, signature: str) -> bool:
     try:
-        Ed25519PublicKey.from_public_bytes(key.secret).verify(base64.b64decode(signature, validate=True), payload)
+        signed = base64.b64decode(signature, validate=True)
+        if key.kind == ED25519:
+            Ed25519PublicKey.from_public_bytes(key.secret).verify(signed, payload)
+        else:
+            public_key = load_der_public_key(key.secret)
+            assert isinstance(public_key, RSAPublicKey), "the key store takes no other"
+            public_key.verify(signed, payload, PKCS1v15(), SHA256())
     except (InvalidSignature, binascii.Error, ValueError):
         return False
     return True

@@ -20,6 +20,7 @@ import msgspec
 
 HMAC: Final = "HMAC"
 ED25519: Final = "ED25519"
+RSA: Final = "RSA"
 TRADE: Final = "TRADE"  # place and cancel
 READ: Final = "READ"  # orders, trades, balances, the user data stream
 PERMISSIONS: Final = frozenset({TRADE, READ})
@@ -34,8 +35,8 @@ class KeyFileError(Exception):
 
 class _Line(msgspec.Struct, forbid_unknown_fields=True):
     key: str
-    kind: Literal["HMAC", "ED25519"]
-    secret: str  # HMAC: the shared secret; ED25519: the public key in hex
+    kind: Literal["HMAC", "ED25519", "RSA"]
+    secret: str  # HMAC: the shared secret; else the public key in hex: raw for ED25519, DER for RSA
     account: int
     permissions: list[Literal["TRADE", "READ"]]
     ips: list[str] = []
@@ -98,6 +99,12 @@ class KeyStore:
         """Store the raw 32-byte public key; the private half never comes here."""
         assert len(public_key) == 32, "an Ed25519 public key has 32 bytes"
         return self._add(_Line(_token(), "ED25519", public_key.hex(), account, _sorted(permissions), sorted(ips)))
+
+    def create_rsa(
+        self, account: int, public_key: bytes, permissions: Iterable[str] = PERMISSIONS, ips: Iterable[str] = ()
+    ) -> Key:
+        """Store an RSA public key (DER, SubjectPublicKeyInfo)."""
+        return self._add(_Line(_token(), "RSA", public_key.hex(), account, _sorted(permissions), sorted(ips)))
 
     def revoke(self, key: str) -> bool:
         """Whether there was one."""

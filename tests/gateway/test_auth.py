@@ -8,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from gateway import errors
 from gateway.auth import Authenticator, check_time, verify
@@ -94,6 +98,18 @@ def test_an_ed25519_signature_is_over_every_byte() -> None:
     verify(key, b"a=1", signature)
     for payload, flaw in ((b"a=2", signature), (b"a=1", signature[:-4]), (b"a=1", "!!"), (b"a=1", "\u00e9")):
         assert code_of(verify, key, payload, flaw) == errors.INVALID_SIGNATURE
+
+
+def test_an_rsa_signature_is_over_every_byte(tmp_path: Path) -> None:
+    private = generate_private_key(65_537, 2_048)
+    public = private.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    KeyStore(tmp_path / "keys").create_rsa(1, public)
+    [key] = KeyStore(tmp_path / "keys").all()
+    signature = base64.b64encode(private.sign(b"payload", PKCS1v15(), SHA256())).decode()
+    verify(key, b"payload", signature)
+    assert code_of(verify, key, b"payloae", signature) == -1022
+    for wrong in (signature[:-4], "x" + signature[1:], "%%", "00" * 32):
+        assert code_of(verify, key, b"payload", wrong) == -1022
 
 
 def test_a_key_opens_only_what_it_may_from_where_it_may(tmp_path: Path) -> None:
