@@ -18,7 +18,7 @@ import msgspec
 from aiohttp import web
 from eth_account import Account
 from web3 import AsyncHTTPProvider, AsyncWeb3
-from web3.exceptions import Web3Exception
+from web3.exceptions import ContractCustomError, Web3Exception
 from web3.types import RPCEndpoint
 
 from deedbook.demo.flows.purse import Purse
@@ -85,6 +85,11 @@ class Sandbox:
             return json_answer({"error": {"code": refused.code, "message": str(refused)}})
         except (msgspec.MsgspecError, UnicodeDecodeError, KeyError, TypeError, ValueError, IndexError) as error:
             return json_answer({"error": {"code": INVALID, "message": f"The call is malformed: {error}"}})
+        except ContractCustomError as error:
+            said = str(error.data)[:10]  # its selector
+            return json_answer(
+                {"error": {"code": REVERTED, "message": f"A contract refuses this transaction ({said})."}}
+            )
         except (Web3Exception, AssertionError) as error:
             return json_answer({"error": {"code": REVERTED, "message": f"The transaction would fail: {error}"}})
 

@@ -18,7 +18,7 @@ function made({ key, secret }) {
 openPage({
   title: "API keys",
   async show(main, who) {
-    const list = make("div");
+    const list = make("div", { class: "flush" });
     const draw = () => fill(list, () => api.get("/api-keys"), (keys) => table({
       caption: "Your keys",
       columns: [

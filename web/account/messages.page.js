@@ -10,7 +10,7 @@ import { time } from "../shell/times.js";
 openPage({
   title: "Messages",
   async show(main) {
-    const body = make("div");
+    const body = make("div", { class: "flush" });
     main.append(panel("Latest messages", body));
     const draw = () => fill(body, () => api.get("/notifications"), (messages) => {
       for (const each of messages.filter(({ read_at }) => !read_at)) api.post(`/notifications/${each.notification_id}/read`).catch(() => {});

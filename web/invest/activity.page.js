@@ -67,7 +67,7 @@ openPage({
   needs: ["INVESTOR"],
   async show(main) {
     const places = [["Trades", "/marketplace/trades", trades], ["Orders", "/marketplace/orders", orders], ["First sales", "/marketplace/purchases", purchases]]
-      .map(([title, path, show]) => ({ path, show, place: make("div"), title }));
+      .map(([title, path, show]) => ({ path, show, place: make("div", { class: "flush" }), title }));
     main.append(...places.map(({ title, place }) => panel(title, place)));
     const draw = () => Promise.all(places.map(({ path, show, place }) => fill(place, () => api.get(path, { limit: 50 }), show)));
     addEventListener("deedbook-message", draw);

@@ -1,17 +1,17 @@
 // Bringing cash and tokens to the exchange, and taking them back: each in its two steps.
 
-import { api } from "../api.js";
-import { form } from "../shell/forms.js";
+import { api, Problem } from "../api.js";
+import { actionButton, form } from "../shell/forms.js";
 import { make } from "../shell/make.js";
-import { shown, usdc } from "../shell/numbers.js";
+import { shown, units, usdc } from "../shell/numbers.js";
 import { openPage } from "../shell/page.js";
 import { fill, follow, notice, progress } from "../shell/states.js";
 import { facts, panel } from "../shell/tables.js";
 import { toast } from "../shell/toasts.js";
 import { giveTestUsdc, isTestWallet, sendAll } from "../shell/wallet.js";
-import { actionButton } from "../shell/forms.js";
 
 const WITHIN_MS = 120_000;
+const DECIMALS = 18; // at least those of any asset: amounts are only compared
 
 /** The query for an amount of `asset`: USDC, or a market's symbol. */
 function amountOf(asset, amount, wallet) {
@@ -22,6 +22,14 @@ function amountOf(asset, amount, wallet) {
 function holding(portfolio, wallet, asset) {
   const found = portfolio.find((each) => each.wallet.toLowerCase() === wallet.toLowerCase());
   return asset === "USDC" ? found?.cash : found?.tokens.find(({ symbol }) => asset.startsWith(symbol));
+}
+
+/** What a deposit takes must be in the wallet: said here, before a contract refuses it in its own words. */
+async function requireOutside({ asset, amount, wallet }) {
+  const { outside } = holding(await api.get("/portfolio"), wallet, asset) ?? {};
+  if (outside && units(amount, DECIMALS) > units(outside, DECIMALS)) {
+    throw new Problem({ reason: "WALLET_SHORT", detail: `Only ${shown(outside)} can be taken from this wallet.`, field: "amount" });
+  }
 }
 
 /** Signs what `path` asks for and follows the holding until it changes. */
@@ -78,6 +86,7 @@ openPage({
     const now = make("div", { class: "column" });
     const draw = () => fill(now, () => api.get("/portfolio"), (found) => found.filter(({ is_open: isOpen }) => isOpen).map(balances));
     const bring = amountForm(asset, open, markets, "Bring it to the exchange", async (what, say) => {
+      await requireOutside(what);
       await move("/funds/deposit", what, say, (before, after) => after && (!before || before.free !== after.free || before.held !== after.held));
       toast("It is on the exchange: you can trade with it.", "good", { href: "/", text: "See the markets" });
       await draw();

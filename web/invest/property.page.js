@@ -60,7 +60,7 @@ openPage({
   async show(main) {
     const [property, who] = await Promise.all([api.get(`/properties/${id}`), session()]);
     document.title = `${property.terms.name} · Deedbook`;
-    const papers = make("div");
+    const papers = make("div", { class: "flush" });
     const selling = make("div", { class: "column" });
     main.append(
       make("div", { class: "row" }, make("div", {}, make("h2", { class: "big" }, property.terms.name), make("p", { class: "quiet" }, property.terms.address)), badge(property.state)),
