@@ -127,7 +127,8 @@ class Gateway:
             market = markets.list(listed.terms)
             market.maker_fee_bps, market.taker_fee_bps = listed.maker_fee_bps, listed.taker_fee_bps
             market.phase, market.last_price_ticks = listed.phase, listed.last_price_ticks
-            self._publisher.open_feed(market, listed.update_id, state.last_trade_id if self._history else 0)
+            complete_after_id = state.last_trade_id if self._history else 0
+            self._publisher.open_feed(market, listed.update_id, complete_after_id, listed.phase_ends_ns)
         for order in state.orders:
             feeds[order.instrument].level(order.order_id, order.side, order.price_ticks, order.open_lots, 0)
         self._balances.restore(state)

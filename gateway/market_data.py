@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final
 
 from engine.types import Side
+from gateway.auction import AuctionStream, Row
 from gateway.candles import Candle, Candles
 from gateway.channels import Channel, Events, Latest, Payload, Subscriber
 from gateway.depth import DepthStream, beat_payload, depth_json, partial_payload
@@ -36,6 +37,7 @@ class MarketFeed:
     complete_after_id  trades up to this one, of any market, may be in the database only; 0: there are none
     changed            where a feed says that the frame at hand changed it
     resting            the market's open orders
+    phase_ends_ns      when the market's phase ends by itself; 0: by a command
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class MarketFeed:
         complete_after_id: int = 0,
         changed: Callable[[MarketFeed], None] = lambda feed: None,
         resting: Callable[[], Iterable[RestingOrder]] = _nothing,
+        phase_ends_ns: int = 0,
     ) -> None:
         self.market = market
         self.name: Final = market.symbol.lower()
@@ -59,11 +62,13 @@ class MarketFeed:
         self._aggregate: Aggregate | None = None
         self._best = Latest(f"{self.name}@bookTicker", 1, self._best_version, self._best_payload)
         self._orders = OrdersStream(f"{self.name}@l3", market, self.book, resting)
+        self.auction = AuctionStream(market, phase_ends_ns)
         self._permanent: dict[str, Channel] = {
             "trade": self._trades,
             "aggTrade": self._aggregates,
             "bookTicker": self._best,
             "l3": self._orders,
+            "auction": self.auction,
         }
         self._channels: dict[str, Channel] = {}  # those of the clock that somebody listens to
         self._depths: list[DepthStream] = []
@@ -81,8 +86,17 @@ class MarketFeed:
         if self._orders.subscribers:
             self._orders.change(order_id, side, price_ticks, lots)
         if not self._is_changed:
-            self._is_changed = True
-            self._changed(self)
+            self._change()
+
+    def _change(self) -> None:
+        self._is_changed = True
+        self._changed(self)
+
+    def call(self, event: Row, time_ns: int) -> None:
+        """Its phase changed, or a call came to something."""
+        self.auction.take(event, time_ns)
+        if not self._is_changed:
+            self._change()
 
     def trade(self, fill: Fill, update_id: int, maker_price_ticks: int) -> None:
         """In an auction the maker's price is not always the trade's, and the taker's level is told by itself."""
@@ -109,6 +123,7 @@ class MarketFeed:
         self._trades.publish(time_ns)
         self._tell_aggregate()
         self._aggregates.publish(time_ns)
+        self.auction.publish(time_ns)
         if self._orders.subscribers:
             self._orders.publish(time_ns)
         if self._best.subscribers:

@@ -142,7 +142,7 @@ class MyTrades(Signed, frozen=True, kw_only=True):
     limit: int | None = None
 
 
-SymbolStatus = Literal["TRADING", "HALT", "BREAK"]
+SymbolStatus = Literal["TRADING", "PRE_TRADING", "AUCTION_MATCH", "HALT", "BREAK"]
 
 
 class OneSymbol(Params, frozen=True, kw_only=True):

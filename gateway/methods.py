@@ -81,6 +81,7 @@ PUBLIC: Final = (
         lambda s, p, now, unit: s.public.exchange_info(p, now, unit),
     ),
     Public("depth", "GET depth", m.Depth, PublicQueries.depth_weight, lambda s, p, now, unit: s.public.depth(p)),
+    Public("auction", "GET auction", m.OneSymbol, 2, lambda s, p, now, unit: s.public.auction(p, unit)),
     Public("trades.recent", "GET trades", m.Trades, 25, lambda s, p, now, unit: s.market.trades(p, unit)),
     Public(
         "trades.historical",

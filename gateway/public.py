@@ -55,6 +55,10 @@ class PublicQueries:
         self._check_status(feed, params.symbol_status)
         return feed.depth_json(bounded(params.limit, DEPTH_DEFAULT, DEPTH_MAX))
 
+    def auction(self, params: m.OneSymbol, unit_ns: int) -> str:
+        feed = self.feed(params.symbol)
+        return feed.auction.answer(self._markets.status(feed.market), unit_ns)
+
     @staticmethod
     def depth_weight(params: m.Depth) -> int:
         limit = params.limit or DEPTH_DEFAULT

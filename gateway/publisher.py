@@ -73,6 +73,8 @@ class Publisher:
             (EventKind.BALANCE, self._balance),
             (EventKind.APPLIED, self._applied),
             (EventKind.PHASE_CHANGED, self._phase_changed),
+            (EventKind.INDICATIVE, self._called),
+            (EventKind.AUCTION, self._called),
             (EventKind.TRADE_SETTLED, self._trade_settled),
         ):
             self._handlers[kind] = handler
@@ -101,12 +103,15 @@ class Publisher:
             for feed in changed:
                 feed.publish(rows[-1][1])
 
-    def open_feed(self, market: Market, update_id: int, complete_after_id: int) -> MarketFeed:
+    def open_feed(self, market: Market, update_id: int, complete_after_id: int, phase_ends_ns: int) -> MarketFeed:
         """A feed of a market that has none; see MarketFeed for the trade id."""
         resting = partial(self._orders.resting, market)
-        feed = MarketFeed(market, update_id, complete_after_id, lambda changed: self._changed.append(changed), resting)
+        feed = MarketFeed(market, update_id, complete_after_id, self._mark, resting, phase_ends_ns)
         self.feeds[market.number] = feed
         return feed
+
+    def _mark(self, feed: MarketFeed) -> None:
+        self._changed.append(feed)
 
     def _without_balances(self, durable: Durable) -> bytes:
         """The events of a large frame less the balances of those who are not followed: they need no turn each."""
@@ -331,7 +336,7 @@ class Publisher:
         if isinstance(command, t.SetInstrument):
             market = self._markets.list(command)
             if market.number not in self.feeds:
-                self.open_feed(market, 0, 0)
+                self.open_feed(market, 0, 0, 0)
         elif isinstance(command, t.SetFees):
             market = self._markets.by_number[command.instrument]
             market.maker_fee_bps, market.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
@@ -340,7 +345,10 @@ class Publisher:
         if event[3] == t.VENUE:
             self._markets.venue_phase = event[15]
         else:
-            self._markets.by_number[event[3]].phase = event[15]
+            self._called(event)
+
+    def _called(self, event: Row) -> None:
+        self.feeds[event[3]].call(event, self._row[1])
 
 
 def _ignore(event: Row) -> None:

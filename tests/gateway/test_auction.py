@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
+
 from engine import types as t
+from gateway.times import MS
 from tests.gateway.test_market_data import apply, book_of, engine_book
 from tests.gateway.test_users import listening, settle
 from tests.gateway.venue import ALICE, BOB, SYMBOL, Venue
@@ -32,3 +36,39 @@ async def test_both_sides_of_an_uncross_are_told_their_fills_at_the_maker_rate(v
         if event["u"] == last_update_id:
             break
     assert book == engine_book(venue) == {"bids": {}, "asks": {"100.00": "1.00"}}
+
+
+async def test_a_call_is_told_and_answered_as_it_goes(venue: Venue) -> None:
+    alice, bob = await venue.trader(ALICE), await venue.trader(BOB)
+    client = await venue.connect(f"/ws/{SYMBOL.lower()}@auction")
+    _, before, _ = await venue.rest("GET", "/api/v3/auction", symbol=SYMBOL)
+    state = {"symbol": SYMBOL, "status": "TRADING", "phase": "CONTINUOUS"}
+    assert before == state | {"endTime": None, "indicative": None, "lastUncross": None}
+    until_ms = time.time_ns() // MS + 60_000
+    venue.sequencer.send(t.SetPhase(1, t.Phase.CLOSING_CALL, until_ms * MS, t.Phase.CANCEL_ONLY))
+    told = await client.read()
+    assert (told["e"], told["x"], told["P"], told["T"], "p" in told) == (
+        "auction",
+        "PHASE",
+        "CLOSING_CALL",
+        until_ms,
+        False,
+    )
+    await alice.limit("SELL", "3", "100")
+    await bob.limit("BUY", "2", "104")
+    reading = asyncio.create_task(client.read())  # gives up by itself
+    while not reading.done():
+        venue.sequencer.send(t.Clock())
+        await asyncio.sleep(0.01)
+    told = await reading
+    assert (told["x"], told["p"], told["q"], told["i"]) == ("INDICATIVE", "100.00", "2.00", "-1.00")
+    _, during, _ = await venue.rest("GET", "/api/v3/auction", symbol=SYMBOL)
+    crossing = {"price": "100.00", "qty": "2.00", "imbalance": "-1.00"}
+    assert (during["status"], during["endTime"]) == ("AUCTION_MATCH", until_ms)
+    assert during["indicative"] == crossing | {"time": told["E"]}
+    venue.sequencer.send(t.SetPhase(1, t.Phase.CONTINUOUS))
+    uncross, after = await client.read(), await client.read()
+    assert (uncross["x"], uncross["P"], uncross["p"], uncross["q"]) == ("UNCROSS", "CLOSING_CALL", "100.00", "2.00")
+    assert (after["x"], after["P"], after["T"]) == ("PHASE", "CONTINUOUS", None)
+    answer = (await alice.ask("auction", symbol=SYMBOL))["result"]
+    assert answer == state | {"endTime": None, "indicative": None, "lastUncross": crossing | {"time": uncross["E"]}}
