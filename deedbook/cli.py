@@ -107,6 +107,26 @@ def _add_people(people: argparse.ArgumentParser) -> None:
         command.set_defaults(call=_people, form=name)
 
 
+def _add_market_structure(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    phase = commands.add_parser("phase", help="bring an instrument into a phase; see docs/rules.md")
+    phase.add_argument("symbol")
+    phase.add_argument("phase", metavar="PHASE", help="as in docs/rules.md, in small letters: opening-call")
+    phase.add_argument("--minutes", type=float, default=0, help="a call ends by itself after so long")
+    phase.add_argument("--then", default="continuous", metavar="PHASE", help="and this follows")
+    phase.set_defaults(call=_ops_phase)
+    bands = commands.add_parser("bands", help="how far an instrument's prices may go; what is not named is off")
+    bands.add_argument("symbol")
+    bands.add_argument("--reference-ticks", type=int, default=0, help="of the static band; else it stays as it is")
+    bands.add_argument("--static-bps", type=int, default=0)
+    bands.add_argument("--dynamic-bps", type=int, default=0)
+    bands.add_argument("--call-s", type=int, default=300, help="how long the volatility call is")
+    bands.set_defaults(call=_ops_bands)
+    period = commands.add_parser("period", help="how often an instrument's periodic call is uncrossed")
+    period.add_argument("symbol")
+    period.add_argument("seconds", type=int)
+    period.set_defaults(call=_ops_period)
+
+
 def _add_ops(ops: argparse.ArgumentParser) -> None:
     ops.add_argument("--data", type=Path, default=Path(DATA_DEFAULT), metavar="DIR")
     commands = ops.add_subparsers(required=True, metavar="COMMAND")
@@ -120,6 +140,7 @@ def _add_ops(ops: argparse.ArgumentParser) -> None:
     resume = commands.add_parser("resume", help="trade again")
     resume.add_argument("symbol", nargs="?")
     resume.set_defaults(call=_ops_resume)
+    _add_market_structure(commands)
     transactions = commands.add_parser("transactions", help="settlement transactions that are not mined")
     transactions.add_argument("--send-again", action="store_true", help="hand them to the node again")
     transactions.set_defaults(call=_ops_transactions)
@@ -280,6 +301,32 @@ def _ops_resume(parsed: argparse.Namespace) -> int:
     from deedbook import ops
 
     return _on_running(parsed.data, lambda market: ops.set_phase(market, parsed.symbol, ops.PHASES["continuous"]))
+
+
+def _ops_phase(parsed: argparse.Namespace) -> int:
+    import time
+
+    from deedbook import ops
+
+    for name in (parsed.phase, parsed.then):
+        if name not in ops.PHASES:
+            raise SettingsError(f"There is no phase {name}; there are {', '.join(ops.PHASES)}.")
+    phase, then = ops.PHASES[parsed.phase], ops.PHASES[parsed.then]
+    until_ns = time.time_ns() + int(parsed.minutes * 60 * ops.NS) if parsed.minutes else 0
+    return _on_running(parsed.data, lambda market: ops.set_phase(market, parsed.symbol, phase, until_ns, then))
+
+
+def _ops_bands(parsed: argparse.Namespace) -> int:
+    from deedbook import ops
+
+    bands = (parsed.reference_ticks, parsed.static_bps, parsed.dynamic_bps, parsed.call_s)
+    return _on_running(parsed.data, lambda market: ops.set_bands(market, parsed.symbol, *bands))
+
+
+def _ops_period(parsed: argparse.Namespace) -> int:
+    from deedbook import ops
+
+    return _on_running(parsed.data, lambda market: ops.set_period(market, parsed.symbol, parsed.seconds))
 
 
 def _ops_transactions(parsed: argparse.Namespace) -> int:

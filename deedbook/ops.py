@@ -11,7 +11,8 @@ from settlement.infrastructure import read
 from settlement.reconcile import ChainLevel, chain_levels
 from settlement.records import Records
 
-PHASES = {"halt": t.Phase.HALT, "cancel-only": t.Phase.CANCEL_ONLY, "continuous": t.Phase.CONTINUOUS}
+PHASES = {phase.name.lower().replace("_", "-"): phase for phase in t.Phase}
+NS = 10**9
 ROLE_CONTRACTS = {
     "operator": (("SettlementBridge", "bridge"),),
     "releaser": (("CashVault", "vault"), ("TokenLocker", "locker")),
@@ -22,13 +23,35 @@ class OpsError(Exception):
     """It could not be done; one sentence."""
 
 
-async def set_phase(market: Running, symbol: str | None, phase: t.Phase) -> str:
-    """Of one instrument, or of the whole venue. Raises OpsError."""
+async def set_phase(
+    market: Running, symbol: str | None, phase: t.Phase, until_ns: int = 0, then: t.Phase = t.Phase.CONTINUOUS
+) -> str:
+    """Of one instrument, or of the whole venue; a call may end by itself. Raises OpsError."""
     number = t.VENUE if symbol is None else await _number_of(market, symbol)
-    (answer,) = await market.submit([t.SetPhase(number, phase)])
+    seq = await _sent(market, t.SetPhase(number, phase, until_ns, then))
+    return f"{symbol or 'The venue'} is {phase.name} from seq {seq} on."
+
+
+async def set_bands(
+    market: Running, symbol: str, reference_ticks: int, static_bps: int, dynamic_bps: int, call_s: int
+) -> str:
+    """All of them anew; a reference of 0 leaves the one that stands. Raises OpsError."""
+    number = await _number_of(market, symbol)
+    seq = await _sent(market, t.SetBands(number, reference_ticks, static_bps, dynamic_bps, call_s * NS))
+    return f"{symbol} has its bands from seq {seq} on."
+
+
+async def set_period(market: Running, symbol: str, period_s: int) -> str:
+    """How often its periodic call is uncrossed; 0: never by itself. Raises OpsError."""
+    seq = await _sent(market, t.SetAuctions(await _number_of(market, symbol), period_s * NS))
+    return f"{symbol} has its period from seq {seq} on."
+
+
+async def _sent(market: Running, command: t.SetPhase | t.SetBands | t.SetAuctions) -> int:
+    (answer,) = await market.submit([command])
     if (rejected := answer.rejection()) is not None:
         raise OpsError(f"The exchange refused: {t.Reason(rejected.reason).name}.")
-    return f"{symbol or 'The venue'} is {phase.name} from seq {answer.seq} on."
+    return answer.seq
 
 
 async def pending_transactions(market: Running) -> list[str]:

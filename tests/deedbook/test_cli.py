@@ -67,3 +67,9 @@ def test_verifying_a_journal_alone_makes_no_database(tmp_path: Path, capsys: pyt
     assert main(["verify", str(tmp_path)]) == 1
     assert f"there is no database in {tmp_path}" in capsys.readouterr().out
     assert [path.name for path in tmp_path.iterdir()] == ["journal"]
+
+
+@pytest.mark.parametrize("words", [["nosuch"], ["closing-call", "--then", "nosuch"]])
+def test_a_phase_that_does_not_exist(tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str]) -> None:
+    assert main(["ops", "--data", str(tmp_path), "phase", "OAK12USDC", *words]) == 1
+    assert said(capsys).startswith("deedbook: There is no phase nosuch; there are continuous, ")
