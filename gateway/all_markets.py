@@ -6,13 +6,16 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from gateway.channels import Channel, Payload, StreamMessage, Subscriber
+from gateway.channels import Payload, StreamMessage, Subscriber
 from gateway.intervals import DAY_S
 from gateway.market_data import MarketFeed
 from gateway.statistics import WINDOWS_S
 
 TICKS: Final = 10
+SPEED: Final = "@1000ms"  # some clients say it
 Feeds = Mapping[int, MarketFeed]
+Version = Callable[[MarketFeed, int], object]
+OnePayload = Callable[[MarketFeed, int], Payload]
 
 
 class ArrayStream:
@@ -24,8 +27,8 @@ class ArrayStream:
         self,
         name: str,
         feeds: Feeds,
-        version: Callable[[MarketFeed, int], object],
-        payload: Callable[[MarketFeed, int], Payload],
+        version: Version,
+        payload: OnePayload,
     ) -> None:
         self.name = name
         self._feeds = feeds
@@ -74,38 +77,24 @@ class AllMarkets:
     """Finds, makes and feeds them."""
 
     def __init__(self, feeds: Feeds) -> None:
-        self._makers: dict[str, Callable[[], Channel]] = {
-            "!miniTicker@arr": partial(
-                ArrayStream,
-                "!miniTicker@arr",
-                feeds,
-                lambda feed, now: feed.rolling_version(DAY_S, now),
-                MarketFeed.mini_payload,
-            ),
-            "!ticker@arr": partial(
-                ArrayStream, "!ticker@arr", feeds, MarketFeed.ticker_version, MarketFeed.ticker_payload
-            ),
+        self._feeds = feeds
+        self._kinds: dict[str, tuple[Version, OnePayload]] = {
+            "!miniTicker@arr": (lambda feed, now: feed.rolling_version(DAY_S, now), MarketFeed.mini_payload),
+            "!ticker@arr": (MarketFeed.ticker_version, MarketFeed.ticker_payload),
         }
-        for window in WINDOWS_S:
-            name = f"!ticker_{window}@arr"
-            self._makers[name] = partial(self._rolling, name, feeds, window)
-        self._channels: dict[str, Channel] = {}
-
-    @staticmethod
-    def _rolling(name: str, feeds: Feeds, window: str) -> Channel:
-        return ArrayStream(
-            name,
-            feeds,
-            lambda feed, now: feed.rolling_version(WINDOWS_S[window], now),
-            lambda feed, now: feed.rolling_payload(window, now),
-        )
+        for window, seconds in WINDOWS_S.items():
+            self._kinds[f"!ticker_{window}@arr"] = (
+                partial(_rolling_version, seconds),
+                partial(_rolling_payload, window),
+            )
+        self._channels: dict[str, ArrayStream] = {}
 
     def has(self, name: str) -> bool:
-        return name in self._makers
+        return name.removesuffix(SPEED) in self._kinds
 
     def subscribe(self, name: str, subscriber: Subscriber) -> None:
         if name not in self._channels:
-            self._channels[name] = self._makers[name]()
+            self._channels[name] = ArrayStream(name, self._feeds, *self._kinds[name.removesuffix(SPEED)])
         self._channels[name].subscribe(subscriber)
 
     def unsubscribe(self, name: str, subscriber: Subscriber) -> None:
@@ -118,3 +107,11 @@ class AllMarkets:
         for channel in list(self._channels.values()):
             if number % channel.ticks == 0:
                 channel.publish(time_ns)
+
+
+def _rolling_version(seconds: int, feed: MarketFeed, time_ns: int) -> object:
+    return feed.rolling_version(seconds, time_ns)
+
+
+def _rolling_payload(window: str, feed: MarketFeed, time_ns: int) -> Payload:
+    return feed.rolling_payload(window, time_ns)

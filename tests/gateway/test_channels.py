@@ -381,6 +381,7 @@ def test_all_markets_that_changed_come_in_one_array() -> None:
     for name in names:
         assert markets.has(name)
         markets.subscribe(name, readers[name])
+    assert markets.has("!miniTicker@arr@1000ms")
     assert not markets.has("!nosuch@arr")
     trade(feeds[1], 1, START_NS)
     markets.tick(10, START_NS)

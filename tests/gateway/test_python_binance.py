@@ -46,3 +46,31 @@ async def test_python_binance_trades_and_listens(redirected: Venue) -> None:
     finally:
         await alice.close_connection()
         await bob.close_connection()
+
+
+async def test_python_binance_reads_the_market(redirected: Venue) -> None:
+    alice, bob = await client(redirected, ALICE), await client(redirected, BOB)
+    sockets: Any = binance.BinanceSocketManager(alice)
+    order = {"symbol": SYMBOL, "side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1"}
+    try:
+        async with asyncio.timeout(60):
+            await alice.create_order(**order, price="100")
+            await bob.order_market_buy(symbol=SYMBOL, quantity="0.5")
+            klines = await alice.get_historical_klines(SYMBOL, "1m", "1 day ago UTC")
+            assert klines[-1][4] == "100.00"
+            assert (await alice.get_avg_price(symbol=SYMBOL))["price"] == "100.000000"
+            assert (await alice.get_ticker(symbol=SYMBOL))["count"] == 1
+            assert [trade["a"] for trade in await alice.get_aggregate_trades(symbol=SYMBOL)] == [1]
+            assert [trade["id"] for trade in await alice.get_historical_trades(symbol=SYMBOL)] == [1]
+            assert (await alice.get_orderbook_ticker(symbol=SYMBOL))["askQty"] == "0.50"
+            for socket, seen in (
+                (sockets.kline_socket(SYMBOL, interval="1m"), "kline"),
+                (sockets.symbol_ticker_socket(SYMBOL), "24hrTicker"),
+                (sockets.miniticker_socket(), "24hrMiniTicker"),
+                (sockets.multiplex_socket([f"{SYMBOL.lower()}@avgPrice"]), "avgPrice"),
+            ):
+                async with socket as stream:
+                    assert seen in str(await stream.recv())
+    finally:
+        await alice.close_connection()
+        await bob.close_connection()
