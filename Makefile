@@ -16,7 +16,7 @@ SOURCES := engine api gateway settlement compliance persistence properties payme
 DEMO_SECONDS ?= 10
 FUZZ_SECONDS ?= 1800
 
-.PHONY: help setup setup-dev setup-clients run test test-all check format-check lint types test-engine test-rooms \
+.PHONY: help setup setup-dev setup-clients setup-bench run test test-all check format-check lint types test-engine test-rooms \
     contracts test-contracts demo-short format lock torture fuzz fuzz-core bench clean
 
 help:
@@ -29,6 +29,8 @@ setup: .venv/.installed node_modules/.installed
 setup-dev: .venv/.installed-dev node_modules/.installed
 
 setup-clients: .venv/.installed-clients node_modules/.installed
+
+setup-bench: .venv/.installed-bench
 
 .venv/bin/python: | requirements/venv.sh
 	@requirements/venv.sh
@@ -49,6 +51,12 @@ setup-clients: .venv/.installed-clients node_modules/.installed
 .venv/.installed-clients: requirements/clients.txt .venv/.installed-dev
 	@echo "Installing the clients that trade against it in the tests."
 	@$(PIP) -r requirements/clients.txt
+	@$(PIP_CHECK)
+	@touch $@
+
+.venv/.installed-bench: requirements/bench.txt .venv/.installed-dev
+	@echo "Installing the engines that are compared with ours."
+	@$(PIP) -r requirements/bench.txt
 	@$(PIP_CHECK)
 	@touch $@
 

@@ -9,10 +9,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from bench import durable, growth, images, speed
+from bench import durable, growth, images, peers, speed
+from bench.bare import BareFlow
 from bench.footprint import bytes_an_order
 from bench.report import machine
-from bench.workload import Workload, flow, sweeps
+from bench.workload import Workload, flow, outcome_of, sweeps
 from deedbook import collector
 from engine.engines import NAMES, engine_class
 
@@ -20,7 +21,7 @@ LEAVES_OUT: Final = (
     "sockets, JSON, signatures, other processes; client order ids, where they are not named; trades that settle; "
     "the making of the commands; all but the quickest pass"
 )
-PARTS: Final = ("speed", "growth", "memory", "journal", "snapshot")
+PARTS: Final = ("speed", "growth", "memory", "journal", "snapshot", "peers")
 JOURNAL_BATCH: Final = 1_024
 
 
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--growth-instruments", type=int, nargs="+", default=(1, 100, 10_000))
     parser.add_argument("--orders", type=int, default=1_000_000, help="of the snapshot and of the memory")
     parser.add_argument("--seconds", type=float, default=5.0, help="beside snapshots")
+    parser.add_argument("--peer-commands", type=int, default=20_000, help="for each of the others")
     parser.add_argument("--passes", type=int, default=5, help="of which the quickest counts")
     parser.add_argument("--directory", type=Path, help="on the disk to be measured (default: that of temporary files)")
     parser.add_argument("--seed", type=int, default=1)
@@ -55,6 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         "memory": partial(_memory, arguments),
         "journal": partial(_journal, arguments),
         "snapshot": partial(_snapshot, arguments),
+        "peers": partial(_peers, arguments),
     }
     for name in arguments.parts:
         for check, holds in parts[name]().items():
@@ -102,3 +105,10 @@ def _journal(arguments: argparse.Namespace) -> Mapping[str, bool]:
 
 def _snapshot(arguments: argparse.Namespace) -> Mapping[str, bool]:
     return images.measure(arguments.orders, arguments.batch, arguments.engine, arguments.seconds)
+
+
+def _peers(arguments: argparse.Namespace) -> Mapping[str, bool]:
+    workload = flow(arguments.seed, arguments.resting[0], arguments.peer_commands, arguments.batch)
+    bare = BareFlow()
+    outcome_of(workload, engine_class(arguments.engine)(), bare.take)
+    return peers.measure(bare)

@@ -48,8 +48,8 @@ public:
         require(commands.size() % sizeof(BareCommand) == 0, "no whole number of commands");
         fills.clear();
         for (std::size_t at = 0; at < commands.size(); at += sizeof(BareCommand)) {
-            BareCommand command;
-            std::memcpy(&command, commands.data() + at, sizeof command);
+            look_ahead(commands, at);
+            const BareCommand command = command_at(commands, at);
             if (command.is_cancel) {
                 cancel(static_cast<std::uint64_t>(command.qty_lots));
             } else {
@@ -67,6 +67,25 @@ public:
     }
 
 private:
+    static constexpr std::size_t FIRST = 8 * sizeof(BareCommand), SECOND = 4 * sizeof(BareCommand);
+
+    static BareCommand command_at(std::string_view commands, std::size_t at) noexcept {
+        BareCommand command;
+        std::memcpy(&command, commands.data() + at, sizeof command);
+        return command;
+    }
+
+    /// As lookahead.hpp does for the whole engine: first the place of an order to cancel, then the order.
+    void look_ahead(std::string_view commands, std::size_t at) const noexcept {
+        if (at + FIRST >= commands.size()) return;
+        if (const BareCommand next = command_at(commands, at + FIRST); next.is_cancel)
+            index.prefetch(static_cast<std::uint64_t>(next.qty_lots));
+        if (const BareCommand next = command_at(commands, at + SECOND); next.is_cancel) {
+            const std::uint32_t place = index.find(static_cast<std::uint64_t>(next.qty_lots));
+            if (place != NIL) prefetch_whole(orders[place]);
+        }
+    }
+
     void place(const BareCommand& command);
 
     void cancel(std::uint64_t order_id) noexcept {
