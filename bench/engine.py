@@ -36,7 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--growth-instruments", type=int, nargs="+", default=(1, 100, 10_000))
     parser.add_argument("--orders", type=int, default=1_000_000, help="of the snapshot and of the memory")
     parser.add_argument("--seconds", type=float, default=5.0, help="beside snapshots")
-    parser.add_argument("--peer-commands", type=int, default=20_000, help="for each of the others")
+    parser.add_argument("--peer-commands", type=int, default=20_000, help="for each of the others, at most")
     parser.add_argument("--passes", type=int, default=5, help="of which the quickest counts")
     parser.add_argument("--directory", type=Path, help="on the disk to be measured (default: that of temporary files)")
     parser.add_argument("--seed", type=int, default=1)
@@ -108,7 +108,8 @@ def _snapshot(arguments: argparse.Namespace) -> Mapping[str, bool]:
 
 
 def _peers(arguments: argparse.Namespace) -> Mapping[str, bool]:
-    workload = flow(arguments.seed, arguments.resting[0], arguments.peer_commands, arguments.batch)
+    commands = min(arguments.commands, arguments.peer_commands)
+    workload = flow(arguments.seed, arguments.resting[0], commands, arguments.batch)
     bare = BareFlow()
     outcome_of(workload, engine_class(arguments.engine)(), bare.take)
     return peers.measure(bare)

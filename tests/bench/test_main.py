@@ -21,7 +21,6 @@ SMALL = {
         *("--growth-instruments", "1", "3"),
         *("--orders", "500"),
         *("--seconds", "0.1"),
-        *("--peer-commands", "50"),
     ],
     "journal": ["--commands", "100", "--frames", "4"],
     "replay": ["--commands", "100", "--batch", "16", "--resting", "50"],
