@@ -13,7 +13,7 @@ export class Auction {
     this.element = make("section", { class: "auction", hidden: true, "aria-label": "Auction" },
       make("h2", {}, "Auction"),
       make("p", {}, "Indicative price ", this.price), make("p", {}, "Would trade ", this.qty),
-      make("p", {}, "Left over ", this.surplus), make("p", {}, "Uncrosses ", this.ends));
+      make("p", {}, "Left over at that price ", this.surplus), make("p", {}, "Uncrosses ", this.ends));
   }
 
   /** `event` of the stream `<symbol>@auction`, or null; `isCalled`: the phase is an auction's. */
@@ -22,7 +22,7 @@ export class Auction {
     if (!isCalled) return;
     setText(this.price, event?.p && /[1-9]/.test(event.p) ? `${shown(event.p)} USDC` : "none yet");
     setText(this.qty, event?.q ? `${shown(event.q)} ${base}` : "–");
-    setText(this.surplus, event?.i ? `${shown(event.i)} ${base}${event.S ? ` to ${event.S.toLowerCase()}` : ""}` : "–");
+    setText(this.surplus, event?.i ? `${shown(event.i.replace("-", ""))} ${base} to ${event.i.startsWith("-") ? "sell" : "buy"}` : "–");
     setText(this.ends, event?.T ? timeText(event.T, "clock") : "when it is called");
   }
 }

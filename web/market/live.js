@@ -88,7 +88,7 @@ export class LiveMarket {
     } else if (stream.endsWith("@l3")) {
       this.queues.heard(data);
     } else if (stream.endsWith("@auction")) {
-      this.auction = data;
+      this.auction = data.x === "PHASE" ? data : { ...this.auction, ...data };
     }
     this.changed();
   }
