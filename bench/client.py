@@ -43,9 +43,9 @@ class Client:
         self._sent = 0
         self._rest = b""
         self._set_up: deque[bytes] = deque()
-        self._socket = socket.create_connection(("127.0.0.1", port), source_address=(_address(number), 0))
+        self._socket = socket.create_connection(("127.0.0.1", port), source_address=(address(number), 0))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._upgrade()
+        self._rest = upgrade(self._socket, "/ws-api/v3?returnRateLimits=false")
         self._log_on(api_key, private_key)
         if user_data:
             self._ask(b'{"id":"user","method":"userDataStream.subscribe"}')
@@ -53,6 +53,9 @@ class Client:
     @property
     def under_way(self) -> int:
         return self._sent - self.answered
+
+    def close(self) -> None:
+        self._socket.close()
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -110,20 +113,6 @@ class Client:
         if not taken:
             self.refusals[_reason(payload)] += 1
 
-    def _upgrade(self) -> None:
-        key = base64.b64encode(os.urandom(16)).decode()
-        self._socket.sendall(
-            f"GET /ws-api/v3?returnRateLimits=false HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-        )
-        answer = b""
-        while b"\r\n\r\n" not in answer:
-            chunk = self._socket.recv(READ_BYTES)
-            assert chunk, f"no websocket: {answer!r}"
-            answer += chunk
-        head, _, self._rest = answer.partition(b"\r\n\r\n")
-        assert head.startswith(b"HTTP/1.1 101"), head
-
     def _log_on(self, api_key: str, private_key: bytes) -> None:
         timestamp = time.time_ns() // 10**6
         private = Ed25519PrivateKey.from_private_bytes(private_key)
@@ -147,7 +136,24 @@ def _frame(payload: bytes, head: int = TEXT) -> bytes:
     return bytes((head,)) + size + bytes(4) + payload
 
 
-def _address(number: int) -> str:
+def upgrade(connection: socket.socket, path: str) -> bytes:
+    """Make a websocket of a connection; returns what came after the server's answer."""
+    key = base64.b64encode(os.urandom(16)).decode()
+    connection.sendall(
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\n"
+        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+    )
+    answer = b""
+    while b"\r\n\r\n" not in answer:
+        chunk = connection.recv(READ_BYTES)
+        assert chunk, f"no websocket: {answer!r}"
+        answer += chunk
+    head, _, rest = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 101"), head
+    return rest
+
+
+def address(number: int) -> str:
     """A loopback address of its own."""
     return f"127.0.{1 + number // 250}.{1 + number % 250}"
 

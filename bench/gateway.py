@@ -8,30 +8,24 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import sys
 import tempfile
 from array import array
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.client import REFUSED
+from bench.exchange import running
 from bench.load import Job, Load, Phase, Trader
 from bench.report import disk, machine, percentiles_us
 from bench.requests import ACCOUNT_FIRST, Fields, Requests, fields_of, records, requests
 from bench.sound import balances_add_up, book_not_crossed
 from deedbook.layout import Layout
-from deedbook.process import Process
-from deedbook.settings import VARIABLES, Settings
 from engine import types as t
 from engine.wire import COMMAND, EVENT
 from gateway.keys import KeyStore
-from persistence.feed import FeedClient
 from persistence.journal_reader import JournalReader
 from persistence.recovery import recovered
 
@@ -39,8 +33,6 @@ LEAVES_OUT = (
     "the network (loopback, no TLS), user data streams (without --user-data) and market data streams, rateLimits in "
     "answers, several instruments, database, follower, chain and settlement; clients reuse frames made beforehand"
 )
-SETUP_COMMANDS: Final = 2_000  # of one submission to the feed
-READY_WITHIN_S: Final = 60.0
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -95,28 +87,12 @@ def _print_phase(phase: Phase) -> None:
 
 async def _measure(arguments: argparse.Namespace, made: Requests, layout: Layout, open_loop: int) -> Load:
     keys = KeyStore(layout.api_keys)
-    traders = [_trader(keys, account, texts) for account, texts in enumerate(made.texts, ACCOUNT_FIRST)]
-    cores = sorted(os.sched_getaffinity(0))
-    settings = Settings(data_dir=layout.root, websocket_port=0, rest_port=0)
-    environment = {
-        name: value for name, value in os.environ.items() if name not in {name for name, _ in VARIABLES.values()}
-    }
-    exchange = Process(
-        "exchange",
-        [sys.executable, "-m", "deedbook.exchange"],
-        environment=lambda: environment | settings.to_environment(),
-        log_directory=layout.logs,
-        say=lambda line: print(line, file=sys.stderr),
-        ready_within_s=READY_WITHIN_S,
-    )
-    with _pinned(cores[0]):
-        await exchange.start()
-    try:
-        await _set_up(layout, made.setup)
+    traders = [trader(keys, account, texts) for account, texts in enumerate(made.texts, ACCOUNT_FIRST)]
+    async with running(layout, made.setup) as exchange:
         job = Job(
-            port=int(exchange.detail.split()[0].rpartition(":")[2]),
+            port=exchange.port,
             exchange_pid=exchange.pid,
-            core=cores[1] if len(cores) > 1 else None,
+            core=exchange.clients_core,
             traders=traders,
             senders=made.senders,
             singles=arguments.singles,
@@ -128,35 +104,12 @@ async def _measure(arguments: argparse.Namespace, made: Requests, layout: Layout
             user_data=arguments.user_data,
         )
         return await _load(job)
-    finally:
-        await exchange.stop()
 
 
-def _trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
+def trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
     private = Ed25519PrivateKey.generate()
     key = keys.create_ed25519(account, private.public_key().public_bytes_raw())
     return Trader(key.key, private.private_bytes_raw(), texts)
-
-
-@contextmanager
-def _pinned(core: int) -> Iterator[None]:
-    """Children started meanwhile run on this core alone; ours only meanwhile."""
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, {core})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, before)
-
-
-async def _set_up(layout: Layout, setup: bytes) -> None:
-    """Accounts, instrument, permissions, funds and the resting orders, by the same door as the other processes."""
-    feed = FeedClient(layout.feed_socket)
-    commands = records(setup)
-    for start in range(0, len(commands), SETUP_COMMANDS):
-        for answer in await feed.submit(commands[start : start + SETUP_COMMANDS]):
-            assert all(event[1] != t.EventKind.REJECTED for event in answer.events), answer
-    await feed.close()
 
 
 async def _load(job: Job) -> Load:

@@ -33,11 +33,23 @@ SMALL = {
         *("--resting", "50"),
         "--user-data",
     ],
+    "fanout": [
+        *("--followers", "3"),
+        *("--connections", "5"),
+        *("--batch", "2"),
+        *("--seconds", "0.3"),
+        *("--rate", "60"),
+        *("--orders", "20"),
+        "--no-slow-reader",
+    ],
     "dividends": ["--holders", "3", "7", "--chunk", "3"],
 }
 
 
-@pytest.mark.parametrize("name", sorted(SMALL))
+# A fan-out has three processes to start, each time.
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "fanout")) for name in sorted(SMALL)]
+)
 def test_an_experiment_does_the_same_work_each_time(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     digests = []
     for _ in range(2):
