@@ -341,7 +341,8 @@ class Generator:
         again = waiting and random.random() < 0.3
         if again:
             last = waiting[-1]
-            batch_id, attempt, after, until = last.batch_id, last.attempt + 1, last.trade_after, last.trade_last
+            batch_id, after, until = last.batch_id, last.trade_after, last.trade_last
+            attempt = min(last.attempt + 1, t.INT64_MAX)
         else:
             batch_id, attempt = max((each.batch_id for each, _ in oracle.compositions), default=0) + 1, 1
             after = max((each.trade_last for each, _ in oracle.compositions), default=0)
