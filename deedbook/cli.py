@@ -127,6 +127,23 @@ def _add_market_structure(commands: "argparse._SubParsersAction[argparse.Argumen
     period.set_defaults(call=_ops_period)
 
 
+def _add_guards(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    for name, text in (("kill", "close open orders and refuse new ones"), ("release", "take them again")):
+        switch = commands.add_parser(name, help=f"{text}: of the venue, an instrument or an account")
+        switch.add_argument("symbol", nargs="?")
+        switch.add_argument("--account", type=int, default=0)
+        switch.set_defaults(call=_ops_kill_switch, on=name == "kill")
+    limit = commands.add_parser(
+        "limit", help="limits of an instrument, or of an account in it; what is left out has none"
+    )
+    limit.add_argument("symbol")
+    limit.add_argument("--account", type=int, default=0)
+    limit.add_argument("--order-usdc", type=int, default=0, help="what one order may be worth")
+    limit.add_argument("--position-lots", type=int, default=0, help="what a buy may lead to")
+    limit.add_argument("--orders", type=int, default=0, help="open at once")
+    limit.set_defaults(call=_ops_limit)
+
+
 def _add_ops(ops: argparse.ArgumentParser) -> None:
     ops.add_argument("--data", type=Path, default=Path(DATA_DEFAULT), metavar="DIR")
     commands = ops.add_subparsers(required=True, metavar="COMMAND")
@@ -141,6 +158,7 @@ def _add_ops(ops: argparse.ArgumentParser) -> None:
     resume.add_argument("symbol", nargs="?")
     resume.set_defaults(call=_ops_resume)
     _add_market_structure(commands)
+    _add_guards(commands)
     transactions = commands.add_parser("transactions", help="settlement transactions that are not mined")
     transactions.add_argument("--send-again", action="store_true", help="hand them to the node again")
     transactions.set_defaults(call=_ops_transactions)
@@ -327,6 +345,19 @@ def _ops_period(parsed: argparse.Namespace) -> int:
     from deedbook import ops
 
     return _on_running(parsed.data, lambda market: ops.set_period(market, parsed.symbol, parsed.seconds))
+
+
+def _ops_kill_switch(parsed: argparse.Namespace) -> int:
+    from deedbook import ops
+
+    return _on_running(parsed.data, lambda market: ops.kill_switch(market, parsed.account, parsed.symbol, parsed.on))
+
+
+def _ops_limit(parsed: argparse.Namespace) -> int:
+    from deedbook import ops
+
+    numbers = (parsed.order_usdc, parsed.position_lots, parsed.orders)
+    return _on_running(parsed.data, lambda market: ops.set_limits(market, parsed.account, parsed.symbol, *numbers))
 
 
 def _ops_transactions(parsed: argparse.Namespace) -> int:

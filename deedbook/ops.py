@@ -54,6 +54,29 @@ async def _sent(market: Running, command: t.SetPhase | t.SetBands | t.SetAuction
     return answer.seq
 
 
+async def kill_switch(market: Running, account: int, symbol: str | None, on: bool) -> str:
+    """Of an account (0: all) in an instrument, or in all. Raises OpsError."""
+    number = t.VENUE if symbol is None else await _number_of(market, symbol)
+    (answer,) = await market.submit([t.KillSwitch(account, number, int(on))])
+    if (rejected := answer.rejection()) is not None:
+        raise OpsError(f"The exchange refused: {t.Reason(rejected.reason).name}.")
+    closed = sum(isinstance(event, t.Closed) for event in answer.events)
+    whose = f"account {account}" if account else "every account"
+    what = f"on: {closed} orders closed" if on else "off"
+    return f"The kill switch of {whose} in {symbol or 'the venue'} is {what}, at seq {answer.seq}."
+
+
+async def set_limits(
+    market: Running, account: int, symbol: str, order_usdc: int, position_lots: int, orders: int
+) -> str:
+    """Of an account (0: of all that have none of their own) in an instrument; 0: none. Raises OpsError."""
+    number = await _number_of(market, symbol)
+    (answer,) = await market.submit([t.SetLimits(account, number, order_usdc * 10**6, position_lots, orders)])
+    if (rejected := answer.rejection()) is not None:
+        raise OpsError(f"The exchange refused: {t.Reason(rejected.reason).name}.")
+    return f"The limits of {f'account {account}' if account else symbol} stand from seq {answer.seq} on."
+
+
 async def pending_transactions(market: Running) -> list[str]:
     """Transactions that were recorded and are not mined, oldest first: which batch, nonce, age and fee."""
     rows = await market.pool.fetch(

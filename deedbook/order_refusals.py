@@ -36,12 +36,15 @@ REFUSALS: Final[dict[Reason, Sentence]] = {
     Reason.QTY_NOT_REDUCED: Sentence(422, "An order can only be made smaller."),
     Reason.INSTRUMENT_HALTED: Sentence(409, "Trading in this property is halted: try again when it goes on."),
     Reason.CANCEL_ONLY: Sentence(409, "Orders can only be cancelled at this moment: try again when trading goes on."),
+    Reason.KILLED: Sentence(403, "Trading is switched off here by the exchange: ask its support."),
     Reason.NOT_PERMITTED: Sentence(403, "You may not do this with this property; `reasons` says what is missing."),
     Reason.LOCKED_UP: Sentence(403, "What you hold of this property is locked up."),
     Reason.POST_ONLY_WOULD_TAKE: Sentence(
         409, "The order would trade at once, and you asked that it only rests: choose another price or type."
     ),
     Reason.TOO_MANY_ORDERS: Sentence(409, "You have as many open orders here as one may have: cancel one first."),
+    Reason.ORDER_LIMIT: Sentence(422, "The order is worth more than one order may be: send several."),
+    Reason.POSITION_LIMIT: Sentence(403, "This is more of this property than your account may come to: buy less."),
     Reason.OWNERSHIP_CAP: Sentence(403, "One person may own only so much of this property: buy less."),
     Reason.HOLDER_CAP: Sentence(403, "This property has as many holders as it may have: somebody must leave first."),
     Reason.INSUFFICIENT_CASH: Sentence(402, "There is too little USDC on the exchange for this order."),

@@ -8,6 +8,7 @@ from typing import Final
 from engine.accounts import Seat
 from engine.bands import is_outside
 from engine.book import BUY
+from engine.limits import is_killed, limit_reached, limits_of
 from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, phase_in_force
 from engine.venue import ZERO_ID, Instrument, Venue
 
@@ -63,8 +64,13 @@ def limit_refusal(
         return Reason.PRICE_OUTSIDE_BAND
     if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
         return Reason.POST_ONLY_WOULD_TAKE
-    if time_in_force in RESTING and seat.open_orders >= terms.open_orders_max:
+    if time_in_force in RESTING and seat.open_orders >= open_orders_max(venue, seat):
         return Reason.TOO_MANY_ORDERS
+    if venue.limits:
+        notional = price_ticks * qty_lots * terms.tick_value_usdc_micros
+        reason = limit_reached(venue, seat, side, qty_lots, notional)
+        if reason:
+            return reason
     return cover_refusal(seat, side, qty_lots, hold)
 
 
@@ -79,6 +85,8 @@ def standing_refusal(
         reason = phase_refusal(venue, instrument, order_type, time_in_force)
         if reason:
             return reason
+    if venue.killed and is_killed(venue, seat.account.number, instrument.number):
+        return Reason.KILLED
     permission = seat.permission
     if (
         permission is None
@@ -102,6 +110,11 @@ def phase_refusal(venue: Venue, instrument: Instrument, order_type: int, time_in
     return 0 if order_type == OrderType.LIMIT and time_in_force in RESTING else Reason.TYPE_NOT_IN_PHASE
 
 
+def open_orders_max(venue: Venue, seat: Seat) -> int:
+    limit = limits_of(venue, seat).open_orders if venue.limits else 0
+    return limit or seat.instrument.terms.open_orders_max
+
+
 def cover_refusal(seat: Seat, side: int, qty_lots: int, hold: int) -> int:
     """Caps by owner, then funds."""
     if side != BUY:
@@ -121,7 +134,7 @@ def halted(venue: Venue, instrument: Instrument) -> bool:
 class MarketTerms:
     """What a market order comes to against the book as it stands: its collar, most lots, and what it must have free."""
 
-    __slots__ = ("hold", "limit_ticks", "lots_max")
+    __slots__ = ("hold", "limit_ticks", "lots_max", "notional_usdc_micros")
 
     def __init__(self, instrument: Instrument, side: int, qty_lots: int, quote_usdc_micros: int) -> None:
         terms = instrument.terms
@@ -137,5 +150,6 @@ class MarketTerms:
             dearest_lot = (best if side == BUY else self.limit_ticks) * terms.tick_value_usdc_micros
             self.lots_max = min(terms.qty_lots_max, quote_usdc_micros // dearest_lot)
             notional = quote_usdc_micros
+        self.notional_usdc_micros = notional
         fee_bps = max(instrument.maker_fee_bps, instrument.taker_fee_bps)
         self.hold = notional - (-notional * fee_bps // BASIS_POINTS) if side == BUY else self.lots_max

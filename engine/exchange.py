@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine import snapshot
 from engine.bands import set_bands
 from engine.clearing import Clearing
+from engine.limits import Guard
 from engine.listing import Listing
 from engine.phases import Phases
 from engine.recovery import Recovery
@@ -34,6 +35,7 @@ class Exchange:
         self._venue = venue if venue is not None else Venue()
         trading = Trading(self._venue)
         clearing = Clearing(self._venue)
+        guard = Guard(self._venue)
         recovery = Recovery(self._venue, clearing)
         self._listing = listing = Listing(self._venue, clearing)
         self._phases = phases = Phases(self._venue)
@@ -52,6 +54,8 @@ class Exchange:
             CommandKind.SET_AUCTIONS: phases.set_auctions,
             CommandKind.LEVEL_CHANGED: clearing.level_changed,
             CommandKind.POSITION_CHANGED: clearing.position_changed,
+            CommandKind.KILL_SWITCH: guard.kill_switch,
+            CommandKind.SET_LIMITS: guard.set_limits,
             CommandKind.MIGRATE_WALLET: recovery.migrate_wallet,
             CommandKind.ADJUST: clearing.adjust,
             CommandKind.EJECT_TRADE: clearing.eject_trade,

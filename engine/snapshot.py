@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from engine.accounts import Account, Balance, Permission
 from engine.book import BUY, Order
+from engine.limits import Limits
 from engine.types import (
     USDC,
     AccountState,
@@ -17,6 +18,7 @@ from engine.types import (
     MarketState,
     OpenOrder,
     SetInstrument,
+    SetLimits,
     SetPermission,
 )
 from engine.types import Balance as BalanceEvent
@@ -53,6 +55,8 @@ SECTIONS: Final = {
     "accounts": Struct("<2q20s"),
     "earlier_wallets": Struct("<20sq"),  # with their accounts
     "left_behind": Struct("<2q20s"),  # account, asset, the earlier wallet where it still is
+    "killed": Struct("<2q"),
+    "limits": Struct("<5q"),  # account, instrument; of one order, of the position, of open orders
     "permissions": Struct("<7q?32s"),
     "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
     "orders": Struct("<16q36s"),
@@ -142,6 +146,8 @@ def market_state(venue: Venue) -> MarketState:
             )
             for o in venue.orders.values()
         ),
+        killed=tuple(sorted(venue.killed)),
+        limits=tuple(SetLimits(*where, *venue.limits[where]) for where in sorted(venue.limits)),
     )
 
 
@@ -171,6 +177,8 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
         "accounts": [(a.number, a.owner, a.wallet) for a in venue.accounts[1:]],
         "earlier_wallets": sorted(each for each in venue.wallets.items() if venue.accounts[each[1]].wallet != each[0]),
         "left_behind": [(a.number, *each) for a in venue.accounts[1:] for each in sorted(a.left_behind.items())],
+        "killed": sorted(venue.killed),
+        "limits": [(*where, *venue.limits[where]) for where in sorted(venue.limits)],
         "permissions": [
             (
                 *(a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version),
@@ -227,6 +235,8 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
         terms = SetInstrument(*(*numbers, symbol.rstrip(b"\0"), token, lot_decimals))
         instrument = Instrument(terms, venue.balance(venue.accounts[terms.fee_account], USDC))
         venue.instruments.append(instrument)
+    venue.killed = set(sections["killed"])
+    venue.limits = {(row[0], row[1]): Limits(*row[2:]) for row in sections["limits"]}
     _restore_accounts(venue, sections)
     for row in sections["orders"]:
         _restore_order(venue, row)

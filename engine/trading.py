@@ -11,6 +11,7 @@ from engine.admission import FORMS, limit_refusal
 from engine.auction import prevent_self_trade
 from engine.bands import limit_within, start_volatility_call
 from engine.book import BUY, BookSide, Order
+from engine.limits import limit_reached
 from engine.matching import match
 from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
 from engine.venue import CLOSED, COLLECTING, HALT, ZERO_ID, Venue
@@ -248,6 +249,10 @@ class Trading:
         reason = admission.standing_refusal(self._venue, seat, side, MARKET, row[5], client_order_id)
         if reason or terms is None:
             return reason
+        if self._venue.limits:
+            reason = limit_reached(self._venue, seat, side, terms.lots_max, terms.notional_usdc_micros)
+            if reason:
+                return reason
         return admission.cover_refusal(seat, side, terms.lots_max, terms.hold)
 
     def _finish_market(self, order: Order, slot: int, stopped: int, by_quote: bool) -> None:

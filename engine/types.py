@@ -85,6 +85,8 @@ class CommandKind(IntEnum):
     SET_PHASE = 20
     SET_BANDS = 21
     SET_AUCTIONS = 22
+    KILL_SWITCH = 24
+    SET_LIMITS = 25
     MIGRATE_WALLET = 26
     LEVEL_CHANGED = 32
     POSITION_CHANGED = 33
@@ -109,6 +111,7 @@ class EventKind(IntEnum):
     INDICATIVE = 21
     AUCTION = 22
     WALLET_MIGRATED = 24
+    KILL_SWITCHED = 25
     WITHDRAWAL_READY = 32
     PARKED = 33
     CREDITING_STOPPED = 34
@@ -139,11 +142,14 @@ class Reason(IntEnum):
     INSTRUMENT_HALTED = 13
     CANCEL_ONLY = 14
     TYPE_NOT_IN_PHASE = 23  # a call takes limit orders that may rest, LIMIT_ONLY no market orders
+    KILLED = 25  # a kill switch is on: out of line, as it came later
     NOT_PERMITTED = 15
     LOCKED_UP = 16
     PRICE_OUTSIDE_BAND = 24  # the static band around the reference
     POST_ONLY_WOULD_TAKE = 17
     TOO_MANY_ORDERS = 18
+    ORDER_LIMIT = 26  # one order's notional, as set for the account or the instrument
+    POSITION_LIMIT = 27
     OWNERSHIP_CAP = 19
     HOLDER_CAP = 20
     INSUFFICIENT_CASH = 21
@@ -167,6 +173,7 @@ class Reason(IntEnum):
     NO_LIQUIDITY = 69  # a market order that met nothing within its collar
     SELF_TRADE = 70
     PERMISSION_LOST = 71
+    KILL_SWITCH = 76  # of the account, the instrument or the venue
     COVER_LOST = 72  # a withdrawal, a failed trade or the issuer took what the order was held against
     BAND_REACHED = 73  # it would have traded through the dynamic band, and does not rest
     # why a trade failed on chain
@@ -343,6 +350,26 @@ class SetAuctions:
 
 
 @dataclass(frozen=True, slots=True)
+class KillSwitch:
+    """On: the open orders in its scope close, new ones are refused until it is off. Each scope is its own switch."""
+
+    account: int  # 0: every account
+    instrument: int  # VENUE: every instrument
+    on: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetLimits:
+    """What one account may do in an instrument; 0: the instrument's limit, and where that has none, no limit."""
+
+    account: int  # 0: of every account that has none of its own
+    instrument: int
+    notional_usdc_micros_max: int  # of one order
+    position_lots_max: int  # what it has, is owed and has asked to buy
+    open_orders_max: int  # 0: as the instrument's terms say
+
+
+@dataclass(frozen=True, slots=True)
 class LevelChanged:
     """A confirmed chain event on a vault slot (instrument USDC, micros) or a lock (lots): change and result."""
 
@@ -454,6 +481,8 @@ Command = (
     | SetPhase
     | SetBands
     | SetAuctions
+    | KillSwitch
+    | SetLimits
     | LevelChanged
     | PositionChanged
     | MigrateWallet
@@ -607,6 +636,13 @@ class Auction:
 
 
 @dataclass(frozen=True, slots=True)
+class KillSwitched:
+    account: int
+    instrument: int
+    on: int
+
+
+@dataclass(frozen=True, slots=True)
 class WalletMigrated:
     """The command's new wallet is the account's; for each asset that stays where it was, one more with `stays`."""
 
@@ -671,6 +707,7 @@ Event = (
     | PhaseChanged
     | Indicative
     | Auction
+    | KillSwitched
     | WalletMigrated
     | WithdrawalReady
     | Parked
@@ -746,3 +783,5 @@ class MarketState:
     permissions: tuple[SetPermission, ...]
     balances: tuple[Balance, ...]
     orders: tuple[OpenOrder, ...]
+    killed: tuple[tuple[int, int], ...] = ()  # account and instrument of each switch that is on
+    limits: tuple[SetLimits, ...] = ()

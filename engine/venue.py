@@ -6,12 +6,15 @@ from collections.abc import Iterator
 from heapq import heapify, heappush
 from operator import attrgetter
 from struct import Struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from engine.accounts import Account, Balance, Exposure, HolderCount, Seat
 from engine.book import BUY, BookSide, Order
 from engine.types import USDC, EventKind, Phase, Reason, SetInstrument, Side
 from engine.wire import EVENT
+
+if TYPE_CHECKING:
+    from engine.limits import Limits
 
 ZERO_ID: Final = bytes(36)
 BALANCE: Final = int(EventKind.BALANCE)
@@ -119,6 +122,8 @@ class Venue:
         self.wallets: dict[bytes, int] = {}  # the accounts', and those that they had before
         self.parked: dict[tuple[bytes, int], tuple[int, int, int]] = {}  # (wallet, asset): level, asked, position
         self.exposures: dict[tuple[int, int], Exposure] = {}  # by owner and instrument
+        self.killed: set[tuple[int, int]] = set()  # account and instrument of each kill switch that is on
+        self.limits: dict[tuple[int, int], Limits] = {}  # by account (0: of all) and instrument
         self.orders: dict[int, Order] = {}
         # heap of (when, DUE_ORDER, order id, 0), (when, DUE_PERMISSION, account, instrument), and of (when, what,
         # instrument, 0) for the other two

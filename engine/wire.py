@@ -112,6 +112,11 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
         | {"volatility_call_ns": "d"},
     ),
     t.SetAuctions: (CommandKind.SET_AUCTIONS, {"instrument": "instrument", "period_ns": "a"}),
+    t.KillSwitch: (CommandKind.KILL_SWITCH, _FIND | {"on": "flags"}),
+    t.SetLimits: (
+        CommandKind.SET_LIMITS,
+        _FIND | {"notional_usdc_micros_max": "a", "position_lots_max": "b", "open_orders_max": "c"},
+    ),
     t.LevelChanged: (
         CommandKind.LEVEL_CHANGED,
         {"instrument": "instrument", "delta": "a", "level": "b", "requested": "c", "block": "d", "log_index": "e"}
@@ -188,6 +193,7 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
     t.PhaseChanged: (EventKind.PHASE_CHANGED, {"instrument": "instrument", "phase": "flags", "until_ns": "a"}),
     t.Indicative: (EventKind.INDICATIVE, _CROSSING | {"until_ns": "d"}),
     t.Auction: (EventKind.AUCTION, _CROSSING),
+    t.KillSwitched: (EventKind.KILL_SWITCHED, _WHERE | {"on": "flags"}),
     t.WalletMigrated: (EventKind.WALLET_MIGRATED, _WHERE | {"stays": "flags"}),
     t.WithdrawalReady: (EventKind.WITHDRAWAL_READY, _WHERE | {"amount": "a"}),
     t.Parked: (EventKind.PARKED, {"instrument": "instrument", "level": "a", "requested": "b"}),

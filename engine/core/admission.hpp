@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "bands.hpp"
+#include "limits.hpp"
 #include "venue.hpp"
 
 namespace deedbook {
@@ -45,6 +46,7 @@ inline Reason standing_refusal(Venue& venue, const Seat& seat, const Command& co
         return Reason::CLIENT_ORDER_ID_IN_USE;
     const Reason reason = phase_refusal(phase_in_force(venue.phase, seat.instrument->phase), command);
     if (reason != Reason::NONE) return reason;
+    if (!venue.killed.empty() && is_killed(venue, seat.account->number, seat.instrument->number)) return Reason::KILLED;
     const Permission& permission = seat.permission;
     if (!permission.is_set || !(side == BUY ? permission.may_buy : permission.may_sell) ||
         permission.valid_until_ns <= venue.time_ns)
@@ -89,14 +91,19 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
     if (is_outside(instrument, price_ticks)) return Reason::PRICE_OUTSIDE_BAND;
     if (command.order_type == LIMIT_MAKER && instrument.opposite(command.side).reaches(price_ticks))
         return Reason::POST_ONLY_WOULD_TAKE;
-    if (rests(command.time_in_force) && seat.open_orders >= terms.open_orders_max) return Reason::TOO_MANY_ORDERS;
+    if (rests(command.time_in_force) && seat.open_orders >= open_orders_max(venue, seat)) return Reason::TOO_MANY_ORDERS;
+    if (!venue.limits.empty()) {
+        const std::int64_t notional = price_ticks * qty_lots * terms.tick_value_usdc_micros;
+        const Reason reason = limit_reached(venue, seat, command.side, qty_lots, notional);
+        if (reason != Reason::NONE) return reason;
+    }
     return cover_refusal(seat, command.side, qty_lots, hold_of(instrument, command.side, price_ticks, qty_lots));
 }
 
 /// What a market order comes to against the book as it stands: its collar, most lots, and what it must have free.
 struct MarketTerms {
     std::int64_t limit_ticks = 0, lots_max;
-    Wide hold = 0;
+    Wide notional = 0, hold = 0;
 
     /// For a quantity or a quote within limits, and a book with orders on the other side.
     MarketTerms(Instrument& instrument, std::uint8_t side, std::int64_t qty_lots, std::int64_t quote_usdc_micros) noexcept
@@ -110,7 +117,7 @@ struct MarketTerms {
             const Wide floor = per_basis_point(Wide{best} * (BASIS_POINTS - terms.market_collar_bps) + BASIS_POINTS - 1);
             limit_ticks = static_cast<std::int64_t>(std::max(Wide{1}, floor));
         }
-        Wide notional = Wide{qty_lots} * limit_ticks * terms.tick_value_usdc_micros;
+        notional = Wide{qty_lots} * limit_ticks * terms.tick_value_usdc_micros;
         if (quote_usdc_micros != 0) {
             const Wide dearest_lot = Wide{side == BUY ? best : limit_ticks} * terms.tick_value_usdc_micros;
             lots_max = static_cast<std::int64_t>(std::min(Wide{terms.qty_lots_max}, quote_usdc_micros / dearest_lot));

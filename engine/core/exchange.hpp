@@ -11,6 +11,7 @@
 #include "bands.hpp"
 #include "broken_rule.hpp"
 #include "clearing.hpp"
+#include "limits.hpp"
 #include "listing.hpp"
 #include "lookahead.hpp"
 #include "phases.hpp"
@@ -114,6 +115,8 @@ private:
             case SET_AUCTIONS: return phases_.set_auctions(command);
             case LEVEL_CHANGED: return clearing_.level_changed(command);
             case POSITION_CHANGED: return clearing_.position_changed(command);
+            case KILL_SWITCH: return guard_.kill_switch(command);
+            case SET_LIMITS: return guard_.set_limits(command);
             case MIGRATE_WALLET: return recovery_.migrate_wallet(command);
             case ADJUST: return clearing_.adjust(command);
             case EJECT_TRADE: return clearing_.eject_trade(command);
@@ -128,6 +131,7 @@ private:
     Auction auction_{venue_};
     Trading trading_{venue_, auction_};
     Clearing clearing_{venue_};
+    Guard guard_{venue_};
     Recovery recovery_{venue_, clearing_};
     Listing listing_{venue_, clearing_};
     Phases phases_{venue_, auction_};

@@ -75,6 +75,8 @@ public:
         std::swap(in_, instruments);
         in_.section([this] { instrument(); });
         std::swap(in_, instruments);
+        in_.section([this] { venue_.killed.insert(scope()); });
+        in_.section([this] { limits(); });
         in_.section([this] { permission(); });
         in_.section([this] { balance(); });
         in_.section([this] { order(); });
@@ -150,6 +152,17 @@ private:
                                     &made.volatility_call_ns})
             *value = in_.number();
         venue_.push_pending(made);
+    }
+
+    Scope scope() {
+        const std::uint32_t account = in_.as<std::uint32_t>();
+        return {account, in_.as<std::uint16_t>()};
+    }
+
+    void limits() {
+        Limits& limits = venue_.limits[scope()];
+        for (std::int64_t* value : {&limits.notional_usdc_micros, &limits.position_lots, &limits.open_orders})
+            *value = in_.number();
     }
 
     void permission() {

@@ -49,6 +49,8 @@ public:
         accounts();
         earlier_wallets();
         left_behind();
+        killed();
+        limits();
         permissions();
         balances();
         orders();
@@ -114,6 +116,17 @@ private:
                 out_.numbers(account.number, asset);
                 out_.raw(wallet);
             }
+    }
+
+    void killed() {
+        out_.section(venue_.killed.size());
+        for (const auto& [account, instrument] : venue_.killed) out_.numbers(account, instrument);
+    }
+
+    void limits() {
+        out_.section(venue_.limits.size());
+        for (const auto& [scope, l] : venue_.limits)
+            out_.numbers(scope.first, scope.second, l.notional_usdc_micros, l.position_lots, l.open_orders);
     }
 
     void permissions() {

@@ -255,6 +255,10 @@ private:
         if (terms && quote_usdc_micros != 0 && terms->lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
         const Reason reason = standing_refusal(venue_, seat, command);
         if (reason != Reason::NONE || !terms) return reason;
+        if (!venue_.limits.empty()) {
+            const Reason limit = limit_reached(venue_, seat, command.side, terms->lots_max, terms->notional);
+            if (limit != Reason::NONE) return limit;
+        }
         return cover_refusal(seat, command.side, terms->lots_max, terms->hold);
     }
 

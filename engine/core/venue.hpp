@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -103,6 +104,15 @@ struct Due {
     auto operator<=>(const Due&) const = default;
 };
 
+/// Of one account, or of all in an instrument; 0: none.
+struct Limits {
+    std::int64_t notional_usdc_micros = 0, position_lots = 0, open_orders = 0;
+    bool operator==(const Limits&) const = default;
+};
+
+/// An account (0: all) and an instrument (0: all).
+using Scope = std::pair<std::uint32_t, std::uint16_t>;
+
 struct Parked {
     std::int64_t level = 0, asked = 0, position_lots = 0;
 };
@@ -128,6 +138,8 @@ public:
     Queue<Account, 8> accounts;                               // by number; 0 is nobody
     std::unordered_map<Wallet, std::uint32_t, WalletHash> wallets;  // the accounts', and those that they had before
     std::map<std::pair<Wallet, std::uint16_t>, Parked> parked;
+    std::set<Scope> killed;  // the kill switches that are on
+    std::map<Scope, Limits> limits;
     Orders orders;
     OrderIndex index;
     ClientIds client_ids;

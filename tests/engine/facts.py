@@ -106,6 +106,8 @@ class Facts:
     left_behind: dict[tuple[int, int], bytes] = field(default_factory=dict)  # account and asset: still at this wallet
     earlier_wallets: dict[bytes, int] = field(default_factory=dict)  # that an account had, and has no more
     permissions: list[t.SetPermission] = field(default_factory=list)
+    killed: set[tuple[int, int]] = field(default_factory=set)  # account and instrument, 0: all
+    limits: dict[tuple[int, int], t.SetLimits] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     closings: int = 0
     fills: list[Fill] = field(default_factory=list)
@@ -229,6 +231,11 @@ class Facts:
         permission = self.permission(account, instrument)
         return side == t.Side.SELL and permission is not None and self.time_ns < permission.sell_from_ns
 
+    def limit(self, account: int, instrument: int, name: str) -> int:
+        """The account's own limit, else the instrument's; 0: none."""
+        found = [self.limits.get(where) for where in ((account, instrument), (0, instrument))]
+        return next((value for each in found if each is not None and (value := getattr(each, name))), 0)
+
     def first_with_client_id(self, account: int, client_order_id: bytes) -> Order | None:
         """The order for whose sake the id is refused: open, or closed less than a day ago and not long forgotten."""
         if not client_order_id:
@@ -284,6 +291,8 @@ def market_state(facts: Facts) -> t.MarketState:
             if any(astuple(balance := facts.balance(account, asset))[2:])
         ),
         orders=tuple(open_order(order) for order in facts.open_orders()),
+        killed=tuple(sorted(facts.killed)),
+        limits=tuple(facts.limits[where] for where in sorted(facts.limits)),
     )
 
 

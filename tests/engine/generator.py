@@ -66,6 +66,8 @@ class Generator:
             self.auctions: 1,
             self.bands: 2,
             self.account: 1,
+            self.kill_switch: 1,
+            self.limits: 1,
             self.level: 8,
             self.position: 2,
             self.recovery: 1,
@@ -103,6 +105,8 @@ class Generator:
         standing = [i for i, phase in enumerate(phases) if phase in (Phase.CANCEL_ONLY, Phase.HALT, Phase.PRE_OPEN)]
         if standing and self.random.random() < 0.15:
             return t.SetPhase(self.random.choice(standing), Phase.CONTINUOUS)
+        if self.oracle.killed and self.random.random() < 0.15:
+            return t.KillSwitch(*self.random.choice(sorted(self.oracle.killed)), 0)
         made = self.random.choices(tuple(self._kinds), tuple(self._kinds.values()))[0]()
         return self._hostile(made) if self.random.random() < 0.05 else made
 
@@ -119,6 +123,7 @@ class Generator:
             t.SetBands: ("reference_ticks", "static_bps", "dynamic_bps", "volatility_call_ns"),
             t.SetFees: ("maker_fee_bps", "taker_fee_bps"),
             t.Adjust: ("level", "requested", "position_lots", "block"),
+            t.SetLimits: ("notional_usdc_micros_max", "position_lots_max", "open_orders_max"),
             t.MigrateWallet: ("moved_lots", "gained_lots", "level", "requested"),
             t.ComposeBatch: ("batch_id", "attempt", "trade_after", "trade_last", "ejected_count"),
             t.BatchFinal: ("batch_id", "block"),
@@ -251,6 +256,16 @@ class Generator:
 
     def auctions(self) -> t.SetAuctions:
         return t.SetAuctions(self._instrument(), self.random.choice((0, 30, 60)))
+
+    def kill_switch(self) -> t.KillSwitch:
+        account = self.random.choice((0, self._account()))
+        on = self.random.choices((0, 1, 2), (20, 75, 5))[0]
+        return t.KillSwitch(account, self.random.choice((t.VENUE, self._instrument())), on)
+
+    def limits(self) -> t.SetLimits:
+        random, account = self.random, self.random.choice((0, self._account()))
+        numbers = (random.choice((0, 0, 100, 200)), random.choice((0, 0, 30, 60)), random.choice((0, 0, 2, 5)))
+        return t.SetLimits(account, random.choice((self._instrument(), 1)), *numbers)
 
     def account(self) -> t.OpenAccount:
         wallet = self.random.choice(WALLETS + NEW_WALLETS[:1] if self.random.random() < 0.3 else WALLETS[:3])

@@ -77,6 +77,10 @@ class Oracle(VenueRules):
                 self.set_bands(command)
             case t.SetAuctions():
                 self.set_auctions(command)
+            case t.KillSwitch():
+                self.kill_switch(command)
+            case t.SetLimits():
+                self.set_limits(command)
             case t.Clock():
                 pass
             case _:

@@ -116,6 +116,9 @@ class OrderRules(Facts):
                 may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
                 if terms.order_type != OrderType.LIMIT or not may_rest:
                     yield Reason.TYPE_NOT_IN_PHASE
+        scopes = {(account, instrument) for account in (0, terms.account) for instrument in (0, terms.instrument)}
+        if self.killed & scopes:
+            yield Reason.KILLED
         if not self.is_permitted(terms.account, terms.instrument, terms.side):
             yield Reason.NOT_PERMITTED
         if self.is_locked_up(terms.account, terms.instrument, terms.side):
@@ -126,9 +129,11 @@ class OrderRules(Facts):
             yield Reason.POST_ONLY_WOULD_TAKE
         mine = self.open_orders(terms.account, terms.instrument)
         may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
-        if may_rest and len(mine) >= listing.terms.open_orders_max:
+        orders_max = self.limit(terms.account, terms.instrument, "open_orders_max") or listing.terms.open_orders_max
+        if may_rest and len(mine) >= orders_max:
             yield Reason.TOO_MANY_ORDERS
         if limit:
+            yield from self.limit_refusals(terms, mine, limit, bound_lots)
             yield from self.cover_refusals(terms, listing, limit, bound_lots)
 
     def is_outside_band(self, listing: Listing, price_ticks: int) -> bool:
@@ -137,6 +142,19 @@ class OrderRules(Facts):
         return (
             abs(price_ticks - listing.reference_ticks) * t.BASIS_POINTS > listing.reference_ticks * listing.static_bps
         )
+
+    def limit_refusals(self, terms: t.Place, mine: list[Order], limit: int, bound_lots: int) -> Iterator[Reason]:
+        where = (terms.account, terms.instrument)
+        notional = terms.quote_usdc_micros or self.notional(terms.instrument, limit, bound_lots)
+        order_max = self.limit(*where, "notional_usdc_micros_max")
+        if order_max and notional > order_max:
+            yield Reason.ORDER_LIMIT
+        balance = self.balance(*where)
+        buying = sum(order.open_lots for order in mine if order.terms.side == Side.BUY)
+        position_max = self.limit(*where, "position_lots_max")
+        comes_to = balance.position_lots + balance.owed_in + buying + bound_lots
+        if terms.side == Side.BUY and position_max and comes_to > position_max:
+            yield Reason.POSITION_LIMIT
 
     def cover_refusals(self, terms: t.Place, listing: Listing, limit: int, bound_lots: int) -> Iterator[Reason]:
         if terms.side == Side.BUY:

@@ -75,6 +75,41 @@ class VenueRules(AuctionRules):
             listing.maker_fee_bps, listing.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
             self.events.append(t.Applied(0, command.instrument))
 
+    def scope_refusal(self, account: int, instrument: int) -> Reason:
+        if instrument != t.VENUE and self.listing(instrument) is None:
+            return Reason.UNKNOWN_INSTRUMENT
+        return Reason.NONE if account == 0 or self.is_account(account) else Reason.UNKNOWN_ACCOUNT
+
+    def kill_switch(self, command: t.KillSwitch) -> None:
+        where = (command.account, command.instrument)
+        reason = self.scope_refusal(*where)
+        if reason is Reason.NONE and command.on not in (0, 1):
+            reason = Reason.VALUE_OUT_OF_RANGE
+        if reason is not Reason.NONE:
+            self.reject(*where, reason)
+            return
+        self.events.append(t.KillSwitched(*where, command.on))
+        if not command.on:
+            self.killed.discard(where)
+            return
+        self.killed.add(where)
+        for order in self.open_orders(command.account or None, command.instrument or None):
+            self.close(order, Reason.KILL_SWITCH)
+
+    def set_limits(self, command: t.SetLimits) -> None:
+        where = (command.account, command.instrument)
+        numbers = (command.notional_usdc_micros_max, command.position_lots_max, command.open_orders_max)
+        reason = Reason.UNKNOWN_INSTRUMENT if command.instrument == t.VENUE else self.scope_refusal(*where)
+        if reason is Reason.NONE and min(numbers) < 0:
+            reason = Reason.VALUE_OUT_OF_RANGE
+        if reason is not Reason.NONE:
+            self.reject(*where, reason)
+            return
+        self.limits.pop(where, None)
+        if any(numbers):
+            self.limits[where] = command
+        self.events.append(t.Applied(*where))
+
 
 def identity(terms: t.SetInstrument) -> tuple[int | bytes, ...]:
     """What of a listed instrument never changes."""

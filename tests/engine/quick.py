@@ -43,6 +43,8 @@ class QuickGenerator:
             self._phase: 3,
             self._auctions: 1,
             self._bands: 1,
+            self._kill_switch: 1,
+            self._limits: 1,
             self._level: 7,
             self._position: 3,
             self._recovery: 1,
@@ -244,6 +246,22 @@ class QuickGenerator:
             CommandKind.SET_AUCTIONS, instrument=self._where(), a=self._random.choice((0, 30, self._number(0, 60)))
         )
 
+    def _kill_switch(self) -> bytes:
+        killed, random = sorted(self._venue.killed), self._random
+        if killed and random.random() < 0.9:
+            account, number = random.choice(killed)
+            return self._pack(CommandKind.KILL_SWITCH, account=account, instrument=number)
+        account, number = random.choice((0, self._who())), random.choice((0, self._where()))
+        on = random.choices((0, 1, 2), (20, 75, 5))[0]
+        return self._pack(CommandKind.KILL_SWITCH, account=account, instrument=number, flags=on)
+
+    def _limits(self) -> bytes:
+        random = self._random
+        slots: dict[str, Any] = {"a": random.choice((0, 0, self._number(50, 300)))}
+        slots |= {"b": random.choice((0, 0, self._number(10, 60))), "c": random.choice((0, 0, self._number(1, 6)))}
+        account = random.choice((0, self._who()))
+        return self._pack(CommandKind.SET_LIMITS, account=account, instrument=self._where(), **slots)
+
     # -- the chain
 
     def _next_position(self) -> dict[str, Any]:
@@ -283,7 +301,7 @@ class QuickGenerator:
         return self._pack(CommandKind.POSITION_CHANGED, **slots, **self._next_position(), text=wallet)
 
     def _recovery(self) -> bytes:
-        """Three commands: the tokens leave a lost wallet, arrive at a new one, and the lock follows; or a lie alone."""
+        """Three commands: tokens arrive at a new wallet, the lock follows, the lost one has none; or a lie alone."""
         random = self._random
         lost, fresh = random.choice(WALLETS), random.choice(WALLETS + NEW_WALLETS * 4)
         asset = random.choices((1, 2, USDC), (49, 49, 2))[0]
@@ -295,14 +313,14 @@ class QuickGenerator:
         if random.random() < 0.03:
             slots["f"] += 1
             return self._pack(CommandKind.MIGRATE_WALLET, **slots, **self._next_position(), text=lost, text2=fresh)
-        moves = ((-position, 0, lost), (position, position_there + position, fresh))
-        transfer = [
-            self._pack(CommandKind.POSITION_CHANGED, instrument=asset, a=a, b=b, **self._beyond(), text=wallet)
-            for a, b, wallet in moves
-            if asset and lost != fresh
-        ]
-        lock_moved = self._pack(CommandKind.MIGRATE_WALLET, **slots, **self._beyond(), text=lost, text2=fresh)
-        return b"".join([*transfer, lock_moved])
+        if not asset or lost == fresh:
+            return self._pack(CommandKind.MIGRATE_WALLET, **slots, **self._beyond(), text=lost, text2=fresh)
+        arrived: dict[str, Any] = {"instrument": asset, "a": position, "b": position_there + position}
+        records = [self._pack(CommandKind.POSITION_CHANGED, **arrived, **self._beyond(), text=fresh)]
+        records.append(self._pack(CommandKind.MIGRATE_WALLET, **slots, **self._beyond(), text=lost, text2=fresh))
+        left: dict[str, Any] = {"instrument": asset, "a": -position}
+        records.append(self._pack(CommandKind.POSITION_CHANGED, **left, **self._beyond(), text=lost))
+        return b"".join(records)
 
     def _adjust(self) -> bytes:
         account = self._random.randint(1, len(self._venue.accounts) - 1)

@@ -12,6 +12,7 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
     terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]
     phase PHASE [until T [then PHASE]] [in I]                             period NS [in I]
     bands REFERENCE STATIC DYNAMIC CALL [in I]
+    kill|release [account A] [in I]          limit [account A] [order N] [position N] [orders N] [in I]
     open OWNER WALLET                        at T
     level WALLET usdc|lots DELTA to LEVEL [requested R] [block B] [in I]
     position WALLET DELTA to LEVEL [block B] [in I]
@@ -95,6 +96,9 @@ class Market:
                 "phase": phase,
                 "bands": lambda words: t.SetBands(number(words, "in", 1), *map(int, words[:4])),
                 "period": lambda words: t.SetAuctions(number(words, "in", 1), int(words[0])),
+                "kill": lambda words: t.KillSwitch(number(words, "account", 0), number(words, "in", 0), 1),
+                "release": lambda words: t.KillSwitch(number(words, "account", 0), number(words, "in", 0), 0),
+                "limit": limits,
                 "open": lambda words: t.OpenAccount(int(words[0]), wallet(int(words[1]))),
                 "level": self._level,
                 "position": self._position,
@@ -230,6 +234,11 @@ def permission(words: list[str]) -> t.SetPermission:
     return t.SetPermission(int(words[0]), number(words, "in", 1), may_buy, may_sell, until, since)
 
 
+def limits(words: list[str]) -> t.SetLimits:
+    numbers = (number(words, name, 0) for name in ("order", "position", "orders"))
+    return t.SetLimits(number(words, "account", 0), number(words, "in", 1), *numbers)
+
+
 def eject(words: list[str]) -> t.EjectTrade:
     batch_id, attempt, trade_id = map(int, words[:3])
     return t.EjectTrade(batch_id, attempt, trade_id, Reason[words[3].upper()])
@@ -272,6 +281,8 @@ def told(event: t.Event) -> str:
             name, left = type(event).__name__.lower(), event.imbalance_lots
             what = f"{event.volume_lots} @ {event.price_ticks} left {left}" if event.volume_lots else "nothing"
             return f"{name} {what}"
+        case t.KillSwitched():
+            return f"kill switch {'on' if event.on else 'off'}"
         case t.WalletMigrated():
             asset = "lots" if event.instrument else "usdc"
             return f"wallet of {event.account} {asset} {'stays' if event.stays else 'migrated'}"
