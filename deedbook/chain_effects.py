@@ -17,6 +17,7 @@ from api.amounts import usdc
 from api.doors import Notify
 from compliance.appointments import people_with
 from compliance.identities import lapse_claim
+from compliance.lost_wallets import replace_wallet
 from compliance.registry import lock_facts, put_identity_registered, put_wallet_frozen, queue
 from deedbook.chain_processor import Effects
 from engine import types as t
@@ -100,14 +101,14 @@ class ChainEffects:
             await self._notify(connection, user_id, "TOKEN_UNPAUSED", text, {"instrument": token.instrument})
 
     async def _recovered(self, connection: Connection, event: ChainEvent) -> None:
-        """The account stays with its old wallet in the exchange, without tokens: operators see to the new one."""
+        """The person's new wallet is linked at once; the account in the exchange follows when its lock is migrated."""
         token = await _token(connection, event.contract)
         symbol = event.contract.hex() if token is None else token.symbol
         data = {"lost": event.data["lost"], "new": event.data["new"]}
-        if (user_id := await _user_of(connection, unhex(event.data["lost"]))) is not None:
-            text = (
-                f"Your tokens of {symbol} were moved from your lost wallet to the new one. Link the new one to trade."
-            )
+        lost, fresh = unhex(data["lost"]), unhex(data["new"])
+        await replace_wallet(connection, lost, fresh, block=event.block, actor=ACTOR)
+        if (user_id := await _user_of(connection, fresh)) is not None:
+            text = f"Your tokens of {symbol} were moved from your lost wallet to the new one, which takes its place."
             await self._notify(connection, user_id, "WALLET_RECOVERED", text, data)
         text = f"A wallet was recovered in {symbol}: its lock has to be migrated, and its identity to be taken off."
         for user_id in await people_with(connection, Role.SETTLEMENT_OPERATOR, Role.ADMIN):
@@ -118,6 +119,8 @@ class ChainEffects:
         if not await _is_newest(connection, event, names, "wallet"):
             return
         wallet = unhex(event.data["wallet"])
+        if await _is_recovery(connection, event):
+            return
         await lock_facts(connection)
         if not await connection.fetchval("SELECT 1 FROM identity_registrations WHERE address = $1", wallet):
             return  # we took it off ourselves, facts first
@@ -233,6 +236,16 @@ async def _is_told_elsewhere(connection: Connection, event: ChainEvent) -> bool:
     found = await connection.fetchval(
         "SELECT 1 FROM chain_events WHERE transaction = $1 AND state = 'FINAL' AND name = ANY($2::text[]) LIMIT 1",
         *(event.transaction, list(TOLD_ELSEWHERE)),
+    )
+    return found is not None
+
+
+async def _is_recovery(connection: Connection, event: ChainEvent) -> bool:
+    """Whether it is a recovery that takes a wallet's identity off: that went to the new one."""
+    found = await connection.fetchval(
+        "SELECT 1 FROM chain_events WHERE transaction = $1 AND state = 'FINAL' AND name = 'Token.RecoverySuccess'"
+        " AND data ->> 'lost' = $2 LIMIT 1",
+        *(event.transaction, event.data["wallet"]),
     )
     return found is not None
 

@@ -215,12 +215,25 @@ async def test_an_identity_that_was_removed_is_a_fact_unless_it_came_back(office
     assert [kind for kind, _ in await office.told()] == ["IDENTITY_REMOVED"]
 
 
-async def test_a_recovered_wallet_is_told_to_its_owner(office: Office) -> None:
-    names = {"lost": hexed(address_of("alice")), "new": hexed(address_of("alice's new")), "identity": "0x"}
-    await office.final(note("Token.RecoverySuccess", names))
+async def test_a_recovered_wallet_takes_the_lost_one_s_place(office: Office) -> None:
+    lost, fresh = address_of("alice"), address_of("alice's new")
+    before = await office.pool.fetchrow("SELECT user_id, account FROM wallets WHERE address = $1", lost)
+    names = {"lost": hexed(lost), "new": hexed(fresh), "identity": "0x"}
+    unstored = {"wallet": hexed(lost), "identity": "0x"}
+    recovery = note("Token.RecoverySuccess", names, 1, 1)
+    removal = EventNote(
+        *(EventState.FINAL, 1, block_hash(1), 0, recovery.transaction, OAK, "Identities.IdentityUnstored", unstored)
+    )
+    await office.final(removal, recovery)
     ((kind, text),) = await office.told()
-    assert kind == "WALLET_RECOVERED"
-    assert "OAK2USDC" in text
+    assert (kind, "OAK2USDC" in text) == ("WALLET_RECOVERED", True)
+    assert await office.pool.fetchrow("SELECT user_id, account FROM wallets WHERE address = $1", fresh) == before
+    assert not await office.pool.fetchval("SELECT count(*) FROM wallets WHERE address = $1", lost)
+    registered = await office.pool.fetch("SELECT address FROM identity_registrations")
+    assert fresh in [row["address"] for row in registered]
+    assert lost not in [row["address"] for row in registered]
+    await office.final(note("Token.RecoverySuccess", names, 2, 0, contract=bytes([1]) * 20))  # another token of it
+    assert [kind for kind, _ in await office.told()] == ["WALLET_RECOVERED"] * 2
 
 
 async def test_a_failing_effect_holds_up_nobody_becomes_a_dead_letter_and_can_be_tried_again(pool: Pool) -> None:

@@ -1,0 +1,30 @@
+"""A lost wallet's place is taken by the one that its holder was recovered to: the same person, account and identity."""
+
+from __future__ import annotations
+
+from compliance.audit import record
+from compliance.registry import lock_facts, queue
+from persistence.database import Connection
+
+
+async def replace_wallet(connection: Connection, lost: bytes, fresh: bytes, *, block: int, actor: str) -> bool:
+    """Inside a transaction. False, and nothing changes, if the lost wallet is nobody's or the new one is linked.
+
+    The identity goes along: a recovery gives the new wallet that of the lost one.
+    """
+    await lock_facts(connection)
+    if await connection.fetchval("SELECT 1 FROM wallets WHERE address = $1", fresh):
+        return False
+    user_id = await connection.fetchval(
+        "UPDATE wallets SET address = $2 WHERE address = $1 RETURNING user_id", lost, fresh
+    )
+    if user_id is None:
+        return False
+    await connection.execute("DELETE FROM identity_registrations WHERE address = $1", lost)
+    await connection.execute(
+        "INSERT INTO identity_registrations (address, block) VALUES ($1, $2) ON CONFLICT DO NOTHING", fresh, block
+    )
+    await queue(connection, address=fresh)
+    details = {"lost": "0x" + lost.hex(), "block": block}
+    await record(connection, actor, "wallet recovered", user_id=user_id, address=fresh, details=details)
+    return True
