@@ -36,9 +36,13 @@ REFUSALS: Final[dict[Reason, Sentence]] = {
     Reason.QTY_NOT_REDUCED: Sentence(422, "An order can only be made smaller."),
     Reason.INSTRUMENT_HALTED: Sentence(409, "Trading in this property is halted: try again when it goes on."),
     Reason.CANCEL_ONLY: Sentence(409, "Orders can only be cancelled at this moment: try again when trading goes on."),
+    Reason.TYPE_NOT_IN_PHASE: Sentence(
+        409, "Trading is in a phase that does not take such orders: a limit order that may rest (GTC, GTD) is taken."
+    ),
     Reason.KILLED: Sentence(403, "Trading is switched off here by the exchange: ask its support."),
     Reason.NOT_PERMITTED: Sentence(403, "You may not do this with this property; `reasons` says what is missing."),
     Reason.LOCKED_UP: Sentence(403, "What you hold of this property is locked up."),
+    Reason.PRICE_OUTSIDE_BAND: Sentence(422, "The price is outside the band around this property's reference price."),
     Reason.POST_ONLY_WOULD_TAKE: Sentence(
         409, "The order would trade at once, and you asked that it only rests: choose another price or type."
     ),

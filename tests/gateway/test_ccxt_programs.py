@@ -11,14 +11,14 @@ from typing import Any, Final
 
 import pytest
 
+pytest.importorskip("ccxt", reason="ccxt is not installed; make test-all installs it")
+import ccxt.pro
+
 from engine import types as t
 from engine.wire import encode_command
 from tests.gateway.test_book_followers import Market, trade
 from tests.gateway.test_clients import UNIFIED, settings
 from tests.gateway.venue import ALICE, BOB, CAROL, Venue
-
-pytest.importorskip("ccxt", reason="ccxt is not installed; make test-all installs it")
-import ccxt.pro
 
 pytestmark = pytest.mark.slow
 ROOT: Final = Path(ccxt.__file__).parent

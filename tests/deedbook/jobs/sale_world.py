@@ -257,9 +257,15 @@ class PointedSender(Sender):
         self._world = world
 
     async def _broadcast(self, raw: bytes) -> None:
-        await super()._broadcast(raw)
-        if self._world.points is not None:
-            self._world.points.passed(f"broadcast {raw.hex()}")
+        points, name = self._world.points, f"broadcast {raw.hex()}"
+        try:
+            await super()._broadcast(raw)
+        except asyncio.CancelledError:  # the job beside it died, and took this one with it
+            if points is not None:
+                points.died.add((name, 1))
+            raise
+        if points is not None:
+            points.passed(name)
 
 
 def sign(account: LocalAccount, typed_data: dict[str, Any]) -> str:
