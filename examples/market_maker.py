@@ -150,7 +150,7 @@ async def keep_trading(maker: Maker) -> None:
         exchange = connect()
         try:
             await maker.trade(exchange)
-        except ccxt.NetworkError as error:
+        except ccxt.OperationFailed as error:
             print(f"lost the exchange ({type(error).__name__}); coming back", flush=True)
         finally:
             await exchange.close()
@@ -169,7 +169,7 @@ async def finish(maker: Maker) -> None:
             await maker.take_fills(exchange)
             print(f"{maker.trades} trades", flush=True)
             return
-        except ccxt.NetworkError:
+        except ccxt.OperationFailed:
             await asyncio.sleep(COME_BACK_S)
         finally:
             await exchange.close()
