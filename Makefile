@@ -12,7 +12,7 @@ PYTEST := $(BIN)/pytest
 FAST := not slow and not torture
 TWO_CORES := -n 2
 CORE := $(wildcard engine/core/*)
-SOURCES := engine api gateway settlement compliance persistence properties payments deedbook bench tests
+SOURCES := examples engine api gateway settlement compliance persistence properties payments deedbook bench tests
 DEMO_SECONDS ?= 10
 FUZZ_SECONDS ?= 1800
 
