@@ -44,8 +44,8 @@ class Maker:
     """Keeps one order on each side; after a fill, moves both towards where the market went.
 
     Two things make it outlive a lost connection or a restart of the exchange. An order's client id says which quote it
-    is, so placing it again after an answer that never came cannot place it twice. And fills are counted by trade id from
-    `myTrades`, from the last one seen: a report is only the sign to look.
+    is, so placing it again after an answer that never came cannot place it twice. And fills are counted by trade id
+    from `myTrades`, from the last one seen: a report is only the sign to look.
     """
 
     def __init__(self, symbol: str, price: float, spread: float, quantity: float) -> None:
