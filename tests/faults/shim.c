@@ -391,7 +391,11 @@ int open64(const char *path, int flags, ...)
     if (!shim.armed || !(flags & O_CREAT) || !is_ours(path)) return REAL(open64)(path, flags, mode);
     if (!access(path, F_OK)) {
         int fd = REAL(open64)(path, flags, mode);
-        if (fd >= 0 && flags & O_TRUNC) discard(track(fd));
+        if (fd >= 0 && flags & O_TRUNC) {
+            pthread_mutex_lock(&mutex);
+            discard(track(fd));
+            pthread_mutex_unlock(&mutex);
+        }
         return fd;
     }
     pthread_mutex_lock(&mutex);
