@@ -136,7 +136,7 @@ async def _followers(exchange: Running, count: int, silent: int, batch: int) -> 
     try:
         yield Followers(process)
     finally:
-        await process.communicate()  # its end of the pipe says that it may end
+        await process.communicate(b"")  # closes its stdin, which says that it may end
 
 
 async def _measure(arguments: argparse.Namespace, layout: Layout, setup: bytes) -> Found:

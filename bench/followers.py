@@ -1,8 +1,8 @@
 """Followers of a market's stream: a process of its own that reads many plain sockets and counts what comes.
 
 `python -m bench.followers` reads a Following as one line of JSON from stdin, says `ready` when all have subscribed, and
-then, each time that every follower has had another `batch` messages on average, how many came in all. It ends with its
-stdin.
+then, each time that every follower has had another `batch` messages on average, how many came in all, rounded down to
+whole batches. It ends with its stdin.
 """
 
 from __future__ import annotations
@@ -61,6 +61,7 @@ def main() -> None:
     print("ready", flush=True)
     tails = dict.fromkeys(by_fd, b"")
     came = told = 0
+    step = max(1, following.batch * following.followers)
     alive_s = monotonic()
     while True:
         if monotonic() - alive_s > ALIVE_EVERY_S:
@@ -76,9 +77,9 @@ def main() -> None:
             found = data.count(MARK)
             tails[fd] = data[max(0, len(data) - len(MARK) + 1) :]
             came += found
-        if came - told >= following.batch * following.followers > 0:
-            told = came
-            print(came, flush=True)
+        if came - told >= step:
+            told = came // step * step
+            print(told, flush=True)
 
 
 if __name__ == "__main__":
