@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from engine.types import Reason
 from gateway.candles import Candle
@@ -146,26 +147,15 @@ def _order(row: OrderRow) -> PastOrder:
 
 
 def _trade(row: history.PastTrade) -> PastTrade:
-    return PastTrade(
-        trade_id=row.trade_id,
-        instrument=row.instrument,
-        taker_account=row.taker_account,
-        maker_account=row.maker_account,
-        taker_order_id=row.taker_order_id,
-        maker_order_id=row.maker_order_id,
-        taker_side=row.taker_side,
-        price_ticks=row.price_ticks,
-        qty_lots=row.qty_lots,
-        taker_fee_usdc_micros=row.taker_fee_usdc_micros,
-        maker_fee_usdc_micros=row.maker_fee_usdc_micros,
-        time_ns=row.time_ns,
+    return replace(
+        _public_trade(row),
         settlement=row.state,
         reason=Reason(row.reason).name if row.reason else "",
         transaction=f"0x{row.transaction_hash.hex()}" if row.transaction_hash else "",
     )
 
 
-def _public_trade(row: TradeRow) -> PastTrade:
+def _public_trade(row: TradeRow | history.PastTrade) -> PastTrade:
     """Without its settlement, which the public is not told."""
     return PastTrade(
         trade_id=row.trade_id,

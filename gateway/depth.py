@@ -93,8 +93,8 @@ class DepthStream:
         market, book = self._market, self._book
         tail = (
             f'"s":"{market.symbol}","U":{changes.first_update_id},"u":{last},'
-            f'"b":{_changes_json(market, book.quantities(BUY, sorted(changes.bids, reverse=True)))},'
-            f'"a":{_changes_json(market, book.quantities(SELL, sorted(changes.asks)))}}}'
+            f'"b":{levels_json(market, book.quantities(BUY, sorted(changes.bids, reverse=True)))},'
+            f'"a":{levels_json(market, book.quantities(SELL, sorted(changes.asks)))}}}'
         )
         return StreamMessage(self.name, lambda unit_ns: f'{{"e":"depthUpdate","E":{time_ns // unit_ns},{tail}')
 
@@ -114,11 +114,6 @@ def partial_payload(market: Market, book: LevelBook, limit: int) -> Payload:
 
 
 def levels_json(market: Market, levels: list[tuple[int, int]]) -> str:
-    price, qty = market.price, market.qty
-    return "[" + ",".join([f'["{price[ticks]}","{qty[lots]}"]' for ticks, lots in levels]) + "]"
-
-
-def _changes_json(market: Market, levels: list[tuple[int, int]]) -> str:
     price, qty = market.price, market.qty
     return "[" + ",".join([f'["{price[ticks]}","{qty[lots] if lots else GONE}"]' for ticks, lots in levels]) + "]"
 
