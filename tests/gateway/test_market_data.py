@@ -201,12 +201,20 @@ async def test_time_zones_all_markets_and_orders_are_streams(venue: Venue) -> No
     assert snapshot["data"]["asks"] == [[1, "100.00", "2.00"]]
     await bob.limit("BUY", "0.5", "100")
     await alice.limit("SELL", "1", "100")
-    changes = [(await client.until(lambda message: message.get("data", {}).get("e") == "l3"))["data"] for _ in range(2)]
-    assert [change["c"] for change in changes] == [[["M", 1, "1.50"]], [["A", 3, "S", "100.00", "1.00", "1.50"]]]
-    kline = await client.until(lambda message: message.get("stream") == names[0])
-    assert (kline["data"]["k"]["i"], kline["data"]["k"]["v"]) == ("1m", "0.50")
-    array = await client.until(lambda message: message.get("stream") == names[2])
-    assert [row["s"] for row in array["data"]] == [SYMBOL]
+    told: dict[str, list[Any]] = {name: [] for name in names}
+
+    def all_told(message: dict[str, Any]) -> bool:
+        """The streams come in any order beside each other."""
+        told[message["stream"]].append(message["data"])
+        return told[names[0]] != [] and told[names[2]] != [] and len(changes()) == 2
+
+    def changes() -> list[Any]:
+        return [change for event in told[names[1]] if event["e"] == "l3" for change in event["c"]]
+
+    await client.until(all_told)
+    assert changes() == [["M", 1, "1.50"], ["A", 3, "S", "100.00", "1.00", "1.50"]]
+    assert (told[names[0]][0]["k"]["i"], told[names[0]][0]["k"]["v"]) == ("1m", "0.50")
+    assert [row["s"] for row in told[names[2]][0]] == [SYMBOL]
     assert (await request(client, "UNSUBSCRIBE", *names))["result"] is None
     assert (await request(client, "LIST_SUBSCRIPTIONS"))["result"] == []
     for wrong in (f"{low}@kline_1m@+15:00", "!nosuch@arr"):
