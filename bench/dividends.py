@@ -17,7 +17,7 @@ from uuid import UUID
 
 from eth_account import Account
 from eth_typing import ChecksumAddress
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from bench.report import machine, percentiles_us
 from deedbook.deployment import give_gas_money
@@ -27,6 +27,7 @@ from payments.allocation import DIVIDEND_CHUNK_HOLDERS, Allocation, dividend_chu
 from settlement.artifacts import ours
 from settlement.calls import balance_of_data, words
 from settlement.chain import TRANSACTION_GAS_MAX, Chain
+from settlement.node import node
 from settlement.payouts import PayoutContract, Plan
 from settlement.steps import FileSteps, Sender
 from settlement.trades import Token, Wallet
@@ -172,7 +173,7 @@ async def _chain() -> AsyncIterator[tuple[AsyncWeb3[Any], Chain, Path]]:
     command = [str(BINARY), "--hardfork", "osaka", "--enable-tx-gas-limit", "--port", str(port), "--silent"]
     process = await asyncio.create_subprocess_exec(*command, "--accounts", "0")
     url = f"http://127.0.0.1:{port}"
-    web3: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(url))
+    web3 = node(url)
     chain = Chain(url, confirmations=0)
     try:
         deadline_s = monotonic() + ANVIL_READY_S

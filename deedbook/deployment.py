@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 from web3.types import RPCEndpoint
 
 from deedbook.chain_keys import CIRCLE_KEY, LOCAL_ROLES, ROLES, chain_key
@@ -25,6 +25,7 @@ from settlement.infrastructure import (
     call_once,
     deploy_infrastructure,
 )
+from settlement.node import node
 from settlement.simulation import Addresses
 from settlement.steps import PostgresSteps, Sender
 
@@ -102,7 +103,7 @@ def recorded(layout: Layout) -> Infrastructure:
 
 
 async def platform_of(layout: Layout, pool: Pool, rpc_url: str, is_local: bool) -> Platform:
-    chain: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(rpc_url))
+    chain = node(rpc_url)
     layout.chain.mkdir(mode=0o700, parents=True, exist_ok=True)
     steps = PostgresSteps(pool)
     keys = {role: chain_key(layout.signer_keys, role) for role in (*ROLES, *(LOCAL_ROLES if is_local else ()))}

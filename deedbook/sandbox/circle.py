@@ -24,12 +24,13 @@ from eth_abi.abi import encode
 from eth_account import Account as EthAccount
 from eth_utils.address import to_checksum_address
 from eth_utils.crypto import keccak
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 from web3.exceptions import ContractLogicError
 
 from deedbook.sandbox.circle_account import Account, ChainSteps, Event, Refusal, State
 from deedbook.sandbox.circle_signing import Signer
 from deedbook.sandbox.serving import HEADERS, json_answer, json_body, serve
+from settlement.node import node
 from settlement.steps import Sender
 
 MINT: Final = keccak(text="mint(address,uint256)")[:4]
@@ -359,7 +360,7 @@ def main() -> int:
 
 async def _serve(environment: dict[str, str]) -> None:
     data_dir, url = Path(environment["DEEDBOOK_DATA"]), environment["CIRCLE_URL"]
-    chain: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(environment["CHAIN_RPC_URL"]))
+    chain = node(environment["CHAIN_RPC_URL"])
     signer = Signer.open(data_dir)
     account = Account(data_dir / "sandbox" / "circle.json")
     mint = minter(chain, environment["CIRCLE_SANDBOX_KEY"], environment["CIRCLE_USDC_ADDRESS"], account)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 from eth_account import Account
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 from web3.exceptions import ContractCustomError, Web3Exception
 from web3.types import RPCEndpoint
 
@@ -25,6 +25,7 @@ from deedbook.demo.flows.purse import Purse
 from deedbook.deployment import give_gas_money
 from deedbook.sandbox.serving import json_answer, serve
 from settlement.artifacts import ours
+from settlement.node import node
 
 TEST_USDC_MICROS: Final = 50_000 * 10**6
 _BEARER: Final = re.compile(r"Bearer ([0-9a-f]{64})").fullmatch
@@ -136,7 +137,7 @@ def main() -> int:
 
 
 async def _serve(environment: dict[str, str]) -> None:
-    chain: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(environment["CHAIN_RPC_URL"]))
+    chain = node(environment["CHAIN_RPC_URL"])
     origins = frozenset(environment["WALLET_ORIGINS"].split())
     sandbox = Sandbox(chain, environment["WALLET_USDC_ADDRESS"], environment["WALLET_MINTER_ADDRESS"], origins)
     await serve(sandbox.app(), environment["WALLET_URL"], asyncio.Event().wait())

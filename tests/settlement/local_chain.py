@@ -13,10 +13,11 @@ from typing import Any
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from settlement.artifacts import ROOT
 from settlement.infrastructure import Platform, Roles
+from settlement.node import node
 from settlement.steps import FileSteps, Sender, StepStore
 
 READY_DEADLINE_S = 20.0
@@ -41,7 +42,7 @@ async def anvil() -> AsyncIterator[AsyncWeb3[Any]]:
     port = free_port()
     command = [str(anvil_binary()), "--hardfork", "osaka", "--enable-tx-gas-limit", "--port", str(port), "--silent"]
     process = await asyncio.create_subprocess_exec(*command, "--accounts", "0")
-    chain = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{port}"))
+    chain = node(f"http://127.0.0.1:{port}")
     try:
         deadline = time.monotonic() + READY_DEADLINE_S
         while not await chain.is_connected():

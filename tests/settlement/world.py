@@ -14,7 +14,7 @@ from typing import Any
 
 from eth_account import Account
 from eth_account.signers.local import LocalAccount
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from engine import types as t
 from engine.exchange import Exchange
@@ -26,6 +26,7 @@ from settlement.chain import Chain, Header
 from settlement.infrastructure import Delays, Infrastructure, Platform, deploy_infrastructure
 from settlement.intake import Intake
 from settlement.listener import Listener
+from settlement.node import node
 from settlement.outbox import Outbox
 from settlement.reconcile import Mismatch, chain_levels, compare, wallets_of
 from settlement.records import Records
@@ -234,7 +235,7 @@ def investor(number: int) -> LocalAccount:
 async def deploy(directory: Path) -> Deployed:
     anvil = Anvil(directory)
     await anvil.start()
-    web3 = AsyncWeb3(AsyncHTTPProvider(anvil.url))
+    web3 = node(anvil.url)
     try:
         steps = file_steps(directory)
         platform = await platform_on(web3, steps)
@@ -450,7 +451,7 @@ def account_of(number: int) -> int:
 async def world_on(deployed: Deployed, pool: Pool, directory: Path, *anvil_options: str) -> AsyncIterator[World]:
     anvil = Anvil(directory)
     await anvil.start(*anvil_options)
-    web3 = AsyncWeb3(AsyncHTTPProvider(anvil.url))
+    web3 = node(anvil.url)
     chain = Chain(anvil.url, confirmations=0, timeout_s=5)
     try:
         await chain.request("anvil_loadState", [deployed.state])

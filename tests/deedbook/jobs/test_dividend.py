@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
-from web3 import AsyncHTTPProvider, AsyncWeb3
 
 from api.doors import Decision
 from api.problem import Problem
@@ -20,6 +18,7 @@ from persistence.jobs import Job, JobWaits
 from settlement import dividends, payout_rows
 from settlement.artifacts import ours
 from settlement.dividends import Asked, Dividends
+from settlement.node import node
 from settlement.payouts import key_of
 from settlement.steps import FileSteps, Sender, StepStore
 from tests.deedbook.jobs.payout_world import (
@@ -265,7 +264,7 @@ async def test_an_outage_of_the_exchange_or_the_chain_is_waited_out(payouts: Pay
     await payouts.perform(jobs.prepare, dividends.PREPARE, payout_id)
     await payouts.fill_treasury(POOL)
     await payouts.approve(payout_id, acts_of(payouts).approved)
-    nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
+    nobody = node(f"http://127.0.0.1:{free_port()}")
     cut_off = jobs_of(payouts, Sender(nobody, keys().treasury, file_steps(tmp_path)))
     with pytest.raises(JobWaits, match="the chain is away"):
         await waiting_out(cut_off.pay)(Job(dividends.PAY, str(payout_id), {}, 1, no_show))

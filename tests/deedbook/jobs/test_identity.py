@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from eth_utils.address import to_canonical_address
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from compliance.identities import GRANT_JOB, REVOKE_JOB, GrantState, grant, job_key
 from compliance.permissions import compile_permissions
@@ -26,6 +26,7 @@ from settlement.calls import topic
 from settlement.chain import ChainUnavailable
 from settlement.identities import revoke_claim
 from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure
+from settlement.node import node
 from settlement.steps import FileSteps, Sender, StepStore
 from settlement.tokenization import (
     Platform,
@@ -246,7 +247,7 @@ async def test_a_grant_that_lapses_on_its_way_leaves_no_valid_claim(world: World
 
 async def test_a_chain_that_refuses_the_connection_is_waited_for(world: World) -> None:
     """That error is an OSError, as many of the database's are."""
-    nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
+    nobody = node(f"http://127.0.0.1:{free_port()}")
     platform = await platform_on(world.chain, world.steps)
     sender = Sender(nobody, platform.sender.account, world.steps)
     away = IdentityJobs(

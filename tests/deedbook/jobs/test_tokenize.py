@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from eth_utils.address import to_canonical_address
 from hexbytes import HexBytes
-from web3 import AsyncHTTPProvider, AsyncWeb3
+from web3 import AsyncWeb3
 
 from compliance.audit import record
 from compliance.instruments import instrument_by_number, list_instrument, set_instrument
@@ -32,6 +32,7 @@ from properties.property import Property, PropertyState, draft, find, move
 from properties.terms import TermsWords, terms_of
 from settlement.artifacts import ours, trex
 from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure, read
+from settlement.node import node
 from settlement.steps import FileSteps, PostgresSteps, Sender
 from settlement.tokenization import InvestorTerms, Platform, register_investor
 from tests.fixtures.answers import Door
@@ -313,7 +314,7 @@ async def test_it_waits_for_an_exchange_that_is_away(world: World) -> None:
 async def test_it_waits_for_a_chain_that_is_away(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outages, "AWAY_S", 0.01)
     chain = world.platform.chain
-    nobody: AsyncWeb3[Any] = AsyncWeb3(AsyncHTTPProvider(f"http://127.0.0.1:{free_port()}"))
+    nobody = node(f"http://127.0.0.1:{free_port()}")
     property_id = await world.approved()
     world.platform.sender.chain = world.platform.owner.chain = nobody
     assert (await world.work(property_id, until="the chain is away")).state is not JobState.FAILED
