@@ -22,6 +22,9 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "trade_settlements": ("trade_id",),
     "balances": ("account", "instrument"),
     "batches": ("batch_id", "composed_seq"),
+    "phases": ("instrument",),
+    "kill_switches": ("account", "instrument"),
+    "order_limits": ("account", "instrument"),
 }
 DIFFERENCES_MAX: Final = 100  # named by table
 

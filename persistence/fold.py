@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from engine.types import CommandKind, EventKind, TradeFlag
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT
 from persistence.frame import DurableFrame
+from persistence.structure import TOLD, Structure
 
 ACCEPTED: Final = int(EventKind.ACCEPTED)
 TRADE: Final = int(EventKind.TRADE)
@@ -151,6 +152,7 @@ class Changes:
     listings: dict[int, ListingRow] = field(default_factory=dict)
     batches: list[BatchRow] = field(default_factory=list)
     finals: list[FinalRow] = field(default_factory=list)
+    structure: Structure = field(default_factory=Structure)
 
 
 class Fold:
@@ -213,6 +215,8 @@ class Fold:
                 self._changes.settlements.append(
                     SettlementRow(row[5], row[0], command[1], row[6], row[2], row[11], command[19][:32])
                 )
+            elif kind in TOLD:
+                self._changes.structure.take_event(row, command[1])
             if kind in (APPLIED, TRADE_SETTLED) and settled_seq != row[0]:
                 settled_seq = row[0]
                 self._applied(command)
@@ -309,3 +313,5 @@ class Fold:
             self._changes.batches.append(BatchRow(a, seq, b, c, d, e, text[:32]))
         elif kind == CommandKind.BATCH_FINAL:
             self._changes.finals.append(FinalRow(a, text[:32], seq, d, text2[:32]))
+        else:
+            self._changes.structure.take_command(command)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import astuple
 from typing import Final, Protocol, Self
 
 import asyncpg
@@ -24,6 +25,7 @@ from persistence.fold import (
     order_record,
 )
 from persistence.frame import DurableFrame
+from persistence.structure import LimitsRow, Structure
 
 CONSUMER: Final = "projections"
 COMMANDS_MAX: Final = 50_000  # in one transaction
@@ -166,6 +168,7 @@ async def write(connection: Connection, changes: Changes) -> None:
     await _update_orders(connection, list(changes.changed_orders.values()))
     await _upsert_balances(connection, changes)
     await _upsert_listings(connection, changes)
+    await _write_structure(connection, changes.structure)
     for final in changes.finals:
         marked: str = await connection.execute(
             "UPDATE batches SET final_seq = $3, final_block = $4, final_transaction_hash = $5 WHERE batch_id = $1"
@@ -219,3 +222,32 @@ async def _upsert_listings(connection: Connection, changes: Changes) -> None:
         " tick_value_usdc_micros = excluded.tick_value_usdc_micros",
         list(changes.listings.values()),
     )
+
+
+async def _write_structure(connection: Connection, structure: Structure) -> None:
+    """After the listings: the rules are theirs."""
+    if structure == Structure():
+        return
+    await connection.executemany(
+        "INSERT INTO phases (instrument, phase, ends_ns, changed_ns) VALUES ($1, $2, $3, $4) ON CONFLICT (instrument)"
+        " DO UPDATE SET phase = excluded.phase, ends_ns = excluded.ends_ns, changed_ns = excluded.changed_ns",
+        list(structure.phases.values()),
+    )
+    await connection.executemany(
+        "UPDATE listings SET reference_ticks = coalesce($2, reference_ticks), static_bps = coalesce($3, static_bps),"
+        " dynamic_bps = coalesce($4, dynamic_bps), volatility_call_ns = coalesce($5, volatility_call_ns),"
+        " period_ns = coalesce($6, period_ns) WHERE instrument = $1",
+        [(number, *astuple(rules)) for number, rules in structure.rules.items()],
+    )
+    off = [scope for scope, since_ns in structure.switched.items() if since_ns is None]
+    await connection.executemany("DELETE FROM kill_switches WHERE (account, instrument) = ($1, $2)", off)
+    await connection.executemany(
+        "INSERT INTO kill_switches (account, instrument, since_ns) VALUES ($1, $2, $3)"
+        " ON CONFLICT (account, instrument) DO UPDATE SET since_ns = excluded.since_ns",
+        [(*scope, since_ns) for scope, since_ns in structure.switched.items() if since_ns is not None],
+    )
+    await connection.executemany(
+        "DELETE FROM order_limits WHERE (account, instrument) = ($1, $2)", list(structure.limits)
+    )
+    limited = [row for row in structure.limits.values() if any(row[2:])]
+    await _copy(connection, "order_limits", LimitsRow._fields, limited)

@@ -135,6 +135,8 @@ EDITS = {
     "UPDATE candles SET qty_lots = 1 + qty_lots WHERE (instrument, width_s, first_trade_id) = (1, 900, 1)": (
         "candles: instrument 1 width_s 900 open_s "
     ),
+    "UPDATE listings SET static_bps = 1 WHERE instrument = 1": "listings: instrument 1: static_bps is 1 but 0",
+    "INSERT INTO kill_switches VALUES (2, 0, 1)": "kill_switches: account 2 instrument 0 is in the database but not",
     "UPDATE journal_cursors SET frame_hash = sha256('')": "journal_cursors: consumer projections: seq is ",
 }
 
@@ -302,3 +304,50 @@ async def test_an_uncross_fills_both_resting_orders_of_a_trade(pool: Pool) -> No
         (4, "OPEN", 3),
     ]
     assert await named(pool, market.frames) == []
+
+
+async def test_what_operators_set_is_in_the_tables(pool: Pool) -> None:
+    market = Market().open()
+    until_ns = market.time_ns + 60 * 10**9
+    market.send(
+        t.SetPhase(1, t.Phase.OPENING_CALL, until_ns, t.Phase.LIMIT_ONLY),
+        t.SetPhase(t.VENUE, t.Phase.CANCEL_ONLY),
+        t.SetBands(1, 100, 500, 200, 10**9),
+        t.SetBands(2, 0, 0, 10_000, 10**9),  # refused
+        t.SetAuctions(2, 900 * 10**9),
+        t.SetLimits(0, 1, 10**9, 0, 3),
+        t.SetLimits(2, 1, 0, 70, 0),
+        t.KillSwitch(2, 1, 1),
+        t.KillSwitch(3, t.VENUE, 1),
+    )
+    halfway = len(market.frames)
+    at_ns = market.time_ns
+    await write(pool, market.frames)
+    assert await rows(pool, "phases") == [
+        (0, t.Phase.CANCEL_ONLY, 0, at_ns),
+        (1, t.Phase.OPENING_CALL, until_ns, at_ns),
+    ]
+    columns = "reference_ticks, static_bps, dynamic_bps, volatility_call_ns, period_ns"
+    assert await rows(pool, "listings", columns) == [(0, 0, 0, 0, 900 * 10**9), (100, 500, 200, 10**9, 0)]
+    assert await rows(pool, "order_limits") == [(0, 1, 10**9, 0, 3), (2, 1, 0, 70, 0)]
+    assert await rows(pool, "kill_switches") == [(2, 1, at_ns), (3, 0, at_ns)]
+    market.send(
+        t.SetLimits(2, 1, 0, 0, 0),
+        t.KillSwitch(2, 1, 0),
+        t.SetPhase(t.VENUE, t.Phase.CONTINUOUS),
+        t.Place(TRADERS[2], 1, t.Side.SELL, t.OrderType.LIMIT, t.TimeInForce.GTC, 98, 9),
+        t.Place(TRADERS[3], 1, t.Side.BUY, t.OrderType.LIMIT, t.TimeInForce.GTC, 98, 4),
+        t.SetBands(1, 0, 100, 0, 0),
+        after_ns=0,
+    )
+    market.send(t.Clock(), after_ns=until_ns - market.time_ns)
+    await write(pool, market.frames[halfway:])
+    assert await rows(pool, "phases") == [(0, 0, 0, at_ns), (1, t.Phase.LIMIT_ONLY, 0, until_ns)]
+    assert await rows(pool, "listings", columns) == [(0, 0, 0, 0, 900 * 10**9), (98, 100, 0, 0, 0)]
+    assert await rows(pool, "order_limits") == [(0, 1, 10**9, 0, 3)]
+    assert await rows(pool, "kill_switches") == [(3, 0, at_ns)]
+    assert await named(pool, market.frames) == []
+
+
+async def rows(pool: Pool, table: str, columns: str = "*") -> list[tuple[int, ...]]:
+    return [tuple(row) for row in await pool.fetch(f"SELECT {columns} FROM {table} ORDER BY 1, 2")]
