@@ -21,6 +21,7 @@ from persistence.database import Connection, Pool
 LIFETIME: Final = timedelta(days=7)
 _MAY_NOT_PROPOSE: Final = "Who proposed it may not propose it any more."
 _ADMINS: Final = frozenset({Role.ADMIN})
+_OPERATORS: Final = frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR})
 MAY_DECIDE: Final = MappingProxyType(
     {
         "PROPERTY_APPROVE": _ADMINS,
@@ -32,7 +33,7 @@ MAY_DECIDE: Final = MappingProxyType(
         "RENT_TERMS": _ADMINS,
         "MANAGER_PAYMENT": _ADMINS,
         "ROLES": _ADMINS,
-        "HALT_LIFT": frozenset({Role.ADMIN, Role.SETTLEMENT_OPERATOR}),
+        **dict.fromkeys(("HALT_LIFT", "KILL_RELEASE", "LIMITS", "BANDS"), _OPERATORS),
     }
 )
 

@@ -20,6 +20,7 @@ from compliance.identities import lapse_claim
 from compliance.lost_wallets import replace_wallet
 from compliance.registry import lock_facts, put_identity_registered, put_wallet_frozen, queue
 from deedbook.chain_processor import Effects
+from deedbook.phase_lock import lock_phase
 from engine import types as t
 from persistence.commands import Submit
 from persistence.database import Connection
@@ -83,6 +84,7 @@ class ChainEffects:
         token = await _token(connection, event.contract)
         if token is None or not token.is_listed or not await is_paused(connection, event.contract):
             return
+        await lock_phase(connection, token.instrument)
         (answer,) = await self._submit([t.SetPhase(token.instrument, t.Phase.HALT)])
         if (rejected := answer.rejection()) is not None:
             raise RuntimeError(f"the exchange did not halt {token.symbol}: {t.Reason(rejected.reason).name}")

@@ -1,4 +1,4 @@
-"""Routes of those who operate the market: what failed, what is tried again, and freezes, fees and halts."""
+"""Routes of those who operate the market: what failed, what is tried again, and freezes and fees."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ JOBS_MAX: Final = 200
 FEE_BPS_MAX: Final = 1_000
 InstrumentNumber = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 Bps = Annotated[int, msgspec.Meta(ge=0, le=FEE_BPS_MAX)]
-Reason = Annotated[str, msgspec.Meta(min_length=1, max_length=500)]
 
 
 class DeadLetterAnswer(msgspec.Struct, frozen=True):
@@ -66,19 +65,6 @@ class FeesBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     instrument: InstrumentNumber
     maker_fee_bps: Bps
     taker_fee_bps: Bps
-
-
-class HaltBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Without an instrument: the whole venue."""
-
-    reason: Reason
-    instrument: InstrumentNumber | None = None
-
-
-class LiftBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Without an instrument: the whole venue."""
-
-    instrument: InstrumentNumber | None = None
 
 
 def routes(pool: Pool, operations: Operations, letters: DeadLetters, decide: Decide, audit: Audit) -> list[Route]:
@@ -126,21 +112,6 @@ def routes(pool: Pool, operations: Operations, letters: DeadLetters, decide: Dec
             body=FeesBody,
             answer=Decision,
             summary="Set an instrument's trading fees; two people decide.",
-        ),
-        Route(
-            method="POST",
-            path="/operations/halts",
-            handler=handlers.halt,
-            body=HaltBody,
-            summary="Halt an instrument, or the whole venue, at once.",
-        ),
-        Route(
-            method="POST",
-            path="/operations/halts/lift",
-            handler=handlers.lift,
-            body=LiftBody,
-            answer=Decision,
-            summary="Lift a halt; two people decide.",
         ),
     ]
 
@@ -193,12 +164,6 @@ class _Handlers:
         body = call.body
         rates = (body.maker_fee_bps, body.taker_fee_bps)
         return await self._operations.fees(self._decide, body.instrument, *rates, call.signed_in)
-
-    async def halt(self, call: Call[HaltBody]) -> None:
-        await self._operations.halt(call.body.instrument, call.body.reason, call.signed_in)
-
-    async def lift(self, call: Call[LiftBody]) -> Decision:
-        return await self._operations.lift(self._decide, call.body.instrument, call.signed_in)
 
     async def _audited(self, actor: Actor, action: str, details: dict[str, str]) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

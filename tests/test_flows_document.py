@@ -13,7 +13,7 @@ from compliance import daily, identities, kyc
 from compliance.identities import GrantState
 from compliance.kyc_events import Stage
 from compliance.roles import ROUTE_ROLES
-from deedbook import operations
+from deedbook import guards, operations, phases
 from deedbook.jobs import convert
 from payments import management_payments, stripe_events
 from payments.stripe_objects import SessionState
@@ -37,7 +37,8 @@ KINDS: Final = frozenset(
         *(sale.OPEN_JOB, sale.CLOSE_JOB, purchase.PURCHASE_JOB, purchase.SEEN_JOB),
         *(stripe_events.JOB, convert.KIND, management_payments.JOB, dividends.PREPARE, dividends.PAY),
         *(exits.LIQUIDATE, exits.PREPARE, exits.REDEEM),
-        *(operations.FREEZE_JOB, operations.FEES_JOB, operations.HALT_LIFT_JOB),
+        *(operations.FREEZE_JOB, operations.FEES_JOB, phases.HALT_LIFT_JOB),
+        *(guards.BANDS_JOB, guards.KILL_RELEASE_JOB, guards.LIMITS_JOB),
     }
 )
 ENUMS: Final = {

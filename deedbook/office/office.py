@@ -18,6 +18,7 @@ from compliance.passwords import Passwords
 from compliance.roles import ROUTE_ROLES, refusal
 from compliance.sessions import Sessions
 from deedbook.credentials import Credentials
+from deedbook.office.controls import controls_desk
 from deedbook.office.document import document_route
 from deedbook.office.market import market_desk
 from deedbook.office.money import payouts_desk, payouts_of, rent_desk, treasury_desk
@@ -54,6 +55,7 @@ class Office:
             payouts_desk(payouts, approvals.decide),
             market_desk(r, passwords),
             operations_desk(r, approvals.decide, payouts),
+            controls_desk(r, approvals.decide),
             watching_desk(r),
         ]
         executors |= _each_once(desk.executors for desk in desks)

@@ -24,7 +24,7 @@ def operations_desk(r: Resources, decide: Decide, payouts: Payouts) -> Desk:
     SaleEffects(enqueue).register(effects)
     payouts.register(effects)
     events = Stream(r.redis, STREAM, length_max=STREAM_LENGTH_MAX)
-    operations = Operations(r.pool, r.submit, r.deployment.platform, r.chain.final_block, record, notify, enqueue)
+    operations = Operations(r.pool, r.submit, r.deployment.platform, r.chain.final_block, enqueue)
     letters = DeadLetters(r.pool, [events, Stream(r.redis, progress.STREAM)])
     return Desk(
         routes=operations_routes.routes(r.pool, operations, letters, decide, record),

@@ -1,4 +1,4 @@
-"""Freezes, fees and halts: one person may stop, two let go on; each act is done once, and what failed is seen."""
+"""Freezes and fees take two people; each act is done once, and what failed is seen."""
 
 from __future__ import annotations
 
@@ -22,12 +22,11 @@ from compliance.approvals import Approvals
 from compliance.audit import record
 from compliance.roles import refusal
 from deedbook.dead_letters import DeadLetters
-from deedbook.notify import notify
 from deedbook.operations import Operations
 from deedbook.operations_routes import routes
 from engine import types as t
 from persistence.database import Pool
-from persistence.jobs import Job, JobFailed, JobWaits, enqueue
+from persistence.jobs import Job, JobWaits, enqueue
 from settlement.steps import Receipt
 from tests.fixtures.answers import Door
 from tests.fixtures.market import Market
@@ -62,9 +61,6 @@ class Desk:
         payload = await self.pool.fetchval("SELECT payload::text FROM jobs WHERE kind = $1 AND key = $2", kind, key)
         await self.operations.handlers()[kind](Job(kind, key, _decoded(payload), 1, _shown))
 
-    def phases(self) -> list[t.SetPhase]:
-        return [command for command in self.door.submitted if isinstance(command, t.SetPhase)]
-
 
 def _decoded(payload: str) -> Mapping[str, Any]:
     decoded: Mapping[str, Any] = json.loads(payload)
@@ -89,7 +85,7 @@ async def at_the_desk(pool: Pool, door: Door, platform: Any = None) -> AsyncIter
     async def final_block() -> int:
         return next(final)
 
-    operations = Operations(pool, door.submit, platform, final_block, record, notify, enqueue)
+    operations = Operations(pool, door.submit, platform, final_block, enqueue)
     approvals = Approvals(pool, operations.executors, record)
     app = web.Application()
     letters = DeadLetters(pool, [])
@@ -109,42 +105,6 @@ async def desk(pool: Pool) -> AsyncIterator[Desk]:
     await add_investor(pool, "alice")
     async with at_the_desk(pool, door) as made:
         yield made
-
-
-async def test_one_person_halts_and_two_lift_the_halt(desk: Desk) -> None:
-    status, _ = await desk.post("first", "/operations/halts", instrument=2, reason="a rumour")
-    assert (status, desk.phases()) == (204, [t.SetPhase(2, t.Phase.HALT)])
-    status, decision = await desk.post("first", "/operations/halts/lift", instrument=2)
-    assert (status, decision["state"]) == (200, "PROPOSED")
-    status, decision = await desk.post("first", "/operations/halts/lift", instrument=2)
-    assert decision["state"] == "PROPOSED", "nobody is two people"
-    status, decision = await desk.post("second", "/operations/halts/lift", instrument=2)
-    assert decision["state"] == "APPROVED"
-    await desk.run_jobs()
-    assert desk.phases()[1:] == [t.SetPhase(2, t.Phase.CONTINUOUS)]
-    actions = {row["action"] for row in await desk.pool.fetch("SELECT action FROM audit_log")}
-    assert {"trading halted", "halt lifted"} <= actions
-
-
-async def test_the_whole_venue_is_halted_without_a_number(desk: Desk) -> None:
-    assert (await desk.post("first", "/operations/halts", reason="maintenance"))[0] == 204
-    assert desk.phases() == [t.SetPhase(t.VENUE, t.Phase.HALT)]
-
-
-async def test_a_paused_token_stays_halted_even_if_it_was_paused_after_the_decision(desk: Desk) -> None:
-    await desk.post("first", "/operations/halts/lift", instrument=2)
-    await desk.post("second", "/operations/halts/lift", instrument=2)
-    await desk.pool.execute(
-        "INSERT INTO chain_events (block_hash, log_index, block, transaction, contract, name, data, state)"
-        " VALUES ($1, 0, 1, $1, $2, 'Token.Paused', '{}', 'FINAL')",
-        bytes(32),
-        bytes([2]) * 20,
-    )
-    with pytest.raises(JobFailed, match="paused on chain"):
-        await desk.run_jobs()
-    assert desk.phases() == []
-    status, problem = await desk.post("first", "/operations/halts/lift", instrument=2)
-    assert (status, problem["reason"]) == (409, "STAYS_HALTED")
 
 
 async def test_a_freeze_holds_here_once_the_second_person_has_decided(desk: Desk) -> None:
@@ -212,14 +172,7 @@ async def test_a_job_that_failed_is_seen_and_tried_again(desk: Desk) -> None:
 
 async def test_who_does_not_operate_does_nothing_here(desk: Desk) -> None:
     for path, body in (
-        ("/operations/halts", {"reason": "x"}),
-        ("/operations/halts/lift", {}),
         ("/operations/freezes", {"wallet": ALICE, "instrument": 2, "is_frozen": True}),
         ("/operations/fees", {"instrument": 2, "maker_fee_bps": 1, "taker_fee_bps": 1}),
     ):
         assert (await desk.post("nobody", path, **body))[0] == 403
-    for path in ("/operations/halts", "/operations/halts/lift"):
-        assert (await desk.post("first", path, instrument=77, **({"reason": "x"} if path.endswith("s") else {})))[
-            0
-        ] == 404
-    assert desk.phases() == []

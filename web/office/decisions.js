@@ -18,6 +18,9 @@ export const KINDS = {
   MANAGER_PAYMENT: "Pay a property's manager",
   ROLES: "Appoint somebody",
   HALT_LIFT: "Let trading go on",
+  KILL_RELEASE: "Take a kill switch off",
+  LIMITS: "Set limits of orders and positions",
+  BANDS: "Set price bands",
 };
 
 /** After a route that answers a decision: was it a proposal, or the second yes? */
@@ -34,6 +37,7 @@ const UNITS = [
   [/_usdc_micros$/, (value) => `${value} millionths of a USDC`],
   [/_tokens$/, (value) => tokens(value, "tokens")],
   [/_days$/, (value) => `${value} days`],
+  [/_s$/, (value) => `${value} seconds`],
   [/_base_units$/, (value) => `${value} base units`],
 ];
 
@@ -41,6 +45,14 @@ const UNITS = [
 const MEANINGS = {
   allowed_countries: [null, "every country in which the regime allows it"],
   instrument: [null, "the whole venue"],
+  account: [null, "every account"],
+  call_s: [null, "no call before"],
+  order_usdc: [null, "no limit"],
+  position_tokens: [null, "no limit"],
+  open_orders: [null, "as the instrument's terms say"],
+  reference_usdc: [null, "as it stands"],
+  static_bps: [0, "no band"],
+  dynamic_bps: [0, "no band"],
   holder_cap: [0, "any number of holders"],
   ownership_cap_bps: [0, "no cap"],
   order_max_tokens: [null, "the supply"],
@@ -56,7 +68,7 @@ export function payloadView(payload) {
 }
 
 function label(name) {
-  return words(name.replace(/_(bps|usdc|usdc_micros|cents|tokens|days|base_units)$/, ""));
+  return words(name.replace(/_(bps|usdc|usdc_micros|cents|tokens|days|s|base_units)$/, ""));
 }
 
 function valueText(name, value) {
