@@ -102,7 +102,7 @@ class Run:
             response = case.call(base_url=self.url, session=session, headers=headers, timeout=WITHIN_S)
             if response.status_code != 429 or b"TOO_MANY_CALLS" not in response.content:
                 return response
-            time.sleep(int(response.headers["Retry-After"]))
+            time.sleep(int(response.headers["retry-after"][0]))
 
     def _use_known_ids(self, case: Any, data: st.DataObject) -> None:
         """Half of the calls name what is there."""
