@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any, Final
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from api.amounts import text, usdc
 from compliance.instruments import Instrument, instruments
 from deedbook.guards import price_step_usdc_micros
-from deedbook.phases import NS
+from deedbook.instructions import NS
 from engine.types import VENUE, Phase
 from persistence.database import Pool
 
@@ -22,6 +22,21 @@ _OPEN: Final = """
     SELECT count(*) AS orders, count(DISTINCT account) AS accounts FROM orders
     WHERE open_lots > 0 AND ($1::bigint IS NULL OR account = $1) AND ($2::int IS NULL OR instrument = $2)
 """
+
+
+class ScheduleView(msgspec.Struct, frozen=True):
+    """Local times in the zone. `due_at`: when the phase is set next; null while somebody has the instrument in hand."""
+
+    zone: str
+    weekdays: list[int]
+    holidays: list[date]
+    pre_open: time
+    opening_call: time
+    continuous: time
+    closing_call: time
+    close: time
+    trading: str
+    due_at: datetime | None
 
 
 class ControlView(msgspec.Struct, frozen=True):
@@ -37,6 +52,7 @@ class ControlView(msgspec.Struct, frozen=True):
     static_bps: int
     dynamic_bps: int
     call_s: int
+    schedule: ScheduleView | None
 
 
 class SwitchView(msgspec.Struct, frozen=True):
@@ -76,12 +92,17 @@ class Controls:
     async def standing(self) -> ControlsView:
         known = {each.instrument: each for each in await instruments(self._pool)}
         rules = await self._pool.fetch(_RULES)
+        schedules = {row["instrument"]: row for row in await self._pool.fetch("SELECT * FROM schedules")}
         switches = await self._pool.fetch("SELECT * FROM kill_switches ORDER BY account, instrument")
         limits = await self._pool.fetch("SELECT * FROM order_limits ORDER BY instrument, account")
         venue = await self._pool.fetchval("SELECT phase FROM phases WHERE instrument = $1", VENUE)
         return ControlsView(
             venue_phase=Phase(venue or 0).name,
-            instruments=[_control(row, known[row["instrument"]]) for row in rules if row["instrument"] in known],
+            instruments=[
+                _control(row, known[row["instrument"]], schedules.get(row["instrument"]))
+                for row in rules
+                if row["instrument"] in known
+            ],
             kill_switches=[
                 SwitchView(row["account"] or None, row["instrument"] or None, at(row["since_ns"])) for row in switches
             ],
@@ -95,7 +116,7 @@ class Controls:
         return OpenOrdersView(row["orders"], row["accounts"])
 
 
-def _control(row: Any, instrument: Instrument) -> ControlView:
+def _control(row: Any, instrument: Instrument, schedule: Any) -> ControlView:
     reference_micros = row["reference_ticks"] * price_step_usdc_micros(instrument)
     return ControlView(
         instrument=instrument.instrument,
@@ -108,7 +129,13 @@ def _control(row: Any, instrument: Instrument) -> ControlView:
         static_bps=row["static_bps"],
         dynamic_bps=row["dynamic_bps"],
         call_s=row["volatility_call_ns"] // NS,
+        schedule=None if schedule is None else _schedule(schedule),
     )
+
+
+def _schedule(row: Any) -> ScheduleView:
+    values = dict(row) | {"trading": Phase(row["trading"]).name}
+    return ScheduleView(**{name: values[name] for name in ScheduleView.__struct_fields__})
 
 
 def _limits(row: Any, instrument: Instrument) -> LimitsView:

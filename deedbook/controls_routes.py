@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
@@ -14,7 +14,7 @@ from deedbook.phases import Phases
 from engine import types as t
 from engine.bands import BAND_BPS_MAX
 
-DAY_S = 24 * 3600
+DAY_S: Final = 24 * 3600
 InstrumentNumber = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
 AccountNumber = Annotated[int, msgspec.Meta(ge=1, le=2**32 - 1)]
 Bps = Annotated[int, msgspec.Meta(ge=0, le=BAND_BPS_MAX)]

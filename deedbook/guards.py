@@ -15,7 +15,7 @@ from api.amounts import units, usdc_micros
 from api.doors import Audit, Decide, Decision, Enqueue, Executor
 from api.problem import Problem, not_found
 from compliance.instruments import Instrument
-from deedbook.phases import NS, instrument_of, sent
+from deedbook.instructions import NS, instrument_of, sent
 from engine import types as t
 from persistence.commands import Submit
 from persistence.database import Connection, Pool

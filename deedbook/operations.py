@@ -16,8 +16,8 @@ from api.doors import Decide, Decision, Enqueue, Executor
 from api.problem import Problem
 from compliance.instruments import instrument_by_number, list_instrument, set_instrument
 from compliance.registry import FactError, lock_facts, put_wallet_frozen
+from deedbook.instructions import instrument_of
 from deedbook.jobs.identity import FinalBlock
-from deedbook.phases import instrument_of
 from persistence.commands import Submit
 from persistence.database import Connection, Pool
 from persistence.jobs import Handler, Job, JobFailed, JobWaits

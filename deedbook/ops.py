@@ -1,9 +1,14 @@
 """`deedbook ops`: what an operator does by hand on a running machine, by journalled commands or on chain."""
 
+from datetime import UTC, datetime
+
+from api.clock import utc_now
 from compliance.instruments import instruments
 from deedbook.chain_keys import next_key, use_next_key
 from deedbook.deployment import addresses_of, recorded
+from deedbook.phase_lock import lock_phase
 from deedbook.running import Running
+from deedbook.schedules import look_again
 from engine import types as t
 from settlement.artifacts import ours
 from settlement.chain import Chain
@@ -26,10 +31,22 @@ class OpsError(Exception):
 async def set_phase(
     market: Running, symbol: str | None, phase: t.Phase, until_ns: int = 0, then: t.Phase = t.Phase.CONTINUOUS
 ) -> str:
-    """Of one instrument, or of the whole venue; a call may end by itself. Raises OpsError."""
+    """Of one instrument, or of the whole venue; a call may end by itself. Raises OpsError.
+
+    An instrument with a schedule is in hand until the call's end, or until it is continuous.
+    """
     number = t.VENUE if symbol is None else await _number_of(market, symbol)
-    seq = await _sent(market, t.SetPhase(number, phase, until_ns, then))
+    async with market.pool.acquire() as connection, connection.transaction():
+        await lock_phase(connection, number)
+        seq = await _sent(market, t.SetPhase(number, phase, until_ns, then))
+        await look_again(connection, number, _back_at(phase, until_ns))
     return f"{symbol or 'The venue'} is {phase.name} from seq {seq} on."
+
+
+def _back_at(phase: t.Phase, until_ns: int) -> datetime | None:
+    if until_ns:
+        return datetime.fromtimestamp(until_ns / NS, UTC)
+    return utc_now() if phase == t.Phase.CONTINUOUS else None
 
 
 async def set_bands(

@@ -5,30 +5,27 @@ One person may stop the market, and move an instrument that is not stopped; two 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
-from datetime import timedelta
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from api.actor import Actor
 from api.clock import Clock, utc_now
 from api.doors import Audit, Decide, Decision, Enqueue, Executor, Notify
-from api.problem import Problem, not_found
-from compliance.instruments import Instrument, instrument_by_number
-from compliance.registry import FactError
-from deedbook.chain_effects import is_paused, tell_order_holders
+from api.problem import Problem
+from deedbook.chain_effects import tell_order_holders
+from deedbook.instructions import NS, STOPPED, STOPPED_TEXT, PhaseOf, hindrance, instrument_of, sent
 from deedbook.phase_lock import lock_phase
+from deedbook.schedule import TIMED
+from deedbook.schedules import command_of, look_again, schedule_of
 from engine import types as t
-from persistence.commands import Answer, Submit
+from persistence.commands import Submit
 from persistence.database import Connection, Pool
 from persistence.jobs import Handler, Job, JobFailed
 
 HALT_LIFT: Final = "HALT_LIFT"
 HALT_LIFT_JOB: Final = "halt-lift"
-STOPPED: Final = frozenset({t.Phase.HALT, t.Phase.CANCEL_ONLY})
-TIMED: Final = frozenset({t.Phase.OPENING_CALL, t.Phase.VOLATILITY_CALL, t.Phase.CLOSING_CALL})
-NS: Final = 10**9
-PhaseOf = Callable[[str], Awaitable[t.Phase]]  # of a symbol, as the exchange has it
 
 
 class Phases:
@@ -67,6 +64,7 @@ class Phases:
         async with self._pool.acquire() as connection, connection.transaction():
             await lock_phase(connection, number)
             await sent(self._submit, t.SetPhase(number or t.VENUE, t.Phase.HALT))
+            await look_again(connection, number, None)
             await self._audit(connection, actor.name, "trading halted", instrument=number, details={"reason": reason})
             text = f"Trading of {symbol} is halted. Your open orders wait."
             await tell_order_holders(connection, self._notify, number, "TRADING_HALTED", text)
@@ -93,8 +91,8 @@ class Phases:
         async with self._pool.acquire() as connection, connection.transaction():
             await lock_phase(connection, number)
             if await self._phase_of(instrument.symbol) in STOPPED:
-                raise Problem(409, "STOPPED", "It is stopped: two people let it go on, POST /operations/halts/lift.")
-            await sent(self._submit, self._command(number, phase, call_s, then or t.Phase.CONTINUOUS))
+                raise Problem(409, "STOPPED", STOPPED_TEXT)
+            await self._move(connection, number, phase, call_s, then or t.Phase.CONTINUOUS)
             details = {"phase": phase.name, "call_s": call_s, "then": None if then is None else then.name}
             await self._audit(connection, actor.name, "phase set", instrument=number, details=details)
 
@@ -119,48 +117,30 @@ class Phases:
             await lock_phase(connection, number)
             if (reason := await hindrance(connection, number)) is not None:
                 raise JobFailed(reason)
-            phase = t.Phase.CONTINUOUS if call_s is None else t.Phase.OPENING_CALL
-            await sent(self._submit, self._command(number or t.VENUE, phase, call_s, t.Phase.CONTINUOUS))
+            await self._go_on(connection, number, call_s)
             await self._audit(connection, job.payload["actor"], "halt lifted", instrument=number)
             text = "Trading goes on: the halt was lifted."
             await tell_order_holders(connection, self._notify, number, "HALT_LIFTED", text)
 
-    def _command(self, number: int, phase: t.Phase, call_s: int | None, then: t.Phase) -> t.SetPhase:
+    async def _go_on(self, connection: Connection, number: int | None, call_s: int | None) -> None:
+        """With a call, else as the schedule says, else continuously."""
+        if number is not None and call_s is not None:
+            return await self._move(connection, number, t.Phase.OPENING_CALL, call_s, t.Phase.CONTINUOUS)
+        schedule = None if number is None else await schedule_of(connection, number)
+        if number is None or schedule is None:
+            await sent(self._submit, t.SetPhase(number or t.VENUE, t.Phase.CONTINUOUS))
+        else:
+            slot = schedule.slot_at(self._clock())
+            await sent(self._submit, command_of(number, slot))
+            await look_again(connection, number, slot.ends_at)
+
+    async def _move(
+        self, connection: Connection, number: int, phase: t.Phase, call_s: int | None, then: t.Phase
+    ) -> None:
+        """By hand: a schedule goes on after a call's end, or when the instrument is given back to it."""
         if call_s is None:
-            return t.SetPhase(number, phase)
-        return t.SetPhase(number, phase, time_ns(self._clock, call_s), then)
-
-
-async def sent(submit: Submit, command: t.Command) -> Answer:
-    """Raises Problem 409 with the engine's reason."""
-    (answer,) = await submit([command])
-    if (rejected := answer.rejection()) is not None:
-        reason = t.Reason(rejected.reason).name
-        raise Problem(409, reason, "The exchange does not take it; its reason is given.")
-    return answer
-
-
-async def instrument_of(pool: Pool, number: int) -> Instrument:
-    """Raises Problem 404."""
-    try:
-        return await instrument_by_number(pool, number)
-    except FactError:
-        raise not_found("instrument") from None
-
-
-async def hindrance(connection: Connection, number: int | None) -> str | None:
-    """Why a halt must stay: the token is paused, or its property is being sold or is gone."""
-    if number is None:
-        return None
-    row = await connection.fetchrow("SELECT symbol, token FROM instruments WHERE instrument = $1", number)
-    if row["token"] is not None and await is_paused(connection, row["token"]):
-        return f"The token of {row['symbol']} is paused on chain: unpause it first."
-    state = await connection.fetchval("SELECT state FROM properties WHERE instrument = $1", number)
-    if state in ("LIQUIDATING", "CLOSED"):
-        return f"The property of {row['symbol']} is {state}: it is not traded any more."
-    return None
-
-
-def time_ns(clock: Clock, in_s: int) -> int:
-    """So many seconds from now, in whole milliseconds."""
-    return round((clock() + timedelta(seconds=in_s)).timestamp() * 1_000) * 10**6
+            await sent(self._submit, t.SetPhase(number, phase))
+            return await look_again(connection, number, None)
+        until_ms = round((self._clock() + timedelta(seconds=call_s)).timestamp() * 1_000)
+        await sent(self._submit, t.SetPhase(number, phase, until_ms * 10**6, then))
+        await look_again(connection, number, datetime.fromtimestamp(until_ms / 1_000, UTC))

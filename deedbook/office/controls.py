@@ -16,6 +16,8 @@ from deedbook.notify import notify
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
 from deedbook.phases import Phases
+from deedbook.schedule_routes import schedule_routes
+from deedbook.schedules import Schedules
 from engine.types import Phase
 from persistence.jobs import enqueue
 
@@ -34,8 +36,10 @@ def controls_desk(r: Resources, decide: Decide) -> Desk:
 
     phases = Phases(r.pool, r.submit, phase_of, record, notify, enqueue)
     guards = Guards(r.pool, r.submit, record, enqueue)
+    schedules = Schedules(r.pool, r.submit, phase_of, record)
     return Desk(
-        routes=routes(phases, guards, Controls(r.pool), decide),
+        routes=[*routes(phases, guards, Controls(r.pool), decide), *schedule_routes(schedules)],
         jobs={**phases.handlers(), **guards.handlers()},
         executors={**phases.executors, **guards.executors},
+        loops=[schedules.run],
     )
