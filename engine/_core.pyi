@@ -1,5 +1,7 @@
 """The engine's core, built from engine/core/."""
 
+from collections.abc import Sequence
+
 class Exchange:
     """Raises AssertionError for a broken rule, ValueError for an image that is no snapshot of this version."""
 
@@ -23,13 +25,22 @@ class BareBook:
     def __init__(self) -> None: ...
     def apply(self, commands: bytes | bytearray | memoryview, /) -> bytes: ...
 
-class RequestReader:
-    """Reads order.place and order.cancel in their plain form; None for whatever is not exactly that."""
+class PlainCodec:
+    """Reads order.place and order.cancel in their plain form, and writes the usual answers to them."""
 
     def __init__(self) -> None: ...
     def list(
         self, symbol: str, instrument: int, price_decimals: int, price_step: int, lot_decimals: int, /
     ) -> None: ...
+    def refuse_with(self, kind: int, reason: int, error: str, /) -> None:
+        """The error, JSON text, of a refusal of this kind of command for this reason."""
+
     def read(self, message: bytes, account: int, /) -> tuple[int, bytes, str, int, int] | None:
         """The command's kind and record, the request's id as JSON text, the answer asked for (0 none, 1 ACK, 2 RESULT,
-        3 FULL), and the timestamp as sent or 0."""
+        3 FULL), and the timestamp as sent or 0. None for whatever is not exactly the plain form."""
+
+    def answers(
+        self, commands: bytes, events: bytes, origins: Sequence[object | None], kind: type, /
+    ) -> Sequence[bytes | None]:
+        """For each command of a durable frame a whole websocket frame, or None: its origin is not of this very `kind`
+        (which has `request_id`, `limits` and `response`), or the answer is not an ACK or a refusal."""

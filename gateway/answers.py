@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final, Protocol
 
 import msgspec
@@ -49,24 +50,32 @@ class Asked(msgspec.Struct, gc=False, eq=False):
     limits: str  # the reply's rateLimits, JSON text; empty where none are wanted
 
 
-class Outcome:
+class PlainAsked(Asked, gc=False, eq=False):
+    """Of a plain request: of a session, which also takes an answer that the core has written, as a whole frame."""
+
+    send_frame: Callable[[bytes], None]
+
+
+class Outcome(msgspec.Struct, gc=False, eq=False):
     """What one command did, as far as its reply tells it."""
 
-    __slots__ = ("amended", "cancelled", "fills", "order", "refusals")
+    order: Order | None = None  # accepted
+    fills: list[Fill] | None = None  # the lists are made when there is something for them
+    cancelled: list[Order] | None = None
+    amended: Order | None = None
+    refusals: list[tuple[int, int]] | None = None  # reason, and the first order's id for a used client id
 
-    def __init__(self) -> None:
-        self.order: Order | None = None  # accepted
-        self.fills: list[Fill] | None = None  # the lists are made when there is something for them
-        self.cancelled: list[Order] | None = None
-        self.amended: Order | None = None
-        self.refusals: list[tuple[int, int]] | None = None  # reason, and the first order's id for a used client id
+
+def own(sink: Sink, outcome: Outcome) -> None:
+    """Tell who wants to know of the order that was placed."""
+    if outcome.order is not None and sink.owned is not None:
+        sink.owned.add(outcome.order)
 
 
 def reply(reports: Reports, asked: Asked, outcome: Outcome, seq: int) -> None:
     """Answer a request whose command is durable."""
     order, sink = outcome.order, asked.sink
-    if order is not None and sink.owned is not None:
-        sink.owned.add(order)
+    own(sink, outcome)
     if asked.kind == REPLACE:
         _reply_replaced(reports, asked, outcome)
     elif outcome.refusals:

@@ -36,7 +36,7 @@ from gateway.listen_session import ListenSession
 from gateway.market_queries import MarketQueries
 from gateway.markets import Markets
 from gateway.orders import Orders
-from gateway.plain import plain_requests
+from gateway.plain import PlainRequests, plain_codec
 from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
 from gateway.publisher import Durable, Publisher
@@ -74,7 +74,8 @@ class Gateway:
     ) -> None:
         self._clock = clock
         self._measures = measures
-        self._markets = markets = Markets()
+        codec = plain_codec()
+        self._markets = markets = Markets(codec)
         self._orders = orders = Orders(has_history=history is not None)
         self._balances = balances = Balances()
         users = UserStreams(clock)
@@ -92,7 +93,7 @@ class Gateway:
             counted,
             authenticator,
             desk,
-            plain_requests(markets, authenticator, counted, desk),
+            PlainRequests(codec, authenticator, counted, desk) if codec is not None else None,
             public,
             MarketQueries(public, self._archive, publisher.reports),
             AllMarkets(publisher.feeds),

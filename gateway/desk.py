@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from gateway import messages as m
 from gateway.answers import AMEND, CANCEL, CANCEL_ALL, PLACE, REPLACE, Asked, Sink
@@ -33,6 +33,7 @@ class Desk:
 
     def __init__(self, markets: Markets, orders: Orders, limits: Limits, submit: Submit) -> None:
         self._commands = Commands(markets)
+        self.cancel_id: Final = self._commands.cancel_id  # what a cancel goes by in its reply
         self._orders = orders
         self._limits = limits
         self._submit = submit
@@ -43,14 +44,8 @@ class Desk:
         """`limits` is the REQUEST_WEIGHT part of the reply's rateLimits, None where it wants none; `now` is in ns."""
         record = self._commands.place(account, params)
         response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
-        self.send_place(account, record, response, sink, request_id, limits, now)
-
-    def send_place(
-        self, account: int, record: bytes, response: str, sink: Sink, request_id: str, limits: str | None, now: int
-    ) -> None:
-        """The record of a place; `response` is ACK, RESULT or FULL."""
-        limits = self._count(account, limits, now)
-        self._send(record, Asked(sink, PLACE, request_id, response, "", limits))
+        limits = self.count(account, limits, now)
+        self.send(record, Asked(sink, PLACE, request_id, response, "", limits))
 
     def replace(
         self, account: int, params: m.CancelReplace, sink: Sink, request_id: str, limits: str | None, now: int
@@ -60,10 +55,10 @@ class Desk:
         self._check_restrictions(
             account, params.cancel_order_id, params.cancel_orig_client_order_id, params.cancel_restrictions
         )
-        limits = self._count(account, limits, now)
+        limits = self.count(account, limits, now)
         response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
-        cancel_id = self._commands.cancel_id(params.cancel_new_client_order_id)
-        self._send(record, Asked(sink, REPLACE, request_id, response, cancel_id, limits))
+        cancel_id = self.cancel_id(params.cancel_new_client_order_id)
+        self.send(record, Asked(sink, REPLACE, request_id, response, cancel_id, limits))
 
     def test(self, params: m.NewOrder) -> None:
         """Everything about a new order that the gateway itself checks."""
@@ -75,11 +70,8 @@ class Desk:
         record = self._commands.cancel(account, params)
         self._check_ids(account, params.order_id, params.orig_client_order_id)
         self._check_restrictions(account, params.order_id, params.orig_client_order_id, params.cancel_restrictions)
-        self.send_cancel(record, params.new_client_order_id, sink, request_id, limits)
-
-    def send_cancel(self, record: bytes, new_id: str | None, sink: Sink, request_id: str, limits: str | None) -> None:
-        """The record of a cancel, which goes by `new_id` in its reply."""
-        self._send(record, Asked(sink, CANCEL, request_id, "", self._commands.cancel_id(new_id), limits or ""))
+        cancel_id = self.cancel_id(params.new_client_order_id)
+        self.send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
 
     def amend(
         self, account: int, params: m.AmendOrder, sink: Sink, request_id: str, limits: str | None, now: int
@@ -90,13 +82,13 @@ class Desk:
             raise ApiError(
                 AMEND_REJECTED, "An amended order keeps its client order id; newClientOrderId must equal it."
             )
-        self._send(record, Asked(sink, AMEND, request_id, "", "", limits or ""))
+        self.send(record, Asked(sink, AMEND, request_id, "", "", limits or ""))
 
     def cancel_all(
         self, account: int, params: m.SymbolSigned, sink: Sink, request_id: str, limits: str | None, now: int
     ) -> None:
         record = self._commands.cancel_all(account, params)
-        self._send(record, Asked(sink, CANCEL_ALL, request_id, "", self._commands.cancel_id(None), limits or ""))
+        self.send(record, Asked(sink, CANCEL_ALL, request_id, "", self.cancel_id(None), limits or ""))
 
     def _check_ids(self, account: int, order_id: int | None, client_id: str | None) -> None:
         """Where both ids are sent they must be one order's; the engine looks at the number alone."""
@@ -116,11 +108,12 @@ class Desk:
         if order is not None and order.is_open and order.status != only.removeprefix("ONLY_"):
             raise ApiError(CANCEL_REJECTED, "Order was not canceled due to cancel restrictions.")
 
-    def _count(self, account: int, limits: str | None, now: int) -> str:
+    def count(self, account: int, limits: str | None, now: int) -> str:
+        """Count a new order; returns its reply's rateLimits."""
         short, day = self._limits.order(account, now)
         return "" if limits is None else f"{self._limits.orders_json(short, day)},{limits}"
 
-    def _send(self, record: bytes, asked: Asked) -> None:
+    def send(self, record: bytes, asked: Asked) -> None:
         refusal = self._submit(record, asked)
         if refusal is not None:
             raise not_taken(refusal.name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
 from engine import types as t
@@ -49,31 +49,30 @@ class Market:
         self.qty_lots: Final = Units(terms.lot_decimals)
 
 
-class Reader(Protocol):
-    """The core's, of plain requests (see engine/_core.pyi)."""
+class PlainCodec(Protocol):
+    """The core's, of plain requests and their answers (see engine/_core.pyi)."""
 
     def list(
         self, symbol: str, instrument: int, price_decimals: int, price_step: int, lot_decimals: int, /
     ) -> None: ...
+    def refuse_with(self, kind: int, reason: int, error: str, /) -> None: ...
     def read(self, message: bytes, account: int, /) -> tuple[int, bytes, str, int, int] | None: ...
+    def answers(
+        self, commands: bytes, events: bytes, origins: Sequence[object | None], kind: type, /
+    ) -> Sequence[bytes | None]: ...
 
 
 class Markets:
     """All of them, by symbol and by number; `usdc` turns micros into a decimal string and `usdc_micros` back."""
 
-    def __init__(self) -> None:
+    def __init__(self, codec: PlainCodec | None = None) -> None:
         self.by_symbol: Final[dict[str, Market]] = {}
         self.by_number: Final[dict[int, Market]] = {}
         self.usdc: Final = Texts(USDC_DECIMALS)
         self.usdc_micros: Final = Units(USDC_DECIMALS)
         self.assets: Final = {t.USDC: (QUOTE, self.usdc)}  # by number: the name, and what writes its amounts
         self.venue_phase = int(t.Phase.CONTINUOUS)
-        self.reader: Reader | None = None
-
-    def read_by(self, reader: Reader) -> None:
-        """Tell it of every instrument, now and as they are listed."""
-        assert not self.by_number
-        self.reader = reader
+        self.codec: Final[PlainCodec | None] = codec  # None where the core is not built
 
     def of(self, symbol: str) -> Market:
         """ApiError where no instrument has the symbol."""
@@ -94,9 +93,9 @@ class Markets:
         market = Market(terms)
         self.by_number[market.number] = self.by_symbol[market.symbol] = market
         self.assets[market.number] = (market.base, market.qty)
-        if self.reader is not None:
+        if self.codec is not None:
             price = market.price_ticks
-            self.reader.list(market.symbol, market.number, price.decimals, price.step_units, market.lot_decimals)
+            self.codec.list(market.symbol, market.number, price.decimals, price.step_units, market.lot_decimals)
         return market
 
     def status(self, market: Market) -> str:

@@ -1,7 +1,9 @@
-"""The quick way in: order.place and order.cancel in their plain form, read by the core, of sessions that logged on.
+"""The quick way in and out: order.place and order.cancel in their plain form, read and answered by the core, of
+sessions that logged on.
 
 What the core does not take as plain goes the way of all requests (gateway/requests.py), which is the rule; a plain
-request has there the same outcome, to the byte of its command.
+request has there the same outcome, to the byte of its command. What the core does not answer is answered as all is
+(gateway/answers.py), again to the byte.
 """
 
 from __future__ import annotations
@@ -9,17 +11,16 @@ from __future__ import annotations
 from typing import Final, Protocol
 
 from engine.engines import core_is_built
-from engine.types import CommandKind
-from gateway.answers import Sink
+from engine.types import Reason
+from gateway.answers import CANCEL, PLACE, PlainAsked, Sink, error_json, refusal
 from gateway.auth import Authenticator, LogOn, check_time
 from gateway.desk import Desk
 from gateway.errors import ApiError
 from gateway.keys import TRADE
 from gateway.limits import Limits
-from gateway.markets import Markets
+from gateway.markets import PlainCodec
 
 WEIGHT: Final = 1  # of both requests
-PLACE: Final = int(CommandKind.PLACE)
 RESPONSES: Final = ("FULL", "ACK", "RESULT", "FULL")  # by the core's number: 0 where none was asked for
 
 
@@ -30,12 +31,12 @@ class Asker(Sink, Protocol):
     wants_limits: bool
 
     def refuse(self, request_id: str, error: ApiError, limits: str | None) -> None: ...
+    def send_frame(self, frame: bytes) -> None: ...
 
 
 class PlainRequests:
-    def __init__(self, markets: Markets, authenticator: Authenticator, limits: Limits, desk: Desk) -> None:
-        assert markets.reader is not None
-        self._read = markets.reader.read
+    def __init__(self, codec: PlainCodec, authenticator: Authenticator, limits: Limits, desk: Desk) -> None:
+        self._read = codec.read
         self._authenticator = authenticator
         self._limits = limits
         self._desk = desk
@@ -46,7 +47,7 @@ class PlainRequests:
         if plain is None:
             return False
         kind, record, request_id, response, timestamp = plain
-        limits = None
+        desk, limits = self._desk, None
         try:
             used = self._limits.request(asker.ip, WEIGHT, now)
             if asker.wants_limits:
@@ -55,19 +56,24 @@ class PlainRequests:
             if timestamp:
                 check_time(timestamp, None, now)
             if kind == PLACE:
-                self._desk.send_place(log_on.account, record, RESPONSES[response], asker, request_id, limits, now)
+                limits, cancel_id = desk.count(log_on.account, limits, now), ""
             else:
-                self._desk.send_cancel(record, None, asker, request_id, limits)
+                cancel_id = desk.cancel_id(None)
+            asked = PlainAsked(asker, kind, request_id, RESPONSES[response], cancel_id, limits or "", asker.send_frame)
+            desk.send(record, asked)
         except ApiError as error:
             asker.refuse(request_id, error, limits)
         return True
 
 
-def plain_requests(markets: Markets, authenticator: Authenticator, limits: Limits, desk: Desk) -> PlainRequests | None:
-    """None where the core is not built."""
+def plain_codec() -> PlainCodec | None:
+    """The core's, who knows how refusals are told; None where the core is not built."""
     if not core_is_built():
         return None
-    from engine._core import RequestReader
+    from engine import _core
 
-    markets.read_by(RequestReader())
-    return PlainRequests(markets, authenticator, limits, desk)
+    codec = _core.PlainCodec()
+    for kind in (PLACE, CANCEL):
+        for reason in Reason:
+            codec.refuse_with(kind, reason, error_json(refusal(kind, reason)))
+    return codec

@@ -15,7 +15,7 @@ import numpy as np
 from engine import types as t
 from engine.types import CommandKind, EventKind, Reason, TradeFlag
 from engine.wire import COMMAND, COMMAND_DTYPE, COMMAND_SIZE, EVENT, EVENT_DTYPE, EVENT_SIZE, decode_commands
-from gateway.answers import Asked, Outcome, reply
+from gateway.answers import Asked, Outcome, PlainAsked, own, reply
 from gateway.balances import Balances, free_and_locked
 from gateway.market_data import MarketFeed
 from gateway.markets import Market, Markets
@@ -87,17 +87,20 @@ class Publisher:
         first_seq, origins, handlers = durable.first_seq, durable.origins, self._handlers
         rows = list(COMMAND.iter_unpack(durable.commands))
         self._commands, self._first_seq = durable.commands, first_seq
+        codec = self._markets.codec
+        written = codec.answers(durable.commands, durable.events, origins, PlainAsked) if codec is not None else None
+        frames = written or [None] * len(origins)
         seq = 0
         for event in EVENT.iter_unpack(self._without_balances(durable)):
             if event[0] != seq:
                 if seq:
-                    self._finish(origins[seq - first_seq])
+                    self._finish(origins[seq - first_seq], frames[seq - first_seq])
                 seq = event[0]
                 self._row = rows[seq - first_seq]
                 self._outcome = Outcome()
             handlers[event[1]](event)
         if seq:
-            self._finish(origins[seq - first_seq])
+            self._finish(origins[seq - first_seq], frames[seq - first_seq])
         if self._changed:
             changed, self._changed = self._changed, []
             for feed in changed:
@@ -129,12 +132,17 @@ class Publisher:
         others: bytes = events[~lone].tobytes()
         return others
 
-    def _finish(self, origin: object | None) -> None:
+    def _finish(self, origin: object | None, frame: bytes | None) -> None:
+        """The command at hand has been told: `frame` is its answer where the core has written it."""
         if self._positions:
             for account, changed in self._positions.items():
                 self._users.emit(account, self._reports.position(changed, self._row[1]))
             self._positions = {}
-        if origin.__class__ is Asked:
+        if frame is not None:
+            assert isinstance(origin, PlainAsked)
+            own(origin.sink, self._outcome)
+            origin.send_frame(frame)
+        elif isinstance(origin, Asked):
             reply(self._reports, origin, self._outcome, self._row[0])
 
     # -- orders

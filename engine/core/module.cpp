@@ -6,8 +6,10 @@
 #include <new>
 #include <optional>
 #include <string>
+#include <span>
 #include <string_view>
 
+#include "answers.hpp"
 #include "bare_book.hpp"
 #include "exchange.hpp"
 #include "requests.hpp"
@@ -87,18 +89,76 @@ nb::bytes snapshot(const Exchange& exchange) {
     return nb::bytes(image.data(), image.size());
 }
 
-void list_symbol(deedbook::RequestReader& reader, std::string symbol, std::uint16_t instrument, int price_decimals,
-          std::int64_t price_step, int lot_decimals) {
-    reader.list(std::move(symbol), {instrument, price_decimals, price_step, lot_decimals});
+/// Plain requests and the answers to them: both doors to one list of instruments.
+struct PlainCodec {
+    deedbook::RequestReader reader;
+    deedbook::AnswerWriter writer;
+};
+
+void list_symbol(PlainCodec& codec, std::string symbol, std::uint16_t instrument, int price_decimals,
+                 std::int64_t price_step, int lot_decimals) {
+    codec.writer.list(instrument, symbol);
+    codec.reader.list(std::move(symbol), {instrument, price_decimals, price_step, lot_decimals});
 }
 
-nb::object read_request(deedbook::RequestReader& reader, nb::bytes message, std::uint32_t account) {
+void refuse_with(PlainCodec& codec, std::uint8_t kind, std::uint8_t reason, std::string error) {
+    codec.writer.refuse_with(kind, reason, std::move(error));
+}
+
+nb::object read_request(PlainCodec& codec, nb::bytes message, std::uint32_t account) {
     deedbook::PlainRequest request;
-    if (!reader.read({message.c_str(), message.size()}, account, request)) return nb::none();
+    if (!codec.reader.read({message.c_str(), message.size()}, account, request)) return nb::none();
     const auto* record = reinterpret_cast<const char*>(&request.command);
     return nb::make_tuple(request.command.kind, nb::bytes(record, sizeof request.command),
                           nb::str(request.id.data(), request.id.size()), static_cast<int>(request.response),
                           request.timestamp);
+}
+
+/// The attribute `name`, an interned string.
+nb::object attribute(nb::handle object, PyObject* name) {
+    PyObject* const value = PyObject_GetAttr(object.ptr(), name);
+    if (value == nullptr) throw nb::python_error();
+    return nb::steal(value);
+}
+
+std::string_view utf8(nb::handle text) {
+    Py_ssize_t size;
+    const char* const data = PyUnicode_AsUTF8AndSize(text.ptr(), &size);
+    if (data == nullptr) throw nb::python_error();
+    return {data, static_cast<std::size_t>(size)};
+}
+
+nb::object answer(PlainCodec& codec, const deedbook::Command& command, std::span<const deedbook::Event> events,
+                  nb::handle asked) {
+    static PyObject* const ID = PyUnicode_InternFromString("request_id");
+    static PyObject* const LIMITS = PyUnicode_InternFromString("limits");
+    static PyObject* const RESPONSE = PyUnicode_InternFromString("response");
+    if (command.kind == deedbook::PLACE && utf8(attribute(asked, RESPONSE)) != "ACK") return nb::none();
+    const nb::object id = attribute(asked, ID), limits = attribute(asked, LIMITS);
+    const std::string_view frame = codec.writer.write(command, events, {utf8(id), utf8(limits)});
+    if (frame.empty()) return nb::none();
+    return nb::bytes(frame.data(), frame.size());
+}
+
+nb::list answers(PlainCodec& codec, nb::bytes commands, nb::bytes events, nb::list origins, nb::handle kind) {
+    using deedbook::Command, deedbook::Event;
+    const std::span all(reinterpret_cast<const Command*>(commands.c_str()), commands.size() / sizeof(Command));
+    const std::span told(reinterpret_cast<const Event*>(events.c_str()), events.size() / sizeof(Event));
+    if (all.size() != origins.size()) fail(PyExc_AssertionError, "each command has its origin");
+    nb::list frames;
+    std::size_t from = 0;
+    for (std::size_t at = 0; at < all.size(); ++at) {
+        std::size_t to = from;
+        while (to < told.size() && told[to].seq == all[at].seq) ++to;
+        const nb::handle origin = origins[at];
+        if (Py_TYPE(origin.ptr()) == reinterpret_cast<PyTypeObject*>(kind.ptr())) {
+            frames.append(answer(codec, all[at], told.subspan(from, to - from), origin));
+        } else {
+            frames.append(nb::none());
+        }
+        from = to;
+    }
+    return frames;
 }
 
 }  // namespace
@@ -115,8 +175,10 @@ NB_MODULE(_core, module) {
         .def("snapshot", &snapshot)
         .def("restore", &restore);
     nb::class_<BareBook>(module, "BareBook").def(nb::init<>()).def("apply", &apply<BareBook>);
-    nb::class_<deedbook::RequestReader>(module, "RequestReader")
+    nb::class_<PlainCodec>(module, "PlainCodec")
         .def(nb::init<>())
         .def("list", &list_symbol)
-        .def("read", &read_request);
+        .def("refuse_with", &refuse_with)
+        .def("read", &read_request)
+        .def("answers", &answers);
 }

@@ -30,10 +30,7 @@ ACCOUNT = 70_000
 
 
 def markets() -> Markets:
-    from engine._core import RequestReader
-
-    made = Markets()
-    made.read_by(RequestReader())
+    made = Markets(plain.plain_codec())
     for command in market_commands():
         if isinstance(command, t.SetInstrument):
             made.list(command)
@@ -45,8 +42,8 @@ COMMANDS = Commands(MARKETS)
 
 
 def read(message: bytes) -> tuple[int, bytes, str, int, int] | None:
-    assert MARKETS.reader is not None
-    return MARKETS.reader.read(message, ACCOUNT)
+    assert MARKETS.codec is not None
+    return MARKETS.codec.read(message, ACCOUNT)
 
 
 def check_same(message: bytes) -> bool:
