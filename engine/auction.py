@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple
 
 from engine.book import EXPIRE_MAKER, BookSide, Order
-from engine.matching import EXPIRE_TAKER, fill_in_auction
+from engine.matching import DECREMENT, EXPIRE_TAKER, decrement, fill_in_auction
 from engine.types import EventKind, Reason
 from engine.venue import Instrument, Venue
 
@@ -89,7 +89,12 @@ def prevent_self_trade(venue: Venue, order: Order) -> int:
         for own in own_seat.account.orders.values()
         if own.seat is own_seat and own.crosses(order)
     ]
+    crossed.sort(key=lambda own: own.order_id)
+    if mode == DECREMENT:
+        return next(
+            (why for own in crossed if (why := decrement(venue, order, own, min(order.open_lots, own.open_lots)))), 0
+        )
     if mode != EXPIRE_TAKER:
-        for own in sorted(crossed, key=lambda own: own.order_id):
+        for own in crossed:
             venue.close(own, Reason.SELF_TRADE)
     return Reason.SELF_TRADE if crossed and mode != EXPIRE_MAKER else 0

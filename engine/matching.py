@@ -11,6 +11,8 @@ from engine.venue import Venue
 from engine.wire import EVENT
 
 TRADE: Final = int(EventKind.TRADE)
+PREVENTED: Final = int(EventKind.PREVENTED)
+DECREMENT: Final = int(SelfTrade.DECREMENT)
 EXPIRE_TAKER: Final = int(SelfTrade.EXPIRE_TAKER)
 EXPIRE_MAKER: Final = int(SelfTrade.EXPIRE_MAKER)
 MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
@@ -39,15 +41,58 @@ def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
         if not opposite.reaches(limit_ticks):
             return Reason.BAND_REACHED
         if taker.self_trade and maker.seat.account.owner == taker.seat.account.owner:
-            if taker.self_trade != EXPIRE_TAKER:
-                venue.close(maker, Reason.SELF_TRADE)
-            if taker.self_trade != EXPIRE_MAKER:
-                return Reason.SELF_TRADE
+            open_lots = taker.open_lots
+            stopped = _prevent(venue, taker, maker, lots)
+            if stopped:
+                return stopped
+            lots = open_lots - taker.open_lots
+            if quote_usdc_micros >= 0:
+                quote_usdc_micros -= lots * usdc_micros_per_lot
             continue
         if quote_usdc_micros >= 0:
             quote_usdc_micros -= lots * usdc_micros_per_lot
         _fill(venue, taker, maker, lots, lots * usdc_micros_per_lot)
     return 0
+
+
+def _prevent(venue: Venue, taker: Order, maker: Order, lots: int) -> int:
+    """Of a meeting that is prevented the maker, the taker or both go, or both get smaller; why the taker ends, or 0."""
+    if taker.self_trade == DECREMENT:
+        return decrement(venue, taker, maker, lots)
+    if taker.self_trade != EXPIRE_TAKER:
+        venue.close(maker, Reason.SELF_TRADE)
+    return Reason.SELF_TRADE if taker.self_trade != EXPIRE_MAKER else 0
+
+
+def decrement(venue: Venue, taker: Order, maker: Order, lots: int) -> int:
+    """Both are smaller by what they would have traded; why the taker ends, or 0."""
+    instrument = taker.seat.instrument
+    taker.qty_lots -= lots
+    taker.open_lots -= lots
+    closes = lots == maker.open_lots
+    if not closes:
+        venue.reduce(maker, lots)
+    venue.last_prevented_id += 1
+    venue.emit(
+        PREVENTED,
+        0,
+        instrument.number,
+        taker.seat.account.number,
+        venue.last_prevented_id,
+        maker.order_id,
+        taker.order_id,
+        maker.price_ticks,
+        lots,
+        0 if closes else instrument.update_id,
+        maker.qty_lots,
+        maker.open_lots,
+        peer=maker.seat.account.number,
+        side=taker.side,
+        flags=closes,
+    )
+    if closes:
+        venue.close(maker, Reason.SELF_TRADE)
+    return 0 if taker.open_lots else Reason.SELF_TRADE
 
 
 def _fill(venue: Venue, taker: Order, maker: Order, lots: int, notional: int) -> None:

@@ -24,13 +24,14 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP4"
+MAGIC: Final = b"DEEDSNP5"
 HEAD: Final = (
     "seq",
     "time_ns",
     "phase",
     "last_order_id",
     "last_trade_id",
+    "last_prevented_id",
     "last_composed_batch_id",
     "last_composed_trade_id",
     "last_final_batch_id",
@@ -106,6 +107,7 @@ def market_state(venue: Venue) -> MarketState:
         crediting_stopped=venue.crediting_stopped,
         last_order_id=venue.last_order_id,
         last_trade_id=venue.last_trade_id,
+        last_prevented_id=venue.last_prevented_id,
         last_composed_trade_id=venue.last_composed_trade_id,
         last_final_trade_id=venue.last_final_trade_id,
         last_final_batch_id=venue.last_final_batch_id,

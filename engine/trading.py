@@ -14,7 +14,7 @@ from engine.book import BUY, BookSide, Order
 from engine.limits import limit_reached
 from engine.matching import match
 from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
-from engine.venue import CLOSED, COLLECTING, HALT, ZERO_ID, Venue
+from engine.venue import CLOSED, COLLECTING, ZERO_ID, Venue
 from engine.wire import EVENT
 
 Row = tuple[Any, ...]  # a command's slots in the order of wire.COMMAND_SLOTS
@@ -129,22 +129,25 @@ class Trading:
         """Match; a buy counts towards its owner's caps as it fills, and until then as open."""
         if order.side != BUY:
             return match(self._venue, order, quote_usdc_micros)
-        order.seat.exposure.add(order.qty_lots)
+        asked_lots = order.qty_lots
+        order.seat.exposure.add(asked_lots)
         stopped = match(self._venue, order, quote_usdc_micros)
-        if order.open_lots:
-            order.seat.exposure.add(-order.open_lots)
+        executed_lots = order.qty_lots - order.open_lots
+        if executed_lots != asked_lots:
+            order.seat.exposure.add(executed_lots - asked_lots)
         return stopped
 
     def _finish(self, order: Order, slot: int, stopped: int, hold: int) -> None:
         """Rest what is left of a limit order or close it, and fill in its Accepted. `hold` is for its open lots."""
         venue = self._venue
         seat = order.seat
-        open_lots = order.open_lots
         resting_lots = held = update_id = 0
         may_rest = order.time_in_force == GTC or order.time_in_force == GTD
         is_banded = stopped == Reason.BAND_REACHED
         if is_banded and may_rest:
             stopped = prevent_self_trade(venue, order)
+            hold = order.hold_for(order.open_lots)
+        open_lots = order.open_lots
         if open_lots and not stopped and may_rest:
             if order.side == BUY:
                 seat.exposure.add(open_lots)
@@ -152,7 +155,7 @@ class Trading:
             venue.rest(order, hold)
             update_id = seat.instrument.update_id
         else:
-            if open_lots:
+            if open_lots or stopped:
                 if not stopped:
                     stopped = Reason.FOK_UNFILLED if order.time_in_force == FOK else Reason.IOC_REMAINDER
                 self._close_taker(order, stopped, open_lots)
@@ -260,7 +263,7 @@ class Trading:
         if by_quote:
             order.qty_lots, order.open_lots = executed_lots, 0
         unfilled_lots = order.open_lots
-        if unfilled_lots or by_quote:
+        if unfilled_lots or by_quote or stopped:
             if not stopped:
                 stopped = Reason.IOC_REMAINDER if executed_lots else Reason.NO_LIQUIDITY
             self._close_taker(order, stopped, unfilled_lots)
@@ -316,22 +319,7 @@ class Trading:
         if reason or order is None:
             return venue.reject(reason, number, account_number)
         removed_lots = order.qty_lots - qty_lots
-        seat = order.seat
-        held = order.hold_for(order.open_lots)
-        order.qty_lots = qty_lots
-        order.open_lots -= removed_lots
-        freed = held - order.hold_for(order.open_lots)
-        balance = seat.cash if order.side == BUY else seat.tokens
-        venue.touch(balance)
-        balance.held -= freed
-        balance.free += freed
-        if order.side == BUY:
-            seat.exposure.add(-removed_lots)
-        instrument = seat.instrument
-        (instrument.bids if order.side == BUY else instrument.asks).reduce(order.price_ticks, removed_lots)
-        instrument.update_id += 1
-        if instrument.phase > HALT:
-            venue.indicate(instrument)
+        venue.reduce(order, removed_lots)
         venue.emit(
             AMENDED,
             0,
@@ -342,7 +330,7 @@ class Trading:
             order.open_lots,
             removed_lots,
             order.price_ticks,
-            instrument.update_id,
+            order.seat.instrument.update_id,
             side=order.side,
         )
 

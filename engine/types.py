@@ -50,6 +50,7 @@ class SelfTrade(IntEnum):
     EXPIRE_TAKER = 1
     EXPIRE_MAKER = 2
     EXPIRE_BOTH = 3
+    DECREMENT = 4  # both get smaller by what they would have traded
 
 
 class Phase(IntEnum):
@@ -103,6 +104,7 @@ class EventKind(IntEnum):
     TRADE = 3
     CLOSED = 4
     AMENDED = 5
+    PREVENTED = 7
     BALANCE = 16
     ACCOUNT_OPENED = 17
     APPLIED = 18
@@ -570,6 +572,28 @@ class Amended:
 
 
 @dataclass(frozen=True, slots=True)
+class Prevented:
+    """Two orders of one owner would have traded: each is smaller by that instead (SelfTrade.DECREMENT).
+
+    A maker of which nothing would be left stays as it was, and closes with the next event.
+    """
+
+    account: int  # the taker's
+    maker_account: int
+    instrument: int
+    taker_side: int
+    prevented_id: int
+    maker_order_id: int
+    taker_order_id: int
+    price_ticks: int  # the maker's
+    prevented_lots: int
+    update_id: int  # 0 where the maker closes
+    maker_qty_lots: int
+    maker_open_lots: int
+    maker_closes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """An account's asset after the command (micros or lots): level + advanced = free + held + requested + owed_out."""
 
@@ -700,6 +724,7 @@ Event = (
     | Trade
     | Closed
     | Amended
+    | Prevented
     | Balance
     | AccountOpened
     | Applied
@@ -773,6 +798,7 @@ class MarketState:
     crediting_stopped: int
     last_order_id: int
     last_trade_id: int
+    last_prevented_id: int
     last_composed_trade_id: int
     last_final_trade_id: int
     last_final_batch_id: int

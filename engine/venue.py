@@ -131,6 +131,7 @@ class Venue:
         self._due_forgotten = 0
         self.last_order_id = 0
         self.last_trade_id = 0
+        self.last_prevented_id = 0
         self.unsettled: dict[int, UnsettledTrade] = {}
         self.ejecting: tuple[int, int, dict[int, int]] = (0, 0, {})  # batch, attempt, reason by trade
         self.compositions: dict[int, Composition] = {}
@@ -288,6 +289,27 @@ class Venue:
             self.forget_due()
         if order.client_order_id != ZERO_ID:
             account.keep_closed_id(order.client_order_id, order_id, self.time_ns)
+
+    def reduce(self, order: Order, lots: int) -> None:
+        """Less quantity, same place in the queue; some is left open. What it held for that is free again."""
+        seat = order.seat
+        instrument = seat.instrument
+        freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - lots)
+        order.qty_lots -= lots
+        order.open_lots -= lots
+        if order.side == BUY:
+            balance = seat.cash
+            instrument.bids.reduce(order.price_ticks, lots)
+            seat.exposure.add(-lots)
+        else:
+            balance = seat.tokens
+            instrument.asks.reduce(order.price_ticks, lots)
+        self.touch(balance)
+        balance.held -= freed
+        balance.free += freed
+        instrument.update_id += 1
+        if instrument.phase > HALT:
+            self.indicate(instrument)
 
     def close(self, order: Order, reason: int) -> None:
         """Take a resting order out of the book and free what it held."""

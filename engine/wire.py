@@ -181,6 +181,13 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
         | {"side": "side", "order_id": "a", "qty_lots": "b", "open_lots": "c", "removed_lots": "d"}
         | {"price_ticks": "e", "update_id": "f"},
     ),
+    t.Prevented: (
+        EventKind.PREVENTED,
+        {"account": "account", "maker_account": "peer", "instrument": "instrument", "taker_side": "side"}
+        | {"prevented_id": "a", "maker_order_id": "b", "taker_order_id": "c", "price_ticks": "d"}
+        | {"prevented_lots": "e", "update_id": "f", "maker_qty_lots": "g", "maker_open_lots": "h"}
+        | {"maker_closes": "flags"},
+    ),
     t.Balance: (
         EventKind.BALANCE,
         _WHERE

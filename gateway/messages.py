@@ -19,6 +19,7 @@ from gateway.errors import ApiError
 Decimal = str | int
 Symbol = str
 RespType = Literal["ACK", "RESULT", "FULL"]
+SelfTradeMode = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 CancelRestrictions = Literal["ONLY_NEW", "ONLY_PARTIALLY_FILLED"]
 NOT_SENT: Final = msgspec.Raw(b"")
 is_request_id: Final = re.compile(rb'".*"|-?[0-9]{1,20}|null', re.DOTALL).fullmatch  # of JSON; it is echoed as it came
@@ -49,7 +50,7 @@ class NewOrder(Signed, frozen=True, kw_only=True):
     quote_order_qty: Decimal | None = None
     new_client_order_id: str | None = None
     new_order_resp_type: RespType | None = None
-    self_trade_prevention_mode: Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"] | None = None
+    self_trade_prevention_mode: SelfTradeMode | None = None
     good_till_date: int | None = None  # ms; with time in force GTD (both are ours)
 
 
@@ -139,6 +140,14 @@ class MyTrades(Signed, frozen=True, kw_only=True):
     start_time: int | None = None
     end_time: int | None = None
     from_id: int | None = None
+    limit: int | None = None
+
+
+class MyPreventedMatches(Signed, frozen=True, kw_only=True):
+    symbol: Symbol
+    prevented_match_id: int | None = None
+    order_id: int | None = None
+    from_prevented_match_id: int | None = None
     limit: int | None = None
 
 
@@ -232,6 +241,8 @@ _INTEGERS: Final = frozenset(
         "orderId",
         "cancelOrderId",
         "fromId",
+        "preventedMatchId",
+        "fromPreventedMatchId",
         "limit",
         "timestamp",
         "goodTillDate",

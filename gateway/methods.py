@@ -161,6 +161,10 @@ def _test_weight(params: m.TestOrder) -> int:
     return 20 if params.compute_commission_rates else 1
 
 
+def _prevented_weight(params: m.MyPreventedMatches) -> int:
+    return 2 if params.order_id is None else 20
+
+
 def _no_order_lists(services: Services, key: Key, params: m.Signed, now: int) -> str:
     """No order is part of a list here."""
     return "[]"
@@ -178,6 +182,13 @@ PRIVATE: Final = (
     Private("allOrders", "GET allOrders", m.AllOrders, 20, lambda s, key, p, now: s.private.all_orders(key.account, p)),
     Private("account.status", "GET account", m.AccountStatus, 20, lambda s, key, p, now: s.terms.account(key, p)),
     Private("myTrades", "GET myTrades", m.MyTrades, 20, lambda s, key, p, now: s.private.trades(key.account, p)),
+    Private(
+        "myPreventedMatches",
+        "GET myPreventedMatches",
+        m.MyPreventedMatches,
+        _prevented_weight,
+        lambda s, key, p, now: s.private.prevented_matches(key.account, p),
+    ),
     Private("order.test", "POST order/test", m.TestOrder, _test_weight, _test, TRADE),
     Private(
         "account.commission", "GET account/commission", m.SymbolSigned, 20, lambda s, key, p, now: s.terms.commission(p)

@@ -56,6 +56,7 @@ class Order(msgspec.Struct, gc=False, eq=False):
     executed_usdc_micros: int = 0
     status: str = NEW
     closed_seq: int = 0  # of the command that closed it
+    prevented_lots: int = 0  # that DECREMENT took off qty_lots, as far as memory knows
 
     @property
     def is_open(self) -> bool:
@@ -83,6 +84,22 @@ class Fill(msgspec.Struct, gc=False, eq=False):
     transaction: str = ""
 
 
+class Prevention(msgspec.Struct, gc=False, eq=False):
+    """Two orders of one owner that would have traded, and got smaller instead; the two accounts share it."""
+
+    prevented_id: int
+    market: Market
+    taker_account: int
+    maker_account: int
+    taker_order_id: int
+    maker_order_id: int
+    taker_side: int
+    price_ticks: int
+    lots: int
+    mode: int
+    time_ns: int
+
+
 class Projected:
     """A point in the journal: up to where the database is, say; what it does not have must stay in memory."""
 
@@ -105,6 +122,7 @@ class AccountOrders:
         "forgotten_seq",
         "forgotten_trade_id",
         "open",
+        "preventions",
     )
 
     def __init__(self, projected: Projected, forgotten: Projected) -> None:
@@ -113,6 +131,7 @@ class AccountOrders:
         self.closed: dict[int, Order] = {}
         self.by_client_id: dict[str, Order] = {}  # the newest that had the id
         self.fills: deque[Fill] = deque()
+        self.preventions: deque[Prevention] = deque(maxlen=TRADES_KEPT)
         self.forgotten_seq = forgotten.seq
         self.forgotten_trade_id = forgotten.trade_id
         self._projected = projected
@@ -208,6 +227,10 @@ class Orders:
         self.unsettled[fill.trade_id] = fill
         if len(self.unsettled) > UNSETTLED_KEPT:
             del self.unsettled[next(iter(self.unsettled))]
+
+    def add_prevention(self, prevention: Prevention) -> None:
+        for account in {prevention.taker_account, prevention.maker_account}:
+            self.of(account).preventions.append(prevention)
 
     def resting(self, market: Market) -> Iterator[tuple[int, int, int, int]]:
         """Order id, side, price in ticks and open lots of each order in a market's book."""

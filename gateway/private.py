@@ -98,6 +98,22 @@ class PrivateQueries:
         )
         return _json(text for fill in _cut(chosen, rows) for text in self._sides(fill, account, rows.order_id))
 
+    def prevented_matches(self, account: int, params: m.MyPreventedMatches) -> str:
+        """Of what memory has: since the start, the newest TRADES_KEPT."""
+        market, one, order_id = self._markets.of(params.symbol), params.prevented_match_id, params.order_id
+        if (one is None) == (order_id is None):
+            raise ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")
+        chosen = (
+            each
+            for each in self._orders.of(account).preventions
+            if each.market is market
+            and one in (None, each.prevented_id)
+            and order_id in (None, each.taker_order_id, each.maker_order_id)
+            and each.prevented_id >= (params.from_prevented_match_id or 0)
+        )
+        limit = bounded(params.limit, ROWS_DEFAULT, ROWS_MAX)
+        return _json(self._reports.prevention(each) for each in islice(chosen, limit))
+
     async def _need_seq(self, history: History, seq: int) -> None:
         """HistoryAwayError where the database does not yet have all that memory let go."""
         projected = self._orders.projected

@@ -18,7 +18,7 @@ DEPTH_MAX: Final = 5_000
 PERMISSION: Final = "SPOT"  # of every account and every market
 PERMISSION_SETS: Final = f'[["{PERMISSION}"]]'
 ORDER_TYPES: Final = '["LIMIT","LIMIT_MAKER","MARKET"]'
-SELF_TRADE_MODES: Final = '["NONE","EXPIRE_TAKER","EXPIRE_MAKER","EXPIRE_BOTH"]'
+SELF_TRADE_MODES: Final = '["NONE","EXPIRE_TAKER","EXPIRE_MAKER","EXPIRE_BOTH","DECREMENT"]'
 
 
 class PublicQueries:

@@ -19,7 +19,7 @@ from gateway.answers import Asked, Outcome, PlainAsked, own, reply
 from gateway.balances import Balances, free_and_locked
 from gateway.market_data import MarketFeed
 from gateway.markets import Market, Markets
-from gateway.orders import EXPIRED_IN_MATCH, FILLED, PARTIALLY_FILLED, Fill, Order, Orders, end_status
+from gateway.orders import EXPIRED_IN_MATCH, FILLED, PARTIALLY_FILLED, Fill, Order, Orders, Prevention, end_status
 from gateway.reports import Reports
 from gateway.users import UserStreams
 
@@ -30,7 +30,8 @@ IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
 BALANCE: Final = int(EventKind.BALANCE)
 CANCELLED: Final = frozenset({int(Reason.CANCELLED), int(Reason.CANCELLED_REPLACED)})
 LARGE_FRAME_BYTES: Final = 50 * EVENT_SIZE  # below, arrays cost more than they save
-_REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: "TRADE_PREVENTION"}
+EXECUTION_PREVENTED: Final = "TRADE_PREVENTION"
+_REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: EXECUTION_PREVENTED}
 
 
 class Durable(Protocol):
@@ -70,6 +71,7 @@ class Publisher:
             (EventKind.TRADE, self._trade),
             (EventKind.CLOSED, self._closed),
             (EventKind.AMENDED, self._amended),
+            (EventKind.PREVENTED, self._prevented),
             (EventKind.BALANCE, self._balance),
             (EventKind.APPLIED, self._applied),
             (EventKind.PHASE_CHANGED, self._phase_changed),
@@ -164,7 +166,7 @@ class Publisher:
             row[4],
             row[5],
             row[11],
-            event[7],
+            row[12] or event[7],  # before what is prevented in this command; by quote what is executed in it
             row[13],
             row[14],
             row[7],
@@ -267,6 +269,31 @@ class Publisher:
         if order.account in self._followed:
             self._report(order, "REPLACED")
 
+    def _prevented(self, event: Row) -> None:
+        """Both got smaller, and are told so; a maker of which nothing is left closes by its next event instead."""
+        (_, _, _, number, taker_account, prevented_id, maker_order_id, taker_order_id, price_ticks, lots) = event[:10]
+        update_id, qty_lots, _, maker_account, taker_side, maker_closes = event[10:16]
+        taker = self._outcome.order
+        assert taker is not None, "only an order that comes is prevented"
+        assert taker.order_id == taker_order_id, "and it is the taker"
+        maker = self._orders.of(maker_account).open[maker_order_id]
+        market, time_ns = taker.market, self._row[1]
+        prevention = Prevention(
+            *(prevented_id, market, taker_account, maker_account, taker_order_id, maker_order_id),
+            *(taker_side, price_ticks, lots, taker.self_trade, time_ns),
+        )
+        self._orders.add_prevention(prevention)
+        if not taker.quote_usdc_micros:
+            taker.qty_lots -= lots
+        if not maker_closes:
+            maker.qty_lots = qty_lots
+            self.feeds[number].level(maker_order_id, maker.side, price_ticks, -lots, update_id)
+        for order in (taker, maker):
+            order.prevented_lots += lots
+            order.update_time_ns = time_ns
+            if order.account in self._followed:
+                self._report(order, EXECUTION_PREVENTED, prevention=prevention)
+
     def _report(
         self,
         order: Order,
@@ -276,6 +303,7 @@ class Publisher:
         is_maker: bool = False,
         reason: int = 0,
         cancel_id: str = "",
+        prevention: Prevention | None = None,
     ) -> None:
         self._executions += 1
         report = self._reports.execution(
@@ -287,6 +315,7 @@ class Publisher:
             fill=fill,
             is_maker=is_maker,
             reason=reason,
+            prevention=prevention,
         )
         self._users.emit(order.account, report)
 

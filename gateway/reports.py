@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
 from gateway.markets import QUOTE, Markets
-from gateway.orders import Fill, Order
+from gateway.orders import Fill, Order, Prevention
 
 MS: Final = 10**6  # nanoseconds
 SIDES: Final = tuple(side.name for side in Side)
@@ -65,7 +65,7 @@ class Reports:
             f'"symbol":"{market.symbol}","orderId":{order.order_id},"orderListId":-1,'
             f'"origClientOrderId":"{order.client_order_id}","clientOrderId":"{order.client_order_id}",'
             f'"price":"{market.price[order.price_ticks]}","qty":"{market.qty[order.qty_lots]}",'
-            f'"executedQty":"{market.qty[order.executed_lots]}","preventedQty":"{market.qty[0]}",'
+            f'"executedQty":"{market.qty[order.executed_lots]}","preventedQty":"{market.qty[order.prevented_lots]}",'
             f'"quoteOrderQty":"{self._usdc[order.quote_usdc_micros]}",'
             f'"cumulativeQuoteQty":"{self._usdc[order.executed_usdc_micros]}",{self._kind(order)},'
             f'"workingTime":{order.time_ns // MS}}}}}'
@@ -123,6 +123,18 @@ class Reports:
             f'"settlement":"{fill.settlement}"{reason}{transaction}}}'
         )
 
+    def prevention(self, each: Prevention) -> str:
+        """A prevented match as Binance tells it; the group is the match itself."""
+        market = each.market
+        return (
+            f'{{"symbol":"{market.symbol}","preventedMatchId":{each.prevented_id},'
+            f'"takerOrderId":{each.taker_order_id},"makerSymbol":"{market.symbol}",'
+            f'"makerOrderId":{each.maker_order_id},"tradeGroupId":{each.prevented_id},'
+            f'"selfTradePreventionMode":"{SELF_TRADES[each.mode]}","price":"{market.price[each.price_ticks]}",'
+            f'"takerPreventedQuantity":"{market.qty[each.lots]}","makerPreventedQuantity":"{market.qty[each.lots]}",'
+            f'"transactTime":{each.time_ns // MS}}}'
+        )
+
     def trade_public(self, fill: Fill, unit_ns: int) -> str:
         """A fill as the public sees it."""
         market = fill.market
@@ -145,6 +157,7 @@ class Reports:
         fill: Fill | None = None,
         is_maker: bool = False,
         reason: int = 0,
+        prevention: Prevention | None = None,
     ) -> str:
         """An executionReport: `execution` is NEW, TRADE, CANCELED, REPLACED, EXPIRED or TRADE_PREVENTION."""
         market, usdc, time_ms = order.market, self._usdc, time_ns // MS
@@ -160,6 +173,7 @@ class Reports:
         client_id, original_id = (cancel_id, order.client_order_id) if cancel_id else (order.client_order_id, "")
         ended = f',"eR":"{EXPIRY_REASONS[Reason(reason)]}"' if reason in EXPIRY_REASONS else ""
         why = f',"reason":"{Reason(reason).name}"' if reason else ""
+        prevented = self._prevented(order, prevention) if order.prevented_lots else ""
         return (
             f'{{"e":"executionReport","E":{time_ms},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
             f'"o":"{TYPES[order.order_type]}","f":"{TIMES_IN_FORCE[order.time_in_force]}","q":"{qty[order.qty_lots]}",'
@@ -169,7 +183,20 @@ class Reports:
             f'"w":{"true" if order.is_open else "false"},"m":{"true" if is_maker else "false"},"M":false,'
             f'"O":{order.time_ns // MS},"Z":"{usdc[order.executed_usdc_micros]}",'
             f'"Q":"{usdc[order.quote_usdc_micros]}","W":{order.time_ns // MS},'
-            f'"V":"{SELF_TRADES[order.self_trade]}"{ended}{why}}}'
+            f'"V":"{SELF_TRADES[order.self_trade]}"{prevented}{ended}{why}}}'
+        )
+
+    def _prevented(self, order: Order, prevention: Prevention | None) -> str:
+        """The part of an executionReport of an order that got smaller, and where it just did, by which match."""
+        qty = order.market.qty
+        total = f',"A":"{qty[order.prevented_lots]}"'
+        if prevention is None:
+            return total
+        other = prevention.maker_order_id + prevention.taker_order_id - order.order_id
+        return (
+            f',"v":{prevention.prevented_id}{total},"B":"{qty[prevention.lots]}","u":{prevention.prevented_id},'
+            f'"U":{other},"Cs":"{order.market.symbol}","pl":"{qty[0]}","pL":"{order.market.price[0]}",'
+            f'"pY":"{self._usdc[0]}"'
         )
 
     def position(self, balances: dict[int, tuple[int, int]], time_ns: int) -> str:

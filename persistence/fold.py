@@ -19,6 +19,7 @@ ACCEPTED: Final = int(EventKind.ACCEPTED)
 TRADE: Final = int(EventKind.TRADE)
 CLOSED: Final = int(EventKind.CLOSED)
 AMENDED: Final = int(EventKind.AMENDED)
+PREVENTED: Final = int(EventKind.PREVENTED)
 BALANCE: Final = int(EventKind.BALANCE)
 ACCOUNT_OPENED: Final = int(EventKind.ACCOUNT_OPENED)
 WALLET_MIGRATED: Final = int(EventKind.WALLET_MIGRATED)
@@ -207,6 +208,8 @@ class Fold:
                 self._closed(row, command[1])
             elif kind == AMENDED:
                 self._amended(row, command[1])
+            elif kind == PREVENTED:
+                self._prevented(row, command[1])
             elif kind == ACCOUNT_OPENED:
                 self._changes.accounts.append(AccountRow(row[4], row[13], command[18][:20], row[0]))
             elif kind == WALLET_MIGRATED:
@@ -292,6 +295,13 @@ class Fold:
         order = self.open_orders[row[5]]
         order.qty_lots, order.open_lots = row[6], row[7]
         self._changed(order, row[0], time_ns)
+
+    def _prevented(self, row: tuple[Any, ...], time_ns: int) -> None:
+        """The taker was accepted with what is left; a maker of which nothing is left closes by its own event."""
+        if not row[15]:
+            maker = self.open_orders[row[6]]
+            maker.qty_lots, maker.open_lots = row[11], row[12]
+            self._changed(maker, row[0], time_ns)
 
     def _changed(self, order: OrderRow, seq: int, time_ns: int) -> None:
         order.changed_seq, order.changed_ns = seq, time_ns

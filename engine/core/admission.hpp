@@ -12,7 +12,7 @@ namespace deedbook {
 
 /// Whether side, type, time in force and self-trade prevention have a meaning together.
 inline bool is_form(const Command& command) noexcept {
-    if (command.side > SELL || command.self_trade > EXPIRE_BOTH) return false;
+    if (command.side > SELL || command.self_trade > DECREMENT) return false;
     const std::uint8_t tif = command.time_in_force;
     switch (command.order_type) {
         case LIMIT: return tif >= GTC && tif <= GTD;

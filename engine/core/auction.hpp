@@ -47,19 +47,29 @@ public:
     ///
     /// So that no two of one owner meet in the uncross whose younger one forbids it, and the price counts on no such pair.
     /// Returns why the order may not stay.
-    Reason prevent_self_trade(const Order& order) {
+    Reason prevent_self_trade(Order& order) {
         if (order.self_trade == NO_PREVENTION) return Reason::NONE;
         own_.clear();
         for (const Seat* seat : order.seat->exposure->seats)
             if (seat->open_orders != 0) collect_crossed(*seat, order);
+        std::sort(own_.begin(), own_.end());
+        if (order.self_trade == DECREMENT) return decrement_with_own(order);
         if (order.self_trade != EXPIRE_TAKER) {
-            std::sort(own_.begin(), own_.end());
             for (const auto& [order_id, place] : own_) venue_.close(place, Reason::SELF_TRADE);
         }
         return own_.empty() || order.self_trade == EXPIRE_MAKER ? Reason::NONE : Reason::SELF_TRADE;
     }
 
 private:
+    Reason decrement_with_own(Order& order) {
+        for (const auto& [order_id, place] : own_) {
+            const std::int64_t lots = std::min(order.open_lots, venue_.orders[place].open_lots);
+            const Reason reason = decrement(venue_, order, place, lots);
+            if (reason != Reason::NONE) return reason;
+        }
+        return Reason::NONE;
+    }
+
     using Depth = std::vector<std::pair<std::int64_t, std::int64_t>>;  // price and lots of levels
 
     /// The price of the largest volume, then least imbalance, then nearest the reference, then the lower.

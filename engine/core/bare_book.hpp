@@ -100,7 +100,7 @@ inline BookSide& opposite_of(BareBook& book, const BareOrder& taker) noexcept { 
 inline std::int64_t tick_value_of(const BareBook&, const BareOrder&) noexcept { return 1; }
 inline std::int64_t limit_within(const BareBook&, const BareOrder& order) noexcept { return order.price_ticks; }
 inline bool is_prevented(const BareOrder&, const BareOrder&) noexcept { return false; }
-inline Reason prevent(BareBook&, const BareOrder&, std::uint32_t) noexcept { return Reason::NONE; }
+inline Reason prevent(BareBook&, const BareOrder&, std::uint32_t, std::int64_t) noexcept { return Reason::NONE; }
 
 inline void expect(const BareBook& book, const BareOrder& maker) noexcept { book.index.prefetch(maker.order_id); }
 

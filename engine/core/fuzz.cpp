@@ -72,7 +72,7 @@ std::vector<std::uint8_t> commands(std::mt19937_64& random) {
         command.order_type = static_cast<std::uint8_t>(1 + below(3));
         command.time_in_force = static_cast<std::uint8_t>(command.order_type == 2 ? 2 : 1 + below(4));
         command.instrument = static_cast<std::uint16_t>(below(4));
-        command.self_trade = static_cast<std::uint8_t>(below(4));
+        command.self_trade = static_cast<std::uint8_t>(below(5));
         command.flags = static_cast<std::uint8_t>(below(2));
         command.account = static_cast<std::uint32_t>(below(5));
         command.count = static_cast<std::uint32_t>(below(3));

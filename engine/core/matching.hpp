@@ -126,8 +126,33 @@ inline bool is_prevented(const Order& taker, const Order& maker) noexcept {
     return taker.self_trade != NO_PREVENTION && maker.seat->account->owner == taker.seat->account->owner;
 }
 
-/// Of a meeting that is prevented: whether the maker, the taker or both go.
-inline Reason prevent(Venue& venue, const Order& taker, std::uint32_t maker_place) {
+/// Both are smaller by what they would have traded; returns why the taker ends.
+inline Reason decrement(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots) {
+    Order& maker = venue.orders[maker_place];
+    const Instrument& instrument = *taker.seat->instrument;
+    taker.qty_lots -= lots;
+    taker.open_lots -= lots;
+    const bool closes = lots == maker.open_lots;
+    if (!closes) venue.reduce(maker, lots);
+    Event& event = venue.tell(EventKind::PREVENTED, instrument.number, taker.seat->account->number);
+    event.a = ++venue.last_prevented_id;
+    event.b = static_cast<std::int64_t>(maker.order_id);
+    event.c = static_cast<std::int64_t>(taker.order_id);
+    event.d = maker.price_ticks;
+    event.e = lots;
+    event.f = closes ? 0 : instrument.update_id;
+    event.g = maker.qty_lots;
+    event.h = maker.open_lots;
+    event.peer = maker.seat->account->number;
+    event.side = taker.side;
+    event.flags = closes;
+    if (closes) venue.close(maker_place, Reason::SELF_TRADE);
+    return taker.open_lots == 0 ? Reason::SELF_TRADE : Reason::NONE;
+}
+
+/// Of a meeting that is prevented the maker, the taker or both go, or both get smaller; returns why the taker ends.
+inline Reason prevent(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots) {
+    if (taker.self_trade == DECREMENT) return decrement(venue, taker, maker_place, lots);
     if (taker.self_trade != EXPIRE_TAKER) venue.close(maker_place, Reason::SELF_TRADE);
     return taker.self_trade != EXPIRE_MAKER ? Reason::SELF_TRADE : Reason::NONE;
 }
@@ -169,7 +194,9 @@ Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
         }
         if (!opposite.reaches(limit_ticks)) return Reason::BAND_REACHED;
         if (is_prevented(taker, maker)) {
-            if (const Reason reason = prevent(market, taker, maker_place); reason != Reason::NONE) return reason;
+            const std::int64_t open_lots = taker.open_lots;
+            if (const Reason reason = prevent(market, taker, maker_place, lots); reason != Reason::NONE) return reason;
+            if (quote_usdc_micros >= 0) quote_usdc_micros -= (open_lots - taker.open_lots) * usdc_micros_per_lot;
             continue;
         }
         if (quote_usdc_micros >= 0) quote_usdc_micros -= lots * usdc_micros_per_lot;

@@ -203,7 +203,8 @@ private:
     bool place(const Scale& scale, PlainRequest& request) const {
         static constexpr std::string_view SIDES[] = {"BUY", "SELL"};
         static constexpr std::string_view TIMES_IN_FORCE[] = {"", "GTC", "IOC", "FOK"};
-        static constexpr std::string_view SELF_TRADES[] = {"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"};
+        static constexpr std::string_view SELF_TRADES[] = {"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH",
+                                                          "DECREMENT"};
         static constexpr std::string_view RESPONSES[] = {"", "ACK", "RESULT", "FULL"};
         Command& command = request.command;
         command.kind = PLACE;

@@ -97,7 +97,8 @@ private:
         venue_.time_ns = in_.number();
         venue_.phase = in_.as<std::uint8_t>();
         for (std::int64_t* number :
-             {&venue_.last_order_id, &venue_.last_trade_id, &venue_.last_composed_batch_id, &venue_.last_composed_trade_id,
+             {&venue_.last_order_id, &venue_.last_trade_id, &venue_.last_prevented_id, &venue_.last_composed_batch_id,
+              &venue_.last_composed_trade_id,
               &venue_.last_final_batch_id, &venue_.last_final_trade_id, &venue_.chain_block, &venue_.chain_log_index,
               &venue_.crediting_stopped})
             *number = in_.number();

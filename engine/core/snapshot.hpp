@@ -14,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP4";
+constexpr std::string_view MAGIC = "DEEDSNP5";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -67,7 +67,7 @@ private:
     void head() {
         out_.section(1);
         out_.numbers(venue_.seq, venue_.time_ns, venue_.phase, venue_.last_order_id, venue_.last_trade_id,
-                     venue_.last_composed_batch_id, venue_.last_composed_trade_id, venue_.last_final_batch_id,
+                     venue_.last_prevented_id, venue_.last_composed_batch_id, venue_.last_composed_trade_id, venue_.last_final_batch_id,
                      venue_.last_final_trade_id, venue_.chain_block, venue_.chain_log_index, venue_.crediting_stopped);
     }
 

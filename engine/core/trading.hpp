@@ -153,9 +153,11 @@ private:
     /// Match; a buy counts towards its owner's caps as it fills, and until then as open.
     Reason match_exposed(Order& order, std::int64_t quote_usdc_micros) {
         if (order.side != BUY) return match(venue_, order, quote_usdc_micros);
-        order.seat->exposure->add(order.qty_lots);
+        const std::int64_t asked_lots = order.qty_lots;
+        order.seat->exposure->add(asked_lots);
         const Reason stopped = match(venue_, order, quote_usdc_micros);
-        if (order.open_lots != 0) order.seat->exposure->add(-order.open_lots);
+        const std::int64_t executed_lots = order.qty_lots - order.open_lots;
+        if (executed_lots != asked_lots) order.seat->exposure->add(executed_lots - asked_lots);
         return stopped;
     }
 
@@ -163,10 +165,10 @@ private:
     void finish(std::uint32_t place, std::size_t accepted, Reason stopped) {
         Order& order = venue_.orders[place];
         Seat& seat = *order.seat;
-        const std::int64_t open_lots = order.open_lots;
         std::int64_t update_id = 0, held = 0, resting_lots = 0;
         const bool is_banded = stopped == Reason::BAND_REACHED;
         if (is_banded && rests(order.time_in_force)) stopped = auction_.prevent_self_trade(order);
+        const std::int64_t open_lots = order.open_lots;
         const bool stays = open_lots != 0 && stopped == Reason::NONE && rests(order.time_in_force);
         if (stays) {
             if (order.side == BUY) seat.exposure->add(open_lots);
@@ -175,7 +177,7 @@ private:
             venue_.rest(place, held);
             update_id = seat.instrument->update_id;
         } else {
-            if (open_lots != 0) {
+            if (open_lots != 0 || stopped != Reason::NONE) {
                 if (stopped == Reason::NONE)
                     stopped = order.time_in_force == FOK ? Reason::FOK_UNFILLED : Reason::IOC_REMAINDER;
                 close_taker(order, stopped, open_lots);
@@ -269,7 +271,7 @@ private:
             order.open_lots = 0;
         }
         const std::int64_t unfilled_lots = order.open_lots;
-        if (unfilled_lots != 0 || by_quote) {
+        if (unfilled_lots != 0 || by_quote || stopped != Reason::NONE) {
             if (stopped == Reason::NONE) stopped = executed_lots != 0 ? Reason::IOC_REMAINDER : Reason::NO_LIQUIDITY;
             close_taker(order, stopped, unfilled_lots);
         }
@@ -307,16 +309,7 @@ private:
     void reduce(Order& order, std::int64_t qty_lots) {
         Seat& seat = *order.seat;
         const std::int64_t removed_lots = order.qty_lots - qty_lots;
-        const std::int64_t freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - removed_lots);
-        order.qty_lots = qty_lots;
-        order.open_lots -= removed_lots;
-        Balance& balance = order.side == BUY ? *seat.cash : *seat.tokens;
-        venue_.touch(balance);
-        balance.held -= freed;
-        balance.free += freed;
-        if (order.side == BUY) seat.exposure->add(-removed_lots);
-        seat.instrument->side(order.side).reduce(order.price_ticks, removed_lots);
-        venue_.book_changed(*seat.instrument);
+        venue_.reduce(order, removed_lots);
         Event& event = venue_.tell(EventKind::AMENDED, seat.instrument->number, seat.account->number);
         event.a = static_cast<std::int64_t>(order.order_id);
         event.b = qty_lots;

@@ -130,7 +130,7 @@ public:
     std::uint64_t seq = 0;
     std::int64_t time_ns = 0;
     std::uint8_t phase = CONTINUOUS;
-    std::int64_t last_order_id = 0, last_trade_id = 0;
+    std::int64_t last_order_id = 0, last_trade_id = 0, last_prevented_id = 0;
     std::int64_t last_composed_batch_id = 0, last_composed_trade_id = 0, last_final_batch_id = 0, last_final_trade_id = 0;
     std::int64_t chain_block = 0, chain_log_index = 0, crediting_stopped = 0;
 
@@ -280,6 +280,21 @@ public:
         if (order.expire_time_ns != 0) forget_due();
         keep_closed_id(order);
         orders.give_back(place);
+    }
+
+    /// Less quantity, same place in the queue; some is left open. What it held for that is free again.
+    void reduce(Order& order, std::int64_t lots) {
+        Seat& seat = *order.seat;
+        const std::int64_t freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - lots);
+        order.qty_lots -= lots;
+        order.open_lots -= lots;
+        Balance& balance = order.side == BUY ? *seat.cash : *seat.tokens;
+        touch(balance);
+        balance.held -= freed;
+        balance.free += freed;
+        if (order.side == BUY) seat.exposure->add(-lots);
+        seat.instrument->side(order.side).reduce(order.price_ticks, lots);
+        book_changed(*seat.instrument);
     }
 
     /// Take a resting order out of the book and free what it held.

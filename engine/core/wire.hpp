@@ -69,6 +69,7 @@ enum class EventKind : std::uint8_t {
     TRADE = 3,
     CLOSED = 4,
     AMENDED = 5,
+    PREVENTED = 7,
     BALANCE = 16,
     ACCOUNT_OPENED = 17,
     APPLIED = 18,
@@ -140,7 +141,8 @@ enum class Reason : std::uint8_t {
 constexpr std::uint8_t BUY = 0, SELL = 1;
 constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3;
 constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4;
-constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3;
+constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3,
+                       DECREMENT = 4;
 constexpr std::uint8_t CONTINUOUS = 0, CANCEL_ONLY_PHASE = 1, HALT = 2, PRE_OPEN = 3, OPENING_CALL = 4, VOLATILITY_CALL = 5,
                        CLOSING_CALL = 6, PERIODIC_CALL = 7, LIMIT_ONLY = 8;
 constexpr std::uint8_t MAKER_FILLED = 1, IN_AUCTION = 2, TAKER_FILLED = 4;  // flags of a trade

@@ -22,6 +22,7 @@ class Order:
     time_ns: int
     executed_lots: int = 0
     executed_usdc_micros: int = 0
+    prevented_usdc_micros: int = 0
     closed_ns: int | None = None
     closed_rank: int = 0  # the how many-th order of the market to close
 
@@ -110,6 +111,7 @@ class Facts:
     limits: dict[tuple[int, int], t.SetLimits] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
     closings: int = 0
+    preventions: int = 0
     fills: list[Fill] = field(default_factory=list)
     slots: dict[tuple[bytes, int], Slot] = field(default_factory=dict)  # by wallet and asset, linked or not
     set_aside: dict[tuple[int, int], int] = field(default_factory=dict)  # of what is requested, by account and asset
@@ -268,6 +270,7 @@ def market_state(facts: Facts) -> t.MarketState:
         crediting_stopped=int(facts.crediting_stopped),
         last_order_id=len(facts.orders),
         last_trade_id=len(facts.fills),
+        last_prevented_id=facts.preventions,
         last_composed_trade_id=max(composed, default=0),
         last_final_trade_id=max(final, default=0),
         last_final_batch_id=facts.last_final_batch_id,

@@ -139,7 +139,7 @@ class Generator:
         if isinstance(changed, t.Adjust | t.BatchFinal) and is_harmful(changed):
             return command
         if self.random.random() < 0.3 and isinstance(changed, t.Place | t.Replace):
-            small = {"side": 2, "order_type": 4, "time_in_force": 5, "self_trade": 4}
+            small = {"side": 2, "order_type": 4, "time_in_force": 5, "self_trade": 5}
             name = self.random.choice(sorted(small))
             changed = with_changes(changed, {name: self.random.choice((0, small[name], 255))})
         return changed
@@ -169,7 +169,7 @@ class Generator:
             qty_lots=0 if is_market and by_quote else random.randint(1, 9),
             quote_usdc_micros=random.randint(1, 400) if is_market and by_quote else 0,
             expire_time_ns=self.oracle.time_ns + random.randint(0, 40) if time_in_force == TimeInForce.GTD else 0,
-            self_trade=random.choices(list(SelfTrade), (55, 15, 15, 15))[0],
+            self_trade=random.choices(list(SelfTrade), (50, 10, 10, 10, 20))[0],
             client_order_id=random.choice(CLIENT_IDS),
         )
 

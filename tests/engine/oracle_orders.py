@@ -211,6 +211,11 @@ class OrderRules(Facts):
         if mode in (SelfTrade.EXPIRE_MAKER, SelfTrade.EXPIRE_BOTH):
             for maker in sorted(own, key=lambda maker: maker.order_id):
                 self.close(maker, Reason.SELF_TRADE)
+        if mode == SelfTrade.DECREMENT:
+            for maker in sorted(own, key=lambda maker: maker.order_id):
+                if taker.open_lots:
+                    self.decrement(taker, maker, min(taker.open_lots, maker.open_lots))
+            return Reason.NONE if taker.open_lots else Reason.SELF_TRADE
         return Reason.SELF_TRADE if own and mode in (SelfTrade.EXPIRE_TAKER, SelfTrade.EXPIRE_BOTH) else Reason.NONE
 
     def market_price(self, order: Order) -> int:
@@ -234,12 +239,17 @@ class OrderRules(Facts):
             maker = makers[0]
             lots = min(taker.open_lots, maker.open_lots)
             if terms.quote_usdc_micros:
-                left_usdc_micros = terms.quote_usdc_micros - taker.executed_usdc_micros
+                left_usdc_micros = terms.quote_usdc_micros - taker.executed_usdc_micros - taker.prevented_usdc_micros
                 lots = min(lots, left_usdc_micros // self.notional(terms.instrument, maker.limit_ticks, 1))
             if lots == 0:
                 break
             if self.is_past_band(taker, maker, before_ticks):
                 return Reason.BAND_REACHED
+            if self.is_own(terms, maker) and terms.self_trade == SelfTrade.DECREMENT:
+                self.decrement(taker, maker, lots)
+                if taker.open_lots == 0:
+                    return Reason.SELF_TRADE
+                continue
             if self.is_own(terms, maker):
                 if terms.self_trade != SelfTrade.EXPIRE_TAKER:
                     self.close(maker, Reason.SELF_TRADE)
@@ -248,6 +258,22 @@ class OrderRules(Facts):
                 continue
             self.trade(taker, maker, lots, maker.limit_ticks, taker.taker_fee_bps)
         return Reason.NONE
+
+    def decrement(self, taker: Order, maker: Order, lots: int) -> None:
+        """Each is smaller by what they would have traded; a maker of which nothing is left closes as it was."""
+        taker.qty_lots -= lots
+        taker.prevented_usdc_micros += self.notional(taker.terms.instrument, maker.limit_ticks, lots)
+        self.preventions += 1
+        closes, update_id = maker.open_lots == lots, 0
+        if not closes:
+            maker.qty_lots -= lots
+            self.touch(maker.terms.account, maker.terms.instrument, maker.terms.side)
+            update_id = self.book_change(maker.terms.instrument)
+        who = (taker.terms.account, maker.terms.account, taker.terms.instrument, taker.terms.side, self.preventions)
+        ids = (maker.order_id, taker.order_id, maker.limit_ticks, lots)
+        self.events.append(t.Prevented(*who, *ids, update_id, maker.qty_lots, maker.open_lots, int(closes)))
+        if closes:
+            self.close(maker, Reason.SELF_TRADE)
 
     def trade(
         self, taker: Order, maker: Order, lots: int, price_ticks: int, taker_fee_bps: int, in_auction: bool = False
@@ -314,7 +340,7 @@ class OrderRules(Facts):
             self.touch(terms.account, terms.instrument, terms.side)
         else:
             self.end(taker)
-            if taker.open_lots or by_quote:
+            if taker.open_lots or by_quote or stopped is not Reason.NONE:
                 self.events.append(closed(taker, why_closed(taker, stopped), 0, rested=0))
         who = (terms.account, terms.instrument, terms.side, taker.order_id, taker.limit_ticks)
         lots = (taker.qty_lots, taker.executed_lots, open_lots)

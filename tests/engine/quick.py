@@ -129,7 +129,7 @@ class QuickGenerator:
             order_type=order_type,
             tif=tif,
             instrument=self._where(),
-            self_trade=random.choices((0, 1, 2, 3, 4), (55, 15, 15, 14, 1))[0],
+            self_trade=random.choices((0, 1, 2, 3, 4, 5), (50, 10, 10, 10, 19, 1))[0],
             flags=flags,
             account=self._who(),
             a=0 if order_type == 2 else self._number(0, 13),

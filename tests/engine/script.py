@@ -5,7 +5,7 @@ The market of `check`: instrument 1, one tick on one lot is one USDC micro, no f
 and 100 lots; the time is 1,000. Balances are not told as events here but asked for: `funds 2 usdc => free 9950 held 50`
 (figures that are zero are left out). A line that ends in a comma goes on in the next.
 
-    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|gtd T] [id X] [stp taker|maker|both] [in I]
+    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|gtd T] [id X] [stp taker|maker|both|decrement] [in I]
     cancel ACCOUNT ORDER|id X [in I]         cancel-all ACCOUNT [in I]
     amend ACCOUNT ORDER|id X to QTY [in I]   replace ACCOUNT ORDER|id X by buy 1 @ 5 ... [anyway]
     permit ACCOUNT both|buy|sell|none [until T] [from T] [in I]
@@ -35,7 +35,12 @@ CASH_USDC_MICROS = 10_000
 TOKENS_LOTS = 100
 OWNERS = (1, 2, 3, 4, 4)
 TIMES = {"ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD}
-SELF_TRADES = {"taker": SelfTrade.EXPIRE_TAKER, "maker": SelfTrade.EXPIRE_MAKER, "both": SelfTrade.EXPIRE_BOTH}
+SELF_TRADES = {
+    "taker": SelfTrade.EXPIRE_TAKER,
+    "maker": SelfTrade.EXPIRE_MAKER,
+    "both": SelfTrade.EXPIRE_BOTH,
+    "decrement": SelfTrade.DECREMENT,
+}
 TRADE_WORDS = {TradeFlag.MAKER_FILLED: " filled", TradeFlag.IN_AUCTION: " called", TradeFlag.TAKER_FILLED: " done"}
 FIGURES = ("free", "held", "owed_in", "owed_out", "requested", "level", "advanced", "position_lots")
 
@@ -266,6 +271,12 @@ def told(event: t.Event) -> str:
             )
         case t.Closed():
             return f"closed {event.order_id} {Reason(event.reason).name.lower()} {event.unfilled_lots}"
+        case t.Prevented():
+            rests = "" if event.maker_closes else f" rests {event.maker_open_lots} of {event.maker_qty_lots}"
+            return (
+                f"prevented {event.maker_order_id} by {event.taker_order_id} {event.prevented_lots}"
+                f" @ {event.price_ticks}{rests}"
+            )
         case t.Amended():
             return f"amended {event.order_id} to {event.qty_lots} rests {event.open_lots}"
         case t.AccountOpened():

@@ -96,7 +96,7 @@ def test_a_market_order_is_by_quantity_or_by_quote() -> None:
         ({"type": "STOP_LOSS"}, -1116),
         ({"timeInForce": "GTX"}, -1115),
         ({"timeInForce": ...}, -1102),
-        ({"selfTradePreventionMode": "DECREMENT"}, -1130),
+        ({"selfTradePreventionMode": "TRANSFER"}, -1130),
         ({"newOrderRespType": "ALL"}, -1130),
         ({"price": ...}, -1102),
         ({"quantity": ...}, -1102),

@@ -30,6 +30,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {  # by the method's name, or its rou
     "account.commission": {"symbol": SYMBOL},
     "account.rateLimits.orders": {},
     "myTrades": {"symbol": SYMBOL},
+    "myPreventedMatches": {"symbol": SYMBOL, "orderId": 1},
     "openOrderLists.status": {},
     "allOrderLists": {},
     "GET /sapi/v1/capital/config/getall": {},

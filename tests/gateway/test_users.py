@@ -84,6 +84,35 @@ async def test_how_an_order_ended_is_told(venue: Venue) -> None:
     assert events[-1]["reason"] == "PERMISSION_LOST"
 
 
+async def test_orders_that_decrement_each_other_are_told_and_their_match_can_be_asked_for(venue: Venue) -> None:
+    alice, bob = await listening(venue, ALICE), await listening(venue, BOB)
+    await alice.limit("SELL", "3", "100")
+    await bob.limit("SELL", "1", "100")
+    await alice.limit("BUY", "2", "100", selfTradePreventionMode="DECREMENT")
+    await alice.limit("BUY", "2", "100", selfTradePreventionMode="DECREMENT")
+    events = [event for event in await settle(alice) if event["e"] == "executionReport"]
+    names = ("i", "x", "X", "q", "v", "A", "B")
+    assert [tuple(map(event.get, names)) for event in events] == [
+        (1, "NEW", "NEW", "3.00", None, None, None),
+        (3, "NEW", "NEW", "2.00", None, None, None),
+        (3, "TRADE_PREVENTION", "NEW", "0.00", 1, "2.00", "2.00"),
+        (1, "TRADE_PREVENTION", "NEW", "1.00", 1, "2.00", "2.00"),
+        (3, "TRADE_PREVENTION", "EXPIRED_IN_MATCH", "0.00", None, "2.00", None),
+        (4, "NEW", "NEW", "2.00", None, None, None),
+        (4, "TRADE_PREVENTION", "NEW", "1.00", 2, "1.00", "1.00"),
+        (1, "TRADE_PREVENTION", "NEW", "1.00", 2, "3.00", "1.00"),
+        (1, "TRADE_PREVENTION", "EXPIRED_IN_MATCH", "1.00", None, "3.00", None),
+        (4, "TRADE", "FILLED", "1.00", None, "1.00", None),
+    ]
+    assert (events[2]["U"], events[3]["U"]) == (1, 3)
+    [second] = (await alice.do("myPreventedMatches", symbol=SYMBOL, orderId=4))["result"]
+    assert (second["preventedMatchId"], second["makerOrderId"], second["price"]) == (2, 1, "100.00")
+    assert (second["takerPreventedQuantity"], second["selfTradePreventionMode"]) == ("1.00", "DECREMENT")
+    assert (await alice.do("myPreventedMatches", symbol=SYMBOL, preventedMatchId=2))["result"] == [second]
+    assert (await alice.do("myPreventedMatches", symbol=SYMBOL))["error"]["code"] == -1128
+    assert (await bob.do("myPreventedMatches", symbol=SYMBOL, preventedMatchId=2))["result"] == []
+
+
 async def trade_and_settle(venue: Venue, alice: Trader, bob: Trader, *, failed: bool) -> None:
     await alice.limit("SELL", "1", "100")
     await bob.limit("BUY", "1", "100")

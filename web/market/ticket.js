@@ -11,7 +11,7 @@ import { judge, TYPES } from "./rules.js";
 import { CALLED } from "./words.js";
 
 const IN_FORCE = { GTC: "Until cancelled", IOC: "At once (IOC)", FOK: "All or none (FOK)", GTD: "Until a time" };
-const SELF_TRADE = { EXPIRE_MAKER: "End the older", EXPIRE_TAKER: "End this one", EXPIRE_BOTH: "End both", NONE: "Trade" };
+const SELF_TRADE = { EXPIRE_MAKER: "End the older", EXPIRE_TAKER: "End this one", EXPIRE_BOTH: "End both", DECREMENT: "Make both smaller", NONE: "Trade" };
 const PARTS = [25, 50, 75, 100];
 
 export class Ticket {
