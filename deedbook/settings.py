@@ -1,5 +1,6 @@
 """What can be set, from the command line and the environment: read once, at the start, and never changed."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -53,7 +54,7 @@ class Settings:
     circle_webhook_certificate  a PEM file that signs Circle's webhooks instead of the certificate that they name.
     """
 
-    data_dir: Path = Path("data")
+    data_dir: Path = dataclasses.field(default_factory=lambda: Path("data").absolute())
     port: int = 8080
     websocket_port: int = 8081
     rest_port: int = 8082

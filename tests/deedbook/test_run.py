@@ -26,14 +26,18 @@ STOPPED_WITHIN_S = 60
 
 
 class Machine:
-    """`deedbook run` in a process group of its own."""
+    """`deedbook run` as it is written, on the folder `data` of where it is called."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         environment = os.environ | {"DEEDBOOK_WEBSOCKET_PORT": "0", "DEEDBOOK_REST_PORT": "0"}
-        command = [*CLI, "run", "--data", str(directory), "--port", "0"]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment
+            [*CLI, "run", "--port", "0"],
+            cwd=directory.parent,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env=environment,
         )
         self.said: list[str] = []
         assert self.process.stdout is not None

@@ -11,6 +11,7 @@ def test_with_nothing_given_everything_is_embedded() -> None:
     settings = Settings.read({})
     assert (settings.database_url, settings.redis_url, settings.chain_rpc_url) == (None, None, None)
     assert settings.port == 8080
+    assert settings.data_dir == Path.cwd() / "data"
     assert settings.demo_market
 
 
