@@ -76,14 +76,11 @@ class Bans:
 
     def __init__(self, refusals_per_minute: int) -> None:
         self._refusals = Window(MINUTE_S, refusals_per_minute)
-        self._bans: dict[str, _Ban] = {}
-
-    def __len__(self) -> int:
-        return len(self._bans)
+        self.by_ip: Final[dict[str, _Ban]] = {}
 
     def until_ns(self, ip: str, now_ns: int) -> int:
         """When the address may come again; 0: now."""
-        ban = self._bans.get(ip)
+        ban = self.by_ip.get(ip)
         if ban is None or ban.until_ns <= now_ns:
             return 0
         return ban.until_ns
@@ -92,7 +89,7 @@ class Bans:
         """It was refused for asking too much; too often, and it is banned."""
         if self._refusals.add(ip, 1, now_ns) >= 0 or self.until_ns(ip, now_ns):
             return
-        bans = self._bans
+        bans = self.by_ip
         before = bans.pop(ip, None)
         is_repeated = before is not None and now_ns < before.until_ns + BAN_FORGOTTEN_S * NS
         seconds = min(2 * before.seconds, BAN_S_MAX) if before is not None and is_repeated else BAN_S_FIRST
@@ -109,12 +106,13 @@ class Limits:
         self.orders_day = Window(DAY_S, settings.orders_per_day)
         self.connections = Window(FIVE_MINUTES_S, settings.connections_per_5_minutes)
         self.bans = Bans(settings.refusals_per_minute)
+        self._banned = self.bans.by_ip
 
     def request(self, ip: str, weight: int, now_ns: int) -> int:
         """Count a request; returns the weight used in this minute. ApiError 429 where that is too much, 418 where it
         went on too long.
         """
-        used = -1 if self.bans and self.bans.until_ns(ip, now_ns) else self.weight.add(ip, weight, now_ns)
+        used = -1 if self._banned and self.bans.until_ns(ip, now_ns) else self.weight.add(ip, weight, now_ns)
         return used if used >= 0 else self._refuse(ip, now_ns)
 
     def _refuse(self, ip: str, now_ns: int) -> NoReturn:

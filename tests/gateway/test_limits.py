@@ -88,4 +88,4 @@ def test_a_flood_of_banned_addresses_is_bounded(monkeypatch: pytest.MonkeyPatch)
     bans = limits.Bans(0)
     for number in range(10):
         bans.refused(f"ip{number}", START_NS)
-    assert len(bans) == 3
+    assert len(bans.by_ip) == 3
