@@ -7,7 +7,11 @@ from deedbook.machine import Machine
 from deedbook.settings import Settings
 
 
-async def run(settings: Settings, say: Callable[[str], None] = print) -> int:
+def _say(text: str) -> None:
+    print(text, flush=True)  # whoever follows a pipe or a file reads it now
+
+
+async def run(settings: Settings, say: Callable[[str], None] = _say) -> int:
     """Until SIGINT or SIGTERM; 0 after a wanted stop, 1 when something did not start or kept ending."""
     machine = Machine(settings, say)
 

@@ -31,6 +31,7 @@ class Machine:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         environment = os.environ | {"DEEDBOOK_WEBSOCKET_PORT": "0", "DEEDBOOK_REST_PORT": "0"}
+        environment.pop("PYTHONUNBUFFERED", None)  # what it says comes at once without that
         self.process = subprocess.Popen(
             [*CLI, "run", "--port", "0"],
             cwd=directory.parent,
@@ -212,7 +213,7 @@ def _check_people(directory: Path) -> None:
     ):
         status, text = deedbook(directory, "people", *words)
         assert status == 0, text
-    assert "is being registered" in deedbook(directory, "people", "show", wallet, "OAK12USDC")[1]
+    until(lambda: "may buy and sell" in deedbook(directory, "people", "show", wallet, "OAK12USDC")[1])
 
 
 def test_after_a_kill_it_goes_on_or_says_that_the_chain_lost_blocks(tmp_path: Path) -> None:
