@@ -34,6 +34,7 @@ def _visits(property_id: str, dividend_id: str) -> Mapping[str, list[str]]:
         "admin1": [
             *[f"/office/{name}" for name in run],
             "/office/dividends",
+            "/office/rules#OAK12USDC",
             f"/office/dividend{paid}",
             f"/office/exit{one}",
         ],

@@ -41,4 +41,5 @@ async def test_the_office_takes_properties_from_draft_to_exit() -> None:
     figures = seen["figures"]
     assert figures["market"] == "PINE8USDC"
     assert "Paid" in figures["rent"]
+    assert "It closes" in figures["kill"]
     assert (figures["lines"], figures["paid"], figures["burned"]) == (HOLDERS, HOLDERS, HOLDERS)

@@ -1,4 +1,4 @@
-// What keeps the market in order: halts by one person; lifting them, fees and freezes by two.
+// What keeps the market in order: halts and kill switches by one person; what loosens, fees and freezes by two.
 
 import { api, machine } from "../api.js";
 import { PHASES } from "../market/words.js";
@@ -10,6 +10,7 @@ import { badge, notice, words } from "../shell/states.js";
 import { panel, table } from "../shell/tables.js";
 import { toast } from "../shell/toasts.js";
 import { sayDecision } from "./decisions.js";
+import { limitsPanel, switchesPanel } from "./guards.js";
 import { openOffice } from "./open.js";
 import { has } from "./roles.js";
 import { watch } from "./watch.js";
@@ -72,7 +73,7 @@ function marketPanel(who) {
     caption: "Instruments",
     rows: found,
     columns: [
-      { name: "Instrument", cell: (each) => make("a", { href: `/market#${each.symbol}` }, each.symbol) },
+      { name: "Instrument", cell: (each) => make("a", { href: `/office/rules#${each.symbol}` }, each.symbol) },
       { name: "Name", cell: (each) => each.name },
       { name: "Phase", cell: (each) => phaseBadge(each.phase) },
       { name: "Maker fee", cell: (each) => basisPoints(each.maker_fee_bps), isNumber: true },
@@ -110,7 +111,8 @@ openOffice({
   title: "Market controls",
   needs: ["ADMIN", "SETTLEMENT_OPERATOR", "COMPLIANCE_OFFICER"],
   async show(main, who) {
-    main.append(marketPanel(who));
-    if (has(who, "ADMIN", "COMPLIANCE_OFFICER")) main.append(freezePanel(who, await api.get("/operations/instruments")));
+    const instruments = await api.get("/operations/instruments");
+    main.append(marketPanel(who), switchesPanel(who, instruments), limitsPanel(who, instruments));
+    if (has(who, "ADMIN", "COMPLIANCE_OFFICER")) main.append(freezePanel(who, instruments));
   },
 });

@@ -49,6 +49,7 @@ export const SECTIONS = [
       { name: "Dividend", path: "/office/dividend", roles: [...ADMINS, ...OPERATORS], isHidden: true },
       { name: "Compliance", path: "/office/compliance", roles: [...ADMINS, ...OFFICERS] },
       { name: "Controls", path: "/office/controls" },
+      { name: "Market rules", path: "/office/rules", isHidden: true },
       { name: "Settlement", path: "/office/settlement", roles: [...ADMINS, ...OPERATORS] },
       { name: "Reserves", path: "/office/reserves", roles: [...ADMINS, ...OPERATORS] },
       { name: "Live", path: "/office/live", roles: [...ADMINS, ...OPERATORS] },
@@ -80,4 +81,9 @@ export function sectionsFor(held, isSignedIn) {
   return SECTIONS.filter((section) => isFor(section.roles, held) && (isSignedIn || !section.isInMenu))
     .map((section) => ({ ...section, pages: section.pages.filter((page) => isFor(page.roles, held)) }))
     .filter((section) => section.pages.some((page) => !page.isHidden));
+}
+
+/** The tab of a page: its own or, as a hidden page belongs to the one that stands before it, that one's. */
+export function tabOf(pages, path) {
+  return pages.slice(0, pages.findIndex((page) => page.path === path) + 1).findLast((page) => !page.isHidden);
 }

@@ -2,7 +2,7 @@
 
 import { api } from "../api.js";
 import { icon, make } from "./make.js";
-import { sectionsFor } from "./navigation.js";
+import { sectionsFor, tabOf } from "./navigation.js";
 import { session, signInLink, signOut } from "./session.js";
 import { empty, failed, loading } from "./states.js";
 import { zoneName } from "./times.js";
@@ -75,7 +75,8 @@ function showBar(who) {
   document.body.querySelector(".skip").after(header);
   const tabs = here?.pages.filter((page) => !page.isHidden) ?? [];
   if (tabs.length > 1) {
-    header.after(make("nav", { class: "tabs", aria: { label: here.name } }, tabs.map((page) => link(page, page.path === location.pathname))));
+    const current = tabOf(here.pages, location.pathname);
+    header.after(make("nav", { class: "tabs", aria: { label: here.name } }, tabs.map((page) => link(page, page === current))));
   }
   document.body.append(footer());
 }

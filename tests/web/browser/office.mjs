@@ -152,6 +152,55 @@ async function haltAndLift() {
   await page.getByRole("row", { name: /ELM7USDC/ }).getByText("Trading").waitFor();
 }
 
+async function marketRules() {
+  const page = await open("admin1", "/office/rules#ELM7USDC");
+  const phase = page.getByRole("region", { name: "Phase" });
+  const dialog = page.getByRole("dialog");
+  for (const [name, text] of [["OPENING_CALL", "Opening call"], ["CONTINUOUS", "Continuous"]]) {
+    await phase.getByRole("button", { name: "Set the phase" }).click();
+    await dialog.getByLabel("Phase", { exact: true }).selectOption(name);
+    if (name === "OPENING_CALL") await dialog.getByLabel("A call ends after").fill("5");
+    found.violations.push(...await seriousViolations(page));
+    await dialog.getByRole("button", { name: "Set the phase" }).click();
+    await phase.getByText(text, { exact: true }).waitFor();
+    assert.equal(await phase.getByRole("timer").count(), name === "OPENING_CALL" ? 1 : 0);
+  }
+  const schedule = page.getByRole("region", { name: "Schedule" });
+  await schedule.getByRole("button", { name: "Set a schedule" }).click();
+  for (const [label, text] of [["Time zone", "UTC"], ["Pre-open", "00:00"], ["Opening call", "00:00"], ["Trading", "00:00"], ["Closing call", "23:59"], ["Closes", "23:59"]]) {
+    await dialog.getByLabel(label, { exact: true }).fill(text);
+  }
+  for (const day of ["Saturday", "Sunday"]) await dialog.getByLabel(day).check();
+  found.violations.push(...await seriousViolations(page));
+  await dialog.getByRole("button", { name: "Set the schedule" }).click();
+  await schedule.getByText("Somebody has this instrument in hand").or(schedule.getByText("Next change")).waitFor();
+  await schedule.getByRole("button", { name: "Remove it" }).click();
+  await dialog.getByRole("button", { name: "Remove it" }).click();
+  await schedule.getByText("No schedule").waitFor();
+  await page.getByRole("button", { name: "Set bands" }).click();
+  await dialog.getByLabel("Around the reference").fill("9000");
+  await dialog.getByRole("button", { name: "Propose these bands" }).click();
+  await page.getByText("Another person has to approve it.", { exact: false }).first().waitFor();
+  await approve("admin2", "Set price bands");
+  await (await open("admin1", "/office/rules#ELM7USDC")).getByText("90").first().waitFor();
+}
+
+async function killSwitch() {
+  const page = await open("admin1", "/office/controls");
+  const switches = page.getByRole("region", { name: "Kill switches" });
+  const dialog = page.getByRole("dialog");
+  await switches.getByLabel("Instrument").selectOption({ label: "ELM7USDC" });
+  await switches.getByLabel("Reason").fill("a rumour");
+  await switches.getByRole("button", { name: "See what it closes" }).click();
+  found.figures.kill = await dialog.innerText();
+  await dialog.getByRole("button", { name: "Put it on" }).click();
+  await switches.getByRole("row", { name: /every account in ELM7USDC/ }).getByRole("button", { name: "Release" }).click();
+  await dialog.getByRole("button", { name: "Propose it" }).click();
+  await page.getByText("Another person has to approve it.", { exact: false }).first().waitFor();
+  await approve("admin2", "Take a kill switch off");
+  await (await open("admin1", "/office/controls")).getByText("No kill switch is on").waitFor();
+}
+
 async function accreditation() {
   const page = await open("officer", "/office/compliance");
   await page.getByRole("button", { name: "Review" }).click();
@@ -222,7 +271,7 @@ try {
     people[who] = await reader(browser, { cookies: [cookieOf(token)] });
     people[who].on("response", (response) => response.status() === 403 && found.refused.push(`${who}: ${response.request().method()} ${response.url()}`));
   }
-  for (const act of [issuersWallet, draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, accreditation, awayIsSaid, everyOfferIsAllowed, exit]) {
+  for (const act of [issuersWallet, draftToToken, leaseToRent, rentToUsdc, incomeToDividend, haltAndLift, marketRules, killSwitch, accreditation, awayIsSaid, everyOfferIsAllowed, exit]) {
     await act();
     console.error(`done: ${act.name}`);
   }
