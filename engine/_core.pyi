@@ -43,4 +43,5 @@ class PlainCodec:
         self, commands: bytes, events: bytes, origins: Sequence[object | None], kind: type, /
     ) -> Sequence[bytes | None]:
         """For each command of a durable frame a whole websocket frame, or None: its origin is not of this very `kind`
-        (which has `request_id`, `limits` and `response`), or the answer is not an ACK or a refusal."""
+        (which has `request_id`, `limits`, `cancel_id` and `response`), or the answer is none of an ACK, the cancel of a
+        plain limit order and a refusal. Frames come in order, each once: which orders rest is remembered."""

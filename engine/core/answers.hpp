@@ -1,5 +1,6 @@
-// The answers to plain requests, from the durable events of their commands: an order's ACK, and a refusal. Everything
-// else is the gateway's own (gateway/reports.py), which is the rule for these too: a test compares them byte for byte.
+// The answers to plain requests, from the durable events of their commands: an order's ACK, the cancel of a plain limit
+// order, and a refusal. Everything else is the gateway's own (gateway/reports.py), which is the rule for these too: a
+// test compares them byte for byte.
 #pragma once
 
 #include <algorithm>
@@ -11,18 +12,21 @@
 #include <unordered_map>
 #include <utility>
 
+#include "requests.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
 
-/// Whom to answer: JSON texts, the second empty where no rateLimits are wanted.
+/// Whom to answer: JSON texts, the second empty where no rateLimits are wanted; and what a cancel goes by.
 struct Question {
-    std::string_view id, limits;
+    std::string_view id, limits, cancel_id;
 };
 
 class AnswerWriter {
 public:
-    void list(std::uint16_t instrument, std::string symbol) { symbols_.insert_or_assign(instrument, std::move(symbol)); }
+    void list(std::string symbol, const Scale& scale) {
+        listed_.insert_or_assign(scale.instrument, Listed{std::move(symbol), scale});
+    }
 
     /// What a refusal of this kind of command for this reason is told as: an error, JSON text.
     void refuse_with(std::uint8_t kind, std::uint8_t reason, std::string error) {
@@ -34,10 +38,56 @@ public:
         const Event* const refused = first(events, EventKind::REJECTED);
         if (refused != nullptr) return refusal(command, *refused, question);
         const Event* const accepted = first(events, EventKind::ACCEPTED);
-        return command.kind == PLACE && accepted != nullptr ? ack(command, *accepted, question) : std::string_view();
+        if (command.kind == PLACE && accepted != nullptr) return ack(command, *accepted, question);
+        const Event* const closed = first(events, EventKind::CLOSED);
+        return command.kind == CANCEL && closed != nullptr ? cancelled(command, *closed, question) : std::string_view();
+    }
+
+    /// To be told of every command, after its answer was written: which plain orders rest.
+    void follow(const Command& command, std::span<const Event> events) {
+        for (const Event& event : events) {
+            switch (static_cast<EventKind>(event.kind)) {
+                case EventKind::ACCEPTED:
+                    if (!is_plain(command) || event.e == 0) break;
+                    resting_.insert_or_assign(event.a, Resting{command.text, event.c, command.self_trade});
+                    break;
+                case EventKind::TRADE:
+                    if (event.flags & MAKER_FILLED) resting_.erase(event.b);
+                    if (event.flags & TAKER_FILLED) resting_.erase(event.c);
+                    break;
+                case EventKind::PREVENTED:  // no longer plain, as after AMENDED: they have other quantities
+                    resting_.erase(event.b);
+                    resting_.erase(event.c);
+                    break;
+                case EventKind::CLOSED:
+                case EventKind::AMENDED:
+                    resting_.erase(event.a);
+                    break;
+                default: break;
+            }
+        }
     }
 
 private:
+    struct Listed {
+        std::string symbol;
+        Scale scale;
+    };
+
+    struct Resting {
+        Text client_id;
+        std::int64_t qty_lots;
+        std::uint8_t self_trade;
+    };
+
+    static bool is_plain(const Command& command) {
+        return command.kind == PLACE && command.order_type == LIMIT && command.time_in_force == GTC &&
+               command.self_trade < std::size(SELF_TRADES) && command.f == 0;
+    }
+
+    static constexpr std::string_view SIDES[] = {"BUY", "SELL"};
+    static constexpr std::string_view SELF_TRADES[] = {"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"};
+    static constexpr int USDC_DECIMALS = 6;
     static constexpr std::size_t HEAD_BYTES_MAX = 4;  // of a frame of less than 64 KiB
 
     static const Event* first(std::span<const Event> events, EventKind kind) {
@@ -47,18 +97,43 @@ private:
     }
 
     std::string_view ack(const Command& command, const Event& accepted, Question question) {
-        const auto symbol = symbols_.find(accepted.instrument);
-        if (symbol == symbols_.end()) return {};
+        const auto listed = listed_.find(accepted.instrument);
+        if (listed == listed_.end()) return {};
         start(question, 200);
-        add(",\"result\":{\"symbol\":\"", symbol->second, "\",\"orderId\":");
+        add(",\"result\":{\"symbol\":\"", listed->second.symbol, "\",\"orderId\":");
         add(accepted.a);
-        const Text& id = command.text;
-        const std::string_view client_id(id.begin(), std::find(id.begin(), id.end(), '\0'));
-        add(",\"orderListId\":-1,\"clientOrderId\":\"", client_id, "\",\"transactTime\":");
+        add(",\"orderListId\":-1,\"clientOrderId\":\"", whole(command.text), "\",\"transactTime\":");
         add(command.time_ns / 1'000'000);
         add("}");
         return end(question);
     }
+
+    std::string_view cancelled(const Command& command, const Event& closed, Question question) {
+        const auto listed = listed_.find(closed.instrument);
+        const auto found = resting_.find(closed.a);
+        if (closed.reason != static_cast<std::uint8_t>(Reason::CANCELLED)) return {};
+        if (listed == listed_.end() || found == resting_.end()) return {};
+        const auto& [symbol, scale] = listed->second;
+        const Resting& order = found->second;
+        start(question, 200);
+        add(",\"result\":{\"symbol\":\"", symbol, "\",\"origClientOrderId\":\"", whole(order.client_id), "\",\"orderId\":");
+        add(closed.a);
+        add(",\"orderListId\":-1,\"clientOrderId\":\"", question.cancel_id, "\",\"transactTime\":");
+        add(command.time_ns / 1'000'000);
+        add(",\"price\":\"");
+        add(closed.e * scale.price_step, scale.price_decimals);
+        add("\",\"origQty\":\"");
+        add(order.qty_lots, scale.lot_decimals);
+        add("\",\"executedQty\":\"");
+        add(closed.c, scale.lot_decimals);
+        add("\",\"origQuoteOrderQty\":\"0.000000\",\"cummulativeQuoteQty\":\"");
+        add(closed.d, USDC_DECIMALS);
+        add("\",\"status\":\"CANCELED\",\"timeInForce\":\"GTC\",\"type\":\"LIMIT\",\"side\":\"", SIDES[closed.side]);
+        add("\",\"selfTradePreventionMode\":\"", SELF_TRADES[order.self_trade], "\"}");
+        return end(question);
+    }
+
+    static std::string_view whole(const Text& id) { return {id.begin(), std::find(id.begin(), id.end(), '\0')}; }
 
     /// An id that is in use names the order that has it: not here.
     std::string_view refusal(const Command& command, const Event& refused, Question question) {
@@ -104,7 +179,20 @@ private:
         text_.append(digits, std::to_chars(digits, digits + sizeof digits, number).ptr);
     }
 
-    std::unordered_map<std::uint16_t, std::string> symbols_;
+    /// Units of 10**-decimals, none negative, with all their digits.
+    void add(std::int64_t units, int decimals) {
+        char digits[20];
+        const std::string_view number(digits, std::to_chars(digits, digits + sizeof digits, units).ptr);
+        const auto places = static_cast<std::size_t>(decimals);
+        if (places == 0) return add(number);
+        const std::size_t before = number.size() > places ? number.size() - places : 0;
+        add(before ? number.substr(0, before) : "0", ".");
+        text_.append(places - (number.size() - before), '0');
+        add(number.substr(before));
+    }
+
+    std::unordered_map<std::uint16_t, Listed> listed_;
+    std::unordered_map<std::int64_t, Resting> resting_;
     std::unordered_map<int, std::string> errors_;
     std::string text_;
 };

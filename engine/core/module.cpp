@@ -97,8 +97,9 @@ struct PlainCodec {
 
 void list_symbol(PlainCodec& codec, std::string symbol, std::uint16_t instrument, int price_decimals,
                  std::int64_t price_step, int lot_decimals) {
-    codec.writer.list(instrument, symbol);
-    codec.reader.list(std::move(symbol), {instrument, price_decimals, price_step, lot_decimals});
+    const deedbook::Scale scale{instrument, price_decimals, price_step, lot_decimals};
+    codec.writer.list(symbol, scale);
+    codec.reader.list(std::move(symbol), scale);
 }
 
 void refuse_with(PlainCodec& codec, std::uint8_t kind, std::uint8_t reason, std::string error) {
@@ -132,10 +133,12 @@ nb::object answer(PlainCodec& codec, const deedbook::Command& command, std::span
                   nb::handle asked) {
     static PyObject* const ID = PyUnicode_InternFromString("request_id");
     static PyObject* const LIMITS = PyUnicode_InternFromString("limits");
+    static PyObject* const CANCEL_ID = PyUnicode_InternFromString("cancel_id");
     static PyObject* const RESPONSE = PyUnicode_InternFromString("response");
     if (command.kind == deedbook::PLACE && utf8(attribute(asked, RESPONSE)) != "ACK") return nb::none();
     const nb::object id = attribute(asked, ID), limits = attribute(asked, LIMITS);
-    const std::string_view frame = codec.writer.write(command, events, {utf8(id), utf8(limits)});
+    const nb::object cancel_id = attribute(asked, CANCEL_ID);
+    const std::string_view frame = codec.writer.write(command, events, {utf8(id), utf8(limits), utf8(cancel_id)});
     if (frame.empty()) return nb::none();
     return nb::bytes(frame.data(), frame.size());
 }
@@ -156,6 +159,7 @@ nb::list answers(PlainCodec& codec, nb::bytes commands, nb::bytes events, nb::li
         } else {
             frames.append(nb::none());
         }
+        codec.writer.follow(all[at], told.subspan(from, to - from));
         from = to;
     }
     return frames;
