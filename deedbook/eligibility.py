@@ -51,7 +51,9 @@ class Eligibility:
 
     def _event(self, event: tuple[Any, ...]) -> set[Seat]:
         kind, instrument, account, order_id = event[1], event[3], event[4], event[5]
-        if kind == EventKind.ACCEPTED and event[9] > 0:
+        if kind == EventKind.TRIGGERED:
+            self._gone(order_id)
+        if (kind == EventKind.ACCEPTED and event[11] > 0) or (kind == EventKind.TRIGGERED and event[9] > 0):
             seat = (account, instrument)
             self._resting[seat][order_id] = event[14]
             self._seats[order_id] = seat

@@ -253,5 +253,6 @@ def _placed(answer: Answer, command: t.Place, listing: Listing, wallet: bytes) -
         close_reason=0 if closed is None else closed.reason,
         changed_seq=answer.seq,
         changed_ns=answer.time_ns,
+        stop_ticks=0,
     )
     return Placed(order, listing, wallet, trades)

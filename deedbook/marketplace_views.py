@@ -95,7 +95,7 @@ class WalletAnswer(msgspec.Struct):
 
 def order_answer(placed: Placed, trades: list[TradeAnswer]) -> OrderAnswer:
     order, market = placed.order, placed.listing.market
-    is_market = order.order_type == OrderType.MARKET
+    names_no_limit = order.order_type in (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
     return OrderAnswer(
         order_id=order.order_id,
         client_order_id=order.client_order_id.decode("ascii"),
@@ -104,7 +104,7 @@ def order_answer(placed: Placed, trades: list[TradeAnswer]) -> OrderAnswer:
         side=Side(order.side).name,
         type=OrderType(order.order_type).name,
         time_in_force=TimeInForce(order.time_in_force).name,
-        price=None if is_market else market.price[order.price_ticks],
+        price=None if names_no_limit else market.price[order.price_ticks],
         qty=market.qty[order.qty_lots],
         quote_qty=usdc(order.quote_usdc_micros) if order.quote_usdc_micros else None,
         open_qty=market.qty[order.open_lots],

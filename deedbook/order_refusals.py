@@ -46,6 +46,7 @@ REFUSALS: Final[dict[Reason, Sentence]] = {
     Reason.POST_ONLY_WOULD_TAKE: Sentence(
         409, "The order would trade at once, and you asked that it only rests: choose another price or type."
     ),
+    Reason.STOP_WOULD_TRIGGER: Sentence(409, "The last trade has reached this stop price already: choose another one."),
     Reason.TOO_MANY_ORDERS: Sentence(409, "You have as many open orders here as one may have: cancel one first."),
     Reason.ORDER_LIMIT: Sentence(422, "The order is worth more than one order may be: send several."),
     Reason.POSITION_LIMIT: Sentence(403, "This is more of this property than your account may come to: buy less."),

@@ -143,6 +143,7 @@ def _order(row: OrderRow) -> PastOrder:
         time_ns=row.accepted_ns,
         update_time_ns=row.changed_ns,
         client_order_id=row.client_order_id.decode("ascii"),
+        stop_ticks=row.stop_ticks,
     )
 
 

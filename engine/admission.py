@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.accounts import Seat
 from engine.bands import is_outside
-from engine.book import BUY
+from engine.book import BUY, must_rise
 from engine.limits import is_killed, limit_reached, limits_of
 from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, phase_in_force
 from engine.venue import ZERO_ID, Instrument, Venue
@@ -16,6 +16,8 @@ GTC: Final = int(TimeInForce.GTC)
 GTD: Final = int(TimeInForce.GTD)
 RESTING: Final = (GTC, GTD)
 LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
+STOP_LOSS: Final = int(OrderType.STOP_LOSS)  # from here on types wait
+AT_COLLAR: Final = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 CONTINUOUS: Final = int(Phase.CONTINUOUS)
 HALT: Final = int(Phase.HALT)
 QUOTE_USDC_MICROS_MAX: Final = 2**62
@@ -24,9 +26,9 @@ QUOTE_USDC_MICROS_MAX: Final = 2**62
 FORMS: Final = frozenset(
     (int(side), int(order_type), int(tif), int(self_trade))
     for side, order_type, tif, self_trade in product(Side, OrderType, TimeInForce, SelfTrade)
-    if order_type == OrderType.LIMIT
+    if order_type in (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
     or (order_type == OrderType.LIMIT_MAKER and tif in (TimeInForce.GTC, TimeInForce.GTD))
-    or (order_type == OrderType.MARKET and tif == TimeInForce.IOC)
+    or (order_type in (OrderType.MARKET, *AT_COLLAR) and tif == TimeInForce.IOC)
 )
 
 
@@ -40,18 +42,19 @@ def limit_refusal(
     qty_lots: int,
     expire_time_ns: int,
     client_order_id: bytes,
+    stop_ticks: int,
     hold: int,
 ) -> int:
-    """The reason to refuse a well-formed limit or post-only order, or 0. `hold` is what it must have free."""
+    """The reason to refuse a well-formed order with a limit, or 0. `hold` is what it must have free."""
     instrument = seat.instrument
     terms = instrument.terms
     if qty_lots <= 0:
         return Reason.QTY_NOT_POSITIVE
     if qty_lots > terms.qty_lots_max:
         return Reason.QTY_TOO_LARGE
-    if price_ticks <= 0:
+    if price_ticks <= 0 or (order_type >= STOP_LOSS and stop_ticks <= 0):
         return Reason.PRICE_NOT_POSITIVE
-    if price_ticks > terms.price_ticks_max:
+    if price_ticks > terms.price_ticks_max or stop_ticks > terms.price_ticks_max:
         return Reason.PRICE_TOO_HIGH
     if time_in_force == GTD and expire_time_ns <= venue.time_ns:
         return Reason.EXPIRE_TIME_PASSED
@@ -60,11 +63,13 @@ def limit_refusal(
     reason = standing_refusal(venue, seat, side, order_type, time_in_force, client_order_id)
     if reason:
         return reason
-    if is_outside(instrument, price_ticks):
+    if is_outside(instrument, price_ticks) and order_type not in AT_COLLAR:
         return Reason.PRICE_OUTSIDE_BAND
     if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
         return Reason.POST_ONLY_WOULD_TAKE
-    if time_in_force in RESTING and seat.open_orders >= open_orders_max(venue, seat):
+    if order_type >= STOP_LOSS and has_reached(instrument.last_price_ticks, side, order_type, stop_ticks):
+        return Reason.STOP_WOULD_TRIGGER
+    if (time_in_force in RESTING or order_type >= STOP_LOSS) and seat.open_orders >= open_orders_max(venue, seat):
         return Reason.TOO_MANY_ORDERS
     if venue.limits:
         notional = price_ticks * qty_lots * terms.tick_value_usdc_micros
@@ -72,6 +77,13 @@ def limit_refusal(
         if reason:
             return reason
     return cover_refusal(seat, side, qty_lots, hold)
+
+
+def has_reached(last_price_ticks: int, side: int, order_type: int, stop_ticks: int) -> bool:
+    """Whether the last trade's price, 0 for none, is where a stop is triggered."""
+    if must_rise(side, order_type):
+        return last_price_ticks >= stop_ticks
+    return 0 < last_price_ticks <= stop_ticks
 
 
 def standing_refusal(
@@ -131,6 +143,14 @@ def halted(venue: Venue, instrument: Instrument) -> bool:
     return instrument.phase == HALT or venue.phase == HALT
 
 
+def collar_ticks(instrument: Instrument, side: int, price_ticks: int) -> int:
+    """The worst price of an order that names none, from where it meets the market."""
+    terms = instrument.terms
+    if side == BUY:
+        return min(terms.price_ticks_max, price_ticks * (BASIS_POINTS + terms.market_collar_bps) // BASIS_POINTS)
+    return max(1, -(-price_ticks * (BASIS_POINTS - terms.market_collar_bps) // BASIS_POINTS))
+
+
 class MarketTerms:
     """What a market order comes to against the book as it stands: its collar, most lots, and what it must have free."""
 
@@ -139,11 +159,7 @@ class MarketTerms:
     def __init__(self, instrument: Instrument, side: int, qty_lots: int, quote_usdc_micros: int) -> None:
         terms = instrument.terms
         best = (instrument.asks if side == BUY else instrument.bids).best
-        if side == BUY:
-            collar = best * (BASIS_POINTS + terms.market_collar_bps) // BASIS_POINTS
-            self.limit_ticks = min(terms.price_ticks_max, collar)
-        else:
-            self.limit_ticks = max(1, -(-best * (BASIS_POINTS - terms.market_collar_bps) // BASIS_POINTS))
+        self.limit_ticks = collar_ticks(instrument, side, best)
         self.lots_max = qty_lots
         notional = qty_lots * self.limit_ticks * terms.tick_value_usdc_micros
         if quote_usdc_micros:

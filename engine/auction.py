@@ -89,7 +89,7 @@ def prevent_self_trade(venue: Venue, order: Order) -> int:
         for own in own_seat.account.orders.values()
         if own.seat is own_seat and own.crosses(order)
     ]
-    crossed.sort(key=lambda own: own.order_id)
+    crossed.sort(key=lambda own: own.rank)
     if mode == DECREMENT:
         return next(
             (why for own in crossed if (why := decrement(venue, order, own, min(order.open_lots, own.open_lots)))), 0

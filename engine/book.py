@@ -10,10 +10,11 @@ from msgspec import Struct
 from sortedcontainers import SortedList
 
 from engine.accounts import Seat
-from engine.types import BASIS_POINTS, INT64_MAX, SelfTrade, Side
+from engine.types import BASIS_POINTS, INT64_MAX, OrderType, SelfTrade, Side
 
 BUY: Final = int(Side.BUY)
 EXPIRE_MAKER: Final = int(SelfTrade.EXPIRE_MAKER)
+TAKE_PROFIT: Final = int(OrderType.TAKE_PROFIT)
 
 
 class Order(Struct, eq=False, gc=False):
@@ -37,7 +38,14 @@ class Order(Struct, eq=False, gc=False):
     maker_fee_bps: int
     hold_fee_bps: int  # the higher of the two rates
     client_order_id: bytes
+    rank: int  # its place in the queue: its number, or a later one that it was triggered with
+    stop_ticks: int = 0
     executed_usdc_micros: int = 0
+
+    @property
+    def waits(self) -> bool:
+        """Whether it is a stop whose price has not been reached, and so in no book."""
+        return self.stop_ticks != 0 and self.rank == self.order_id
 
     def hold_for(self, lots: int) -> int:
         """What `lots` of it must have held: USDC micros with the fee rounded up (buy), or lots (sell)."""
@@ -48,10 +56,15 @@ class Order(Struct, eq=False, gc=False):
 
     def crosses(self, other: Order) -> bool:
         """Whether the two could trade with each other."""
-        if self.side == other.side:
+        if self.side == other.side or self.waits:
             return False
         buy, sell = (self, other) if self.side == BUY else (other, self)
         return buy.price_ticks >= sell.price_ticks
+
+
+def must_rise(side: int, order_type: int) -> bool:
+    """Whether the price must rise to a stop, or else fall."""
+    return (side == BUY) == (order_type < TAKE_PROFIT)
 
 
 class BookSide:

@@ -33,7 +33,7 @@ class Exchange:
 
     def __init__(self, venue: Venue | None = None) -> None:
         self._venue = venue if venue is not None else Venue()
-        trading = Trading(self._venue)
+        self._trading = trading = Trading(self._venue)
         clearing = Clearing(self._venue)
         guard = Guard(self._venue)
         recovery = Recovery(self._venue, clearing)
@@ -94,6 +94,8 @@ class Exchange:
             if due and due[0][0] <= row[1]:
                 self._expire()
             handlers[row[2]](row)
+            if venue.stirred:
+                self._trading.trigger_stops()
             if touched:
                 tell_balances()
         events = b"".join(venue.events)
@@ -112,6 +114,7 @@ class Exchange:
                 self._listing.end_permission(number, instrument, due_ns)
             elif what == DUE_PHASE:
                 self._phases.end(number, due_ns)
+                self._trading.trigger_stops()
             else:
                 self._phases.tell_indicative(number, due_ns)
 

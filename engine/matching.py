@@ -111,7 +111,7 @@ def _fill(venue: Venue, taker: Order, maker: Order, lots: int, notional: int) ->
 
 def fill_in_auction(venue: Venue, buy: Order, sell: Order, price_ticks: int, lots: int) -> None:
     """One trade of two that rest: the younger counts as the taker, both pay the maker rate that they came with."""
-    taker, maker = (buy, sell) if buy.order_id > sell.order_id else (sell, buy)
+    taker, maker = (buy, sell) if buy.rank > sell.rank else (sell, buy)
     notional = price_ticks * lots * buy.seat.instrument.terms.tick_value_usdc_micros
     maker_fee = notional * maker.maker_fee_bps // BASIS_POINTS
     taker_fee = notional * taker.maker_fee_bps // BASIS_POINTS
@@ -178,6 +178,7 @@ def _trade(
     venue.unsettled[trade_id] = (buyer, seller, lots, notional, buyer_fee, seller_fee, resale)
     instrument.update_id += 1
     instrument.last_price_ticks = price_ticks
+    venue.stir(instrument)
     if not maker.open_lots:
         flags |= MAKER_FILLED
         venue.unrest(maker)

@@ -6,13 +6,12 @@ from typing import Any, Final
 
 from engine import auction
 from engine.types import VENUE, Phase, Reason, phase_in_force
-from engine.venue import CALLS, COLLECTING, CONTINUOUS, PHASE_CHANGED, Instrument, Venue
+from engine.venue import CALLS, COLLECTING, CONTINUOUS, PHASE_CHANGED, TRADING, Instrument, Venue
 
 Row = tuple[Any, ...]
 
 PERIOD_NS_MAX: Final = 24 * 3600 * 10**9
 TIMED: Final = CALLS - {Phase.PERIODIC_CALL}  # calls whose end a command may name
-TRADING: Final = frozenset({Phase.CONTINUOUS, Phase.LIMIT_ONLY})
 
 
 class Phases:
@@ -52,6 +51,7 @@ class Phases:
         venue.phase = phase
         venue.emit(PHASE_CHANGED, instrument=VENUE, flags=phase)
         for instrument in venue.instruments[1:]:
+            venue.stir(instrument)
             self.end(instrument.number, instrument.phase_ends_ns)
 
     def _enter(self, instrument: Instrument, phase: int, ends_ns: int, then: int) -> None:

@@ -60,7 +60,7 @@ SECTIONS: Final = {
     "limits": Struct("<5q"),  # account, instrument; of one order, of the position, of open orders
     "permissions": Struct("<7q?32s"),
     "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
-    "orders": Struct("<16q36s"),
+    "orders": Struct("<18q36s"),  # by rank
     "closed_ids": Struct("<3q36s"),  # account, when, order id, client id: oldest first by account
     "parked": Struct("<20s4q"),
     "unsettled": Struct("<9q"),
@@ -145,6 +145,8 @@ def market_state(venue: Venue) -> MarketState:
                 self_trade=o.self_trade,
                 time_ns=o.time_ns,
                 client_order_id=o.client_order_id.rstrip(b"\0"),
+                rank=o.rank,
+                stop_ticks=o.stop_ticks,
             )
             for o in venue.orders.values()
         ),
@@ -220,7 +222,7 @@ def _order_row(o: Order) -> tuple[Any, ...]:
         *(o.order_id, o.seat.account.number, o.seat.instrument.number, o.side),
         *(o.order_type, o.time_in_force, o.self_trade),
         *(o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros, o.expire_time_ns, o.time_ns),
-        *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.client_order_id),
+        *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.rank, o.stop_ticks, o.client_order_id),
     )
 
 
@@ -280,11 +282,12 @@ def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) 
 
 def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
     order_id, number, instrument_number, side, order_type, time_in_force, self_trade, *rest = row
-    price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id = rest
+    price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, *rest = rest
+    rank, stop_ticks, client_id = rest
     seat = venue.seat(venue.accounts[number], venue.instruments[instrument_number])
     order = Order(
         *(order_id, seat, side, order_type, time_in_force, self_trade, price_ticks, qty_lots, open_lots),
-        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, executed),
+        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, rank, stop_ticks, executed),
     )
     balance = seat.cash if side == BUY else seat.tokens
     hold = order.hold_for(open_lots)

@@ -7,19 +7,20 @@ from typing import Any, Final
 
 from engine import admission
 from engine.accounts import Seat
-from engine.admission import FORMS, limit_refusal
+from engine.admission import AT_COLLAR, FORMS, STOP_LOSS, limit_refusal
 from engine.auction import prevent_self_trade
 from engine.bands import limit_within, start_volatility_call
 from engine.book import BUY, BookSide, Order
 from engine.limits import limit_reached
 from engine.matching import match
 from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
-from engine.venue import CLOSED, COLLECTING, ZERO_ID, Venue
+from engine.venue import CLOSED, COLLECTING, CONTINUOUS, TRADING, ZERO_ID, Venue
 from engine.wire import EVENT
 
 Row = tuple[Any, ...]  # a command's slots in the order of wire.COMMAND_SLOTS
 
 ACCEPTED: Final = int(EventKind.ACCEPTED)
+TRIGGERED: Final = int(EventKind.TRIGGERED)
 ACCEPTED_RECORD: Final = Struct("<QBxHI8q4xB3x")  # wire.EVENT with the slots that an Accepted leaves zero
 assert ACCEPTED_RECORD.size == EVENT.size
 AMENDED: Final = int(EventKind.AMENDED)
@@ -39,7 +40,7 @@ class Trading:
     def place(self, row: Row) -> None:
         # fmt: off
         (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _,
-         price_ticks, qty_lots, quote_usdc_micros, expire_time_ns, _, _, _, client_order_id, _) = row
+         price_ticks, qty_lots, quote_usdc_micros, expire_time_ns, _, stop_ticks, _, client_order_id, _) = row
         # fmt: on
         venue = self._venue
         instrument = venue.instruments[number] if 0 < number < len(venue.instruments) else None
@@ -48,15 +49,19 @@ class Trading:
         account = venue.accounts[account_number] if 0 < account_number < len(venue.accounts) else None
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, account_number)
-        if (side, order_type, time_in_force, self_trade) not in FORMS or (expire_time_ns != 0) != (
-            time_in_force == GTD
+        if (
+            (side, order_type, time_in_force, self_trade) not in FORMS
+            or (expire_time_ns != 0) != (time_in_force == GTD)
+            or (stop_ticks != 0 and order_type < STOP_LOSS)
         ):
             return venue.reject(Reason.ORDER_MALFORMED, number, account_number)
         seat = account.seats.get(number) or venue.seat(account, instrument)
         if order_type == MARKET:
             return self._place_market(row, seat)
-        if quote_usdc_micros:
+        if quote_usdc_micros or (price_ticks != 0 and order_type in AT_COLLAR):
             return venue.reject(Reason.ORDER_MALFORMED, number, account_number)
+        if order_type in AT_COLLAR:
+            price_ticks = admission.collar_ticks(instrument, side, stop_ticks)
         usdc_micros_per_lot = price_ticks * instrument.terms.tick_value_usdc_micros
         fee_bps = instrument.maker_fee_bps
         if instrument.taker_fee_bps > fee_bps:
@@ -76,6 +81,7 @@ class Trading:
             qty_lots,
             expire_time_ns,
             client_order_id,
+            stop_ticks,
             hold,
         )
         if reason:
@@ -98,6 +104,8 @@ class Trading:
             instrument.maker_fee_bps,
             fee_bps,
             client_order_id,
+            order_id,
+            stop_ticks,
         )
         if client_order_id != ZERO_ID:
             account.client_order_ids[client_order_id] = order_id
@@ -105,7 +113,7 @@ class Trading:
         self._events.append(b"")  # Accepted tells how the order ended, and stands before its trades
         stopped = 0
         opposite = instrument.asks if side == BUY else instrument.bids
-        if opposite.reaches(price_ticks):
+        if opposite.reaches(price_ticks) and not stop_ticks:
             stopped = self._meet_book(order, opposite)
             hold = order.hold_for(order.open_lots)
         self._finish(order, slot, stopped, hold)
@@ -142,7 +150,8 @@ class Trading:
         venue = self._venue
         seat = order.seat
         resting_lots = held = update_id = 0
-        may_rest = order.time_in_force == GTC or order.time_in_force == GTD
+        waits = order.waits
+        may_rest = order.time_in_force == GTC or order.time_in_force == GTD or waits
         is_banded = stopped == Reason.BAND_REACHED
         if is_banded and may_rest:
             stopped = prevent_self_trade(venue, order)
@@ -151,14 +160,13 @@ class Trading:
         if open_lots and not stopped and may_rest:
             if order.side == BUY:
                 seat.exposure.add(open_lots)
-            resting_lots, held = open_lots, hold
+            held = hold
             venue.rest(order, hold)
-            update_id = seat.instrument.update_id
+            if not waits:
+                resting_lots, update_id = open_lots, seat.instrument.update_id
         else:
             if open_lots or stopped:
-                if not stopped:
-                    stopped = Reason.FOK_UNFILLED if order.time_in_force == FOK else Reason.IOC_REMAINDER
-                self._close_taker(order, stopped, open_lots)
+                self._close_taker(order, stopped or _why_unfilled(order), open_lots)
             if order.client_order_id != ZERO_ID:
                 seat.account.keep_closed_id(order.client_order_id, order.order_id, venue.time_ns)
         self._accepted(order, slot, order.qty_lots - open_lots, resting_lots, update_id, held)
@@ -170,12 +178,12 @@ class Trading:
     ) -> None:
         self._events[slot] = ACCEPTED_RECORD.pack(
             self._venue.seq,
-            ACCEPTED,
+            ACCEPTED if order.rank == order.order_id else TRIGGERED,
             order.seat.instrument.number,
             order.seat.account.number,
             order.order_id,
             order.price_ticks,
-            order.qty_lots,
+            order.qty_lots if order.rank == order.order_id else order.rank,
             executed_lots,
             resting_lots,
             update_id,
@@ -229,6 +237,7 @@ class Trading:
             instrument.maker_fee_bps,
             0,
             client_order_id,
+            order_id,
         )
         if client_order_id != ZERO_ID:
             seat.account.client_order_ids[client_order_id] = order_id
@@ -264,14 +273,46 @@ class Trading:
             order.qty_lots, order.open_lots = executed_lots, 0
         unfilled_lots = order.open_lots
         if unfilled_lots or by_quote or stopped:
-            if not stopped:
-                stopped = Reason.IOC_REMAINDER if executed_lots else Reason.NO_LIQUIDITY
-            self._close_taker(order, stopped, unfilled_lots)
+            self._close_taker(order, stopped or _why_unfilled(order), unfilled_lots)
         if order.client_order_id != ZERO_ID:
             order.seat.account.keep_closed_id(order.client_order_id, order.order_id, self._venue.time_ns)
         self._accepted(order, slot, executed_lots, 0, 0, 0)
         if stopped == Reason.BAND_REACHED:
             start_volatility_call(self._venue, order.seat.instrument)
+
+    # -- stops
+
+    def trigger_stops(self) -> None:
+        """Those that the last trade's price has reached, one by one, as long as it has reached one."""
+        venue = self._venue
+        for number in sorted(venue.stirred):
+            instrument = venue.instruments[number]
+            while instrument.phase in TRADING and venue.phase == CONTINUOUS:
+                order_id = instrument.stops.reached(instrument.last_price_ticks)
+                if not order_id:
+                    break
+                self._trigger(venue.orders[order_id])
+        venue.stirred.clear()
+
+    def _trigger(self, order: Order) -> None:
+        """It comes to the market as if it were placed now: at today's rates, and behind all that are there."""
+        venue, seat = self._venue, order.seat
+        instrument = seat.instrument
+        venue.free_hold(order)
+        venue.take_out(order)
+        venue.last_order_id = order.rank = venue.last_order_id + 1
+        order.maker_fee_bps = instrument.maker_fee_bps
+        order.hold_fee_bps = max(instrument.maker_fee_bps, instrument.taker_fee_bps)
+        slot = len(self._events)
+        self._events.append(b"")
+        balance = seat.cash if order.side == BUY else seat.tokens
+        opposite = instrument.asks if order.side == BUY else instrument.bids
+        stopped = 0
+        if balance.free < order.hold_for(order.open_lots):
+            stopped = int(Reason.COVER_LOST)
+        elif opposite.reaches(order.price_ticks):
+            stopped = self._meet_book(order, opposite)
+        self._finish(order, slot, stopped, order.hold_for(order.open_lots))
 
     # -- cancelling and changing
 
@@ -330,7 +371,7 @@ class Trading:
             order.open_lots,
             removed_lots,
             order.price_ticks,
-            order.seat.instrument.update_id,
+            0 if order.waits else order.seat.instrument.update_id,
             side=order.side,
         )
 
@@ -359,3 +400,11 @@ class Trading:
             if instrument in (None, order.seat.instrument) and not admission.halted(venue, order.seat.instrument):
                 venue.close(order, Reason.CANCELLED)
         venue.applied(account_number, number)
+
+
+def _why_unfilled(order: Order) -> int:
+    """Why an order that does not rest closes, where nothing else stopped it."""
+    if order.time_in_force == FOK:
+        return Reason.FOK_UNFILLED
+    names_no_limit = order.order_type == MARKET or order.order_type in AT_COLLAR
+    return Reason.NO_LIQUIDITY if names_no_limit and not order.executed_usdc_micros else Reason.IOC_REMAINDER

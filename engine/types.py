@@ -34,6 +34,10 @@ class OrderType(IntEnum):
     LIMIT = 1
     MARKET = 2  # an IOC with a collar; by lots, or by USDC with `quote_usdc_micros`
     LIMIT_MAKER = 3  # post-only: refused where it would take
+    STOP_LOSS = 4  # waits until the price has risen (buy) or fallen (sell) that far, then an IOC within the collar
+    STOP_LOSS_LIMIT = 5  # likewise, then a limit order
+    TAKE_PROFIT = 6  # waits until the price has fallen (buy) or risen (sell) that far
+    TAKE_PROFIT_LIMIT = 7
 
 
 class TimeInForce(IntEnum):
@@ -104,6 +108,7 @@ class EventKind(IntEnum):
     TRADE = 3
     CLOSED = 4
     AMENDED = 5
+    TRIGGERED = 6
     PREVENTED = 7
     BALANCE = 16
     ACCOUNT_OPENED = 17
@@ -149,6 +154,7 @@ class Reason(IntEnum):
     LOCKED_UP = 16
     PRICE_OUTSIDE_BAND = 24  # the static band around the reference
     POST_ONLY_WOULD_TAKE = 17
+    STOP_WOULD_TRIGGER = 28  # the last trade's price has reached it already
     TOO_MANY_ORDERS = 18
     ORDER_LIMIT = 26  # one order's notional, as set for the account or the instrument
     POSITION_LIMIT = 27
@@ -225,6 +231,7 @@ class Place:
     expire_time_ns: int = 0  # GTD only
     self_trade: int = SelfTrade.NONE
     client_order_id: bytes = b""
+    stop_ticks: int = 0  # of the types that wait: the last trade's price at which they are triggered
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +269,7 @@ class Replace:
     expire_time_ns: int = 0
     self_trade: int = SelfTrade.NONE
     client_order_id: bytes = b""
+    stop_ticks: int = 0
     cancel_order_id: int = 0
     cancel_client_order_id: bytes = b""
     place_anyway: int = 0
@@ -509,18 +517,38 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The order as it stood at the end of its command; its trades follow, and its Closed where nothing rests."""
+    """The order as it stood at the end of its command; its trades follow, and its Closed where nothing rests.
+
+    A stop waits: nothing of it is in the book, and it holds for all of it.
+    """
 
     account: int
     instrument: int
     side: int
     order_id: int
-    price_ticks: int  # the limit; for MARKET the collar
+    price_ticks: int  # the limit; for MARKET, STOP_LOSS and TAKE_PROFIT the collar
     qty_lots: int  # for MARKET by quote: what was executed
     executed_lots: int
     open_lots: int  # rests in the book from now on
     update_id: int  # the book's, where open_lots > 0
     held: int  # micros (buy) or lots (sell) held for open_lots
+    executed_usdc_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Triggered:
+    """A stop comes to the market, and this is how it stood after that, as Accepted tells it of other orders."""
+
+    account: int
+    instrument: int
+    side: int
+    order_id: int
+    price_ticks: int
+    rank: int  # in the queue it has the place of an order with this number; no other order gets it
+    executed_lots: int
+    open_lots: int
+    update_id: int
+    held: int
     executed_usdc_micros: int
 
 
@@ -555,7 +583,7 @@ class Closed:
     executed_usdc_micros: int
     price_ticks: int
     update_id: int
-    rested: int  # 1: it left the book; 0: it never was in it
+    rested: int  # 1: it left the book; 0: it was not in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -568,7 +596,7 @@ class Amended:
     open_lots: int
     removed_lots: int
     price_ticks: int
-    update_id: int
+    update_id: int  # 0: a stop that waits, and is in no book
 
 
 @dataclass(frozen=True, slots=True)
@@ -721,6 +749,7 @@ class TradeSettled:
 Event = (
     Rejected
     | Accepted
+    | Triggered
     | Trade
     | Closed
     | Amended
@@ -760,6 +789,8 @@ class OpenOrder:
     self_trade: int
     time_ns: int  # when it was accepted
     client_order_id: bytes
+    rank: int  # its place in the queue: its number, or the one that it was triggered with
+    stop_ticks: int = 0  # it waits for this price while its rank is its number
 
 
 @dataclass(frozen=True, slots=True)

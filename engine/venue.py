@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from engine.accounts import Account, Balance, Exposure, HolderCount, Seat
 from engine.book import BUY, BookSide, Order
+from engine.stops import Stops
 from engine.types import USDC, EventKind, Phase, Reason, SetInstrument, Side
 from engine.wire import EVENT
 
@@ -26,6 +27,7 @@ DUE_ORDER, DUE_PERMISSION, DUE_PHASE, DUE_INDICATIVE = range(4)  # what is due a
 INDICATIVE_DELAY_NS: Final = 100 * 10**6  # from a change of a call's book until it is told what it comes to
 CALLS: Final = frozenset({Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL, Phase.PERIODIC_CALL})
 COLLECTING: Final = CALLS | {Phase.PRE_OPEN}  # orders rest, also across one another
+TRADING: Final = frozenset({Phase.CONTINUOUS, Phase.LIMIT_ONLY})
 HALT: Final = int(Phase.HALT)
 CONTINUOUS: Final = int(Phase.CONTINUOUS)
 BALANCE_RECORD: Final = Struct("<QBxHI8q8x")  # wire.EVENT with the slots that a Balance leaves zero
@@ -53,6 +55,7 @@ class Instrument:
         "phase_then",
         "reference_ticks",
         "static_bps",
+        "stops",
         "taker_fee_bps",
         "terms",
         "update_id",
@@ -76,6 +79,7 @@ class Instrument:
         self.holders = HolderCount()
         self.bids = BookSide(Side.BUY)
         self.asks = BookSide(Side.SELL)
+        self.stops = Stops()
 
     @property
     def market_price_ticks(self) -> int:
@@ -124,7 +128,8 @@ class Venue:
         self.exposures: dict[tuple[int, int], Exposure] = {}  # by owner and instrument
         self.killed: set[tuple[int, int]] = set()  # account and instrument of each kill switch that is on
         self.limits: dict[tuple[int, int], Limits] = {}  # by account (0: of all) and instrument
-        self.orders: dict[int, Order] = {}
+        self.orders: dict[int, Order] = {}  # by rank
+        self.stirred: set[int] = set()  # instruments of which stops may be due
         # heap of (when, DUE_ORDER, order id, 0), (when, DUE_PERMISSION, account, instrument), and of (when, what,
         # instrument, 0) for the other two
         self.due: list[tuple[int, int, int, int]] = []
@@ -251,24 +256,23 @@ class Venue:
     # -- orders in and out of the book
 
     def rest(self, order: Order, hold: int) -> None:
-        """Put an order's open lots into the book, and hold for them."""
+        """Put an order's open lots into the book, or a stop to where it waits, and hold for them."""
         seat = order.seat
         instrument = seat.instrument
         order_id = order.order_id
-        if order.side == BUY:
-            balance = seat.cash
-            instrument.bids.add(order)
+        balance = seat.cash if order.side == BUY else seat.tokens
+        if order.waits:
+            instrument.stops.add(order)
         else:
-            balance = seat.tokens
-            instrument.asks.add(order)
+            (instrument.bids if order.side == BUY else instrument.asks).add(order)
+            instrument.update_id += 1
+            if instrument.phase > HALT:
+                self.indicate(instrument)
         if balance.touched_seq != self.seq:
             balance.touched_seq = self.seq
             self.touched.append(balance)
         balance.free -= hold
         balance.held += hold
-        instrument.update_id += 1
-        if instrument.phase > HALT:
-            self.indicate(instrument)
         self.orders[order_id] = order
         seat.account.orders[order_id] = order
         seat.open_orders += 1
@@ -277,18 +281,24 @@ class Venue:
 
     def unrest(self, order: Order) -> None:
         """Take an order out of the book, filled or not; what it held is freed by the caller."""
+        self.take_out(order)
+        if order.client_order_id != ZERO_ID:
+            order.seat.account.keep_closed_id(order.client_order_id, order.order_id, self.time_ns)
+
+    def take_out(self, order: Order) -> None:
+        """The same for an order that goes on."""
         seat = order.seat
         instrument = seat.instrument
-        (instrument.bids if order.side == BUY else instrument.asks).remove(order)
-        account = seat.account
+        if order.waits:
+            instrument.stops.remove(order)
+        else:
+            (instrument.bids if order.side == BUY else instrument.asks).remove(order)
         order_id = order.order_id
         del self.orders[order_id]
-        del account.orders[order_id]
+        del seat.account.orders[order_id]
         seat.open_orders -= 1
         if order.expire_time_ns:
             self.forget_due()
-        if order.client_order_id != ZERO_ID:
-            account.keep_closed_id(order.client_order_id, order_id, self.time_ns)
 
     def reduce(self, order: Order, lots: int) -> None:
         """Less quantity, same place in the queue; some is left open. What it held for that is free again."""
@@ -297,24 +307,22 @@ class Venue:
         freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - lots)
         order.qty_lots -= lots
         order.open_lots -= lots
+        balance = seat.tokens
         if order.side == BUY:
             balance = seat.cash
-            instrument.bids.reduce(order.price_ticks, lots)
             seat.exposure.add(-lots)
-        else:
-            balance = seat.tokens
-            instrument.asks.reduce(order.price_ticks, lots)
         self.touch(balance)
         balance.held -= freed
         balance.free += freed
-        instrument.update_id += 1
-        if instrument.phase > HALT:
-            self.indicate(instrument)
+        if not order.waits:
+            (instrument.bids if order.side == BUY else instrument.asks).reduce(order.price_ticks, lots)
+            instrument.update_id += 1
+            if instrument.phase > HALT:
+                self.indicate(instrument)
 
-    def close(self, order: Order, reason: int) -> None:
-        """Take a resting order out of the book and free what it held."""
+    def free_hold(self, order: Order) -> None:
+        """What a resting or waiting order holds and counts is free again."""
         seat = order.seat
-        instrument = seat.instrument
         lots = order.open_lots
         held = order.hold_for(lots)
         if order.side == BUY:
@@ -325,10 +333,19 @@ class Venue:
         self.touch(balance)
         balance.held -= held
         balance.free += held
+
+    def close(self, order: Order, reason: int) -> None:
+        """Take a resting order out of the book, or a stop from where it waits, and free what it held."""
+        seat = order.seat
+        instrument = seat.instrument
+        lots = order.open_lots
+        self.free_hold(order)
         self.unrest(order)
-        instrument.update_id += 1
-        if instrument.phase > HALT:
-            self.indicate(instrument)
+        rested = not order.waits
+        if rested:
+            instrument.update_id += 1
+            if instrument.phase > HALT:
+                self.indicate(instrument)
         self.events.append(
             EVENT.pack(
                 self.seq,
@@ -341,12 +358,12 @@ class Venue:
                 order.qty_lots - lots,
                 order.executed_usdc_micros,
                 order.price_ticks,
-                instrument.update_id,
+                instrument.update_id if rested else 0,
                 0,
                 0,
                 0,
                 order.side,
-                1,
+                rested,
                 0,
             )
         )
@@ -361,10 +378,16 @@ class Venue:
         instrument.phase = phase
         instrument.phase_ends_ns, instrument.phase_then = ends_ns, then
         instrument.indicative_due_ns = 0
+        self.stir(instrument)
         if ends_ns:
             heappush(self.due, (ends_ns, DUE_PHASE, instrument.number, 0))
         self.indicate(instrument)
         self.emit(PHASE_CHANGED, instrument=instrument.number, a=ends_ns, flags=phase)
+
+    def stir(self, instrument: Instrument) -> None:
+        """Its stops may be due: the last trade's price is another one, or it may trade again."""
+        if instrument.stops:
+            self.stirred.add(instrument.number)
 
     def indicate(self, instrument: Instrument) -> None:
         """The book of a call has changed: what it comes to is told soon, unless that is to happen already."""

@@ -76,6 +76,7 @@ _ORDER: Final = {"account": "account", "instrument": "instrument", "side": "side
     "expire_time_ns": "d",
     "self_trade": "self_trade",
     "client_order_id": "text",
+    "stop_ticks": "f",
 }
 _FIND: Final = {"account": "account", "instrument": "instrument"}
 COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
@@ -161,6 +162,12 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
         EventKind.ACCEPTED,
         _WHERE
         | {"side": "side", "order_id": "a", "price_ticks": "b", "qty_lots": "c", "executed_lots": "d"}
+        | {"open_lots": "e", "update_id": "f", "held": "g", "executed_usdc_micros": "h"},
+    ),
+    t.Triggered: (
+        EventKind.TRIGGERED,
+        _WHERE
+        | {"side": "side", "order_id": "a", "price_ticks": "b", "rank": "c", "executed_lots": "d"}
         | {"open_lots": "e", "update_id": "f", "held": "g", "executed_usdc_micros": "h"},
     ),
     t.Trade: (

@@ -65,6 +65,12 @@ class Outcome(msgspec.Struct, gc=False, eq=False):
     amended: Order | None = None
     refusals: list[tuple[int, int]] | None = None  # reason, and the first order's id for a used client id
 
+    def add_fill(self, fill: Fill) -> None:
+        if self.fills is None:
+            self.fills = [fill]
+        else:
+            self.fills.append(fill)
+
 
 def own(sink: Sink, outcome: Outcome) -> None:
     """Tell who wants to know of the order that was placed."""

@@ -131,7 +131,8 @@ class Gateway:
             complete_after_id = state.last_trade_id if self._history else 0
             self._publisher.open_feed(market, listed.update_id, complete_after_id, listed.phase_ends_ns)
         for order in state.orders:
-            feeds[order.instrument].level(order.order_id, order.side, order.price_ticks, order.open_lots, 0)
+            if order.stop_ticks == 0 or order.rank != order.order_id:
+                feeds[order.instrument].level(order.rank, order.side, order.price_ticks, order.open_lots, 0)
         self._balances.restore(state)
         self._orders.restore(state, markets)
 

@@ -14,6 +14,7 @@ from gateway import messages as m
 from gateway.decimals import DecimalError, OffGridError, TooLargeError, TooPreciseError, Units
 from gateway.errors import ApiError
 from gateway.markets import Markets
+from gateway.orders import AT_COLLAR
 
 MS: Final = 10**6  # nanoseconds
 GOOD_TILL_MS_MAX: Final = t.INT64_MAX // MS
@@ -23,7 +24,8 @@ TIMES_IN_FORCE: Final = {kind.name: int(kind) for kind in t.TimeInForce}
 SELF_TRADES: Final = {mode.name: int(mode) for mode in t.SelfTrade}
 SELF_TRADE_DEFAULT: Final = int(t.SelfTrade.EXPIRE_MAKER)
 _CLIENT_ORDER_ID: Final = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}").fullmatch
-_LIMIT, _MARKET = int(t.OrderType.LIMIT), int(t.OrderType.MARKET)
+_LIMIT, _MARKET, _LIMIT_MAKER = int(t.OrderType.LIMIT), int(t.OrderType.MARKET), int(t.OrderType.LIMIT_MAKER)
+_STOPS: Final = frozenset(TYPES.values()) - {_LIMIT, _MARKET, _LIMIT_MAKER}
 _GTC, _IOC, _GTD = int(t.TimeInForce.GTC), int(t.TimeInForce.IOC), int(t.TimeInForce.GTD)
 _PLACE, _CANCEL, _AMEND = int(t.CommandKind.PLACE), int(t.CommandKind.CANCEL), int(t.CommandKind.AMEND)
 _REPLACE, _CANCEL_ALL = int(t.CommandKind.REPLACE), int(t.CommandKind.CANCEL_ALL)
@@ -91,16 +93,17 @@ class Commands:
         market = self._markets.of(params.symbol)
         order_type = TYPES[params.type]
         price_ticks = lots = quote_micros = 0
-        if order_type == _MARKET:
+        if order_type == _MARKET or order_type in AT_COLLAR:
             if params.price is not None:
                 raise _not_required("price")
+        else:
+            price_ticks = units(market.price_ticks, params.price, "price", "PRICE_FILTER")
+        if order_type == _MARKET:
             if (params.quantity is None) == (params.quote_order_qty is None):
                 text = "Param 'quantity' or 'quoteOrderQty' must be sent, and only one of them."
                 raise ApiError(errors.MANDATORY_PARAM, text)
-        else:
-            if params.quote_order_qty is not None:
-                raise _not_required("quoteOrderQty")
-            price_ticks = units(market.price_ticks, params.price, "price", "PRICE_FILTER")
+        elif params.quote_order_qty is not None:
+            raise _not_required("quoteOrderQty")
         if params.quote_order_qty is not None:
             quote_micros = units(self._markets.usdc_micros, params.quote_order_qty, "quoteOrderQty", "NOTIONAL")
             if quote_micros == 0:
@@ -108,6 +111,11 @@ class Commands:
         else:
             lots = units(market.qty_lots, params.quantity, "quantity", "LOT_SIZE")
         time_in_force = _time_in_force(params, order_type)
+        stop_ticks = 0
+        if order_type in _STOPS:
+            stop_ticks = units(market.price_ticks, params.stop_price, "stopPrice", "PRICE_FILTER")
+        elif params.stop_price is not None:
+            raise _not_required("stopPrice")
         mode = params.self_trade_prevention_mode
         return COMMAND.pack(
             0,
@@ -126,7 +134,7 @@ class Commands:
             quote_micros,
             _good_till_ns(params, time_in_force),
             cancel_order_id,
-            0,
+            stop_ticks,
             0,
             self._client_order_id(params),
             cancel_client_id,
@@ -171,12 +179,14 @@ def units(table: Units, value: m.Decimal | None, name: str, filter_name: str) ->
 
 def _time_in_force(params: m.NewOrder, order_type: int) -> int:
     if params.time_in_force is not None:
-        if order_type == _MARKET:
+        if order_type == _MARKET or order_type in AT_COLLAR:
             raise _not_required("timeInForce")
         return TIMES_IN_FORCE[params.time_in_force]
-    if order_type == _LIMIT:
-        raise errors.mandatory("timeInForce")
-    return _IOC if order_type == _MARKET else _GTC
+    if order_type == _LIMIT_MAKER:
+        return _GTC
+    if order_type == _MARKET or order_type in AT_COLLAR:
+        return _IOC
+    raise errors.mandatory("timeInForce")
 
 
 def _good_till_ns(params: m.NewOrder, time_in_force: int) -> int:

@@ -22,7 +22,7 @@ class Refusal(Protocol):
 
 
 Submit = Callable[[bytes, object], Refusal | None]
-DEFAULT_RESPONSES = {"LIMIT": "FULL", "MARKET": "FULL", "LIMIT_MAKER": "ACK"}
+FULL_BY_DEFAULT = ("LIMIT", "MARKET")
 
 
 class Desk:
@@ -43,9 +43,8 @@ class Desk:
     ) -> None:
         """`limits` is the REQUEST_WEIGHT part of the reply's rateLimits, None where it wants none; `now` is in ns."""
         record = self._commands.place(account, params)
-        response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
         limits = self.count(account, limits, now)
-        self.send(record, Asked(sink, PLACE, request_id, response, "", limits))
+        self.send(record, Asked(sink, PLACE, request_id, response_to(params), "", limits))
 
     def replace(
         self, account: int, params: m.CancelReplace, sink: Sink, request_id: str, limits: str | None, now: int
@@ -56,9 +55,8 @@ class Desk:
             account, params.cancel_order_id, params.cancel_orig_client_order_id, params.cancel_restrictions
         )
         limits = self.count(account, limits, now)
-        response = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
         cancel_id = self.cancel_id(params.cancel_new_client_order_id)
-        self.send(record, Asked(sink, REPLACE, request_id, response, cancel_id, limits))
+        self.send(record, Asked(sink, REPLACE, request_id, response_to(params), cancel_id, limits))
 
     def test(self, params: m.NewOrder) -> None:
         """Everything about a new order that the gateway itself checks."""
@@ -117,3 +115,8 @@ class Desk:
         refusal = self._submit(record, asked)
         if refusal is not None:
             raise not_taken(refusal.name)
+
+
+def response_to(params: m.NewOrder) -> str:
+    """ACK, RESULT or FULL: what is asked for, or what the type brings."""
+    return params.new_order_resp_type or ("FULL" if params.type in FULL_BY_DEFAULT else "ACK")

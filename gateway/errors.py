@@ -111,6 +111,7 @@ _TEXTS: Final = {
     Reason.NOT_PERMITTED: Text(NEW_ORDER_REJECTED, "This symbol is not permitted for this account."),
     Reason.LOCKED_UP: Text(NEW_ORDER_REJECTED, "This symbol is restricted for this account."),
     Reason.POST_ONLY_WOULD_TAKE: Text(NEW_ORDER_REJECTED, "Order would immediately match and take."),
+    Reason.STOP_WOULD_TRIGGER: Text(NEW_ORDER_REJECTED, "Stop price would trigger immediately."),
     Reason.TOO_MANY_ORDERS: Text(INVALID_MESSAGE, "Filter failure: MAX_NUM_ORDERS"),
     Reason.ORDER_LIMIT: Text(INVALID_MESSAGE, "Filter failure: NOTIONAL"),
     Reason.POSITION_LIMIT: Text(INVALID_MESSAGE, "Filter failure: MAX_POSITION"),

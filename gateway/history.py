@@ -36,6 +36,7 @@ class PastOrder:
     time_ns: int
     update_time_ns: int
     client_order_id: str
+    stop_ticks: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,11 +43,12 @@ class Signed(Params, frozen=True, kw_only=True):
 class NewOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     side: Literal["BUY", "SELL"]
-    type: Literal["LIMIT", "MARKET", "LIMIT_MAKER"]
+    type: Literal["LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
     time_in_force: Literal["GTC", "IOC", "FOK", "GTD"] | None = None
     price: Decimal | None = None
     quantity: Decimal | None = None
     quote_order_qty: Decimal | None = None
+    stop_price: Decimal | None = None
     new_client_order_id: str | None = None
     new_order_resp_type: RespType | None = None
     self_trade_prevention_mode: SelfTradeMode | None = None

@@ -28,6 +28,7 @@ NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, EXPIRED_IN_MATCH = (
     "EXPIRED",
     "EXPIRED_IN_MATCH",
 )
+AT_COLLAR: Final = (t.OrderType.STOP_LOSS, t.OrderType.TAKE_PROFIT)  # they wait, and name no limit
 _ENDS: Final[dict[int, str]] = {
     Reason.CANCELLED: CANCELED,
     Reason.CANCELLED_REPLACED: CANCELED,
@@ -57,10 +58,23 @@ class Order(msgspec.Struct, gc=False, eq=False):
     status: str = NEW
     closed_seq: int = 0  # of the command that closed it
     prevented_lots: int = 0  # that DECREMENT took off qty_lots, as far as memory knows
+    stop_ticks: int = 0
+    rank: int = 0  # its place in the queue: its number, or the one that it was triggered with
+    triggered_ns: int = 0
 
     @property
     def is_open(self) -> bool:
         return self.status in (NEW, PARTIALLY_FILLED)
+
+    @property
+    def waits(self) -> bool:
+        """A stop that was not triggered."""
+        return self.stop_ticks != 0 and self.rank == self.order_id
+
+    @property
+    def working_ns(self) -> int:
+        """Since when it is in the market; negative while it waits; triggered before a restart: since it came."""
+        return -(10**6) if self.waits else self.triggered_ns or self.time_ns
 
 
 class Fill(msgspec.Struct, gc=False, eq=False):
@@ -194,7 +208,7 @@ class Orders:
                 resting.side,
                 resting.order_type,
                 resting.time_in_force,
-                resting.price_ticks,
+                0 if resting.order_type in AT_COLLAR else resting.price_ticks,
                 resting.qty_lots,
                 0,
                 resting.expire_time_ns,
@@ -205,6 +219,8 @@ class Orders:
                 resting.qty_lots - resting.open_lots,
                 resting.executed_usdc_micros,
                 NEW if resting.qty_lots == resting.open_lots else PARTIALLY_FILLED,
+                stop_ticks=resting.stop_ticks,
+                rank=resting.rank,
             )
             self.add(order)
 
@@ -233,11 +249,11 @@ class Orders:
             self.of(account).preventions.append(prevention)
 
     def resting(self, market: Market) -> Iterator[tuple[int, int, int, int]]:
-        """Order id, side, price in ticks and open lots of each order in a market's book."""
+        """Rank, side, price in ticks and open lots of each order in a market's book."""
         for orders in self._accounts.values():
             for order in orders.open.values():
-                if order.market is market:
-                    yield order.order_id, order.side, order.price_ticks, order.qty_lots - order.executed_lots
+                if order.market is market and not order.waits:
+                    yield order.rank, order.side, order.price_ticks, order.qty_lots - order.executed_lots
 
     def open_of(self, account: int, market: Market | None) -> Iterator[Order]:
         for order in self.of(account).open.values():

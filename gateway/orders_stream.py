@@ -1,6 +1,6 @@
 """Every resting order of a book, without names, and its place in the queue: the stream `<symbol>@l3`.
 
-At one price the order with the lower number came first: an order that loses its place gets a new number.
+An order is told by its rank: at one price the lower one comes first. Most orders' is their number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gateway.markets import Market
 BUY: Final = int(Side.BUY)
 SIDES: Final = ("B", "S")
 SNAPSHOT_ORDERS_MAX: Final = 5_000  # a side, best first
-RestingOrder = tuple[int, int, int, int]  # order id, side, price in ticks, open lots
+RestingOrder = tuple[int, int, int, int]  # rank, side, price in ticks, open lots
 
 
 class OrdersStream(Events):
@@ -32,39 +32,39 @@ class OrdersStream(Events):
         self._market = market
         self._book = book
         self._resting = resting
-        self._lots: tuple[dict[int, dict[int, int]], dict[int, dict[int, int]]] = ({}, {})  # by price, by order id
+        self._lots: tuple[dict[int, dict[int, int]], dict[int, dict[int, int]]] = ({}, {})  # by price, by rank
         self._changes: list[str] = []
 
     def subscribe(self, subscriber: Subscriber) -> None:
         if not self.subscribers:
             self._lots = ({}, {})
             self._changes.clear()
-            for order_id, side, price_ticks, lots in sorted(self._resting()):
-                self._lots[side].setdefault(price_ticks, {})[order_id] = lots
+            for rank, side, price_ticks, lots in sorted(self._resting()):
+                self._lots[side].setdefault(price_ticks, {})[rank] = lots
         super().subscribe(subscriber)
         subscriber.send_stream(StreamMessage(self.name, self._snapshot()))
 
-    def change(self, order_id: int, side: int, price_ticks: int, lots: int) -> None:
+    def change(self, rank: int, side: int, price_ticks: int, lots: int) -> None:
         """Lots of an order came to the book, or left it (negative)."""
         market, levels = self._market, self._lots[side]
         level = levels.setdefault(price_ticks, {})
-        before = level.get(order_id, 0)
+        before = level.get(rank, 0)
         after = before + lots
         if not before:
             ahead = sum(level.values())
-            level[order_id] = after
+            level[rank] = after
             self._changes.append(
-                f'["A",{order_id},"{SIDES[side]}","{market.price[price_ticks]}","{market.qty[after]}",'
+                f'["A",{rank},"{SIDES[side]}","{market.price[price_ticks]}","{market.qty[after]}",'
                 f'"{market.qty[ahead]}"]'
             )
         elif after:
-            level[order_id] = after
-            self._changes.append(f'["M",{order_id},"{market.qty[after]}"]')
+            level[rank] = after
+            self._changes.append(f'["M",{rank},"{market.qty[after]}"]')
         else:
-            del level[order_id]
+            del level[rank]
             if not level:
                 del levels[price_ticks]
-            self._changes.append(f'["D",{order_id}]')
+            self._changes.append(f'["D",{rank}]')
 
     def publish(self, time_ns: int) -> None:
         if self._changes:
@@ -82,10 +82,7 @@ class OrdersStream(Events):
                 if len(rows) >= SNAPSHOT_ORDERS_MAX:
                     break
                 level = self._lots[number][price_ticks]
-                rows += [
-                    f'[{order_id},"{market.price[price_ticks]}","{market.qty[lots]}"]'
-                    for order_id, lots in level.items()
-                ]
+                rows += [f'[{rank},"{market.price[price_ticks]}","{market.qty[lots]}"]' for rank, lots in level.items()]
             sides.append(",".join(rows[:SNAPSHOT_ORDERS_MAX]))
         return self._event(0, "l3Snapshot", f'"bids":[{sides[0]}],"asks":[{sides[1]}]')
 

@@ -156,6 +156,7 @@ class PrivateQueries:
             past.executed_lots,
             past.executed_usdc_micros,
             past.status,
+            stop_ticks=past.stop_ticks,
         )
 
     def _past_trade(self, past: PastTrade, account: int) -> Fill:

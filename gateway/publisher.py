@@ -68,6 +68,7 @@ class Publisher:
         for kind, handler in (
             (EventKind.REJECTED, self._rejected),
             (EventKind.ACCEPTED, self._accepted),
+            (EventKind.TRIGGERED, self._triggered),
             (EventKind.TRADE, self._trade),
             (EventKind.CLOSED, self._closed),
             (EventKind.AMENDED, self._amended),
@@ -173,12 +174,24 @@ class Publisher:
             row[1],
             row[1],
             row[18].rstrip(b"\0").decode("ascii"),
+            stop_ticks=row[16],
+            rank=event[5],
         )
         self._orders.add(order)
         self._outcome.order = order
         open_lots = event[9]
         if open_lots:
-            self.feeds[number].level(order.order_id, order.side, event[6], open_lots, event[10])
+            self.feeds[number].level(order.rank, order.side, event[6], open_lots, event[10])
+        if order.account in self._followed:
+            self._report(order, "NEW")
+
+    def _triggered(self, event: Row) -> None:
+        """A stop has come to the market; its trades follow."""
+        order = self._orders.of(event[4]).open[event[5]]
+        order.rank = event[7]
+        order.triggered_ns = order.update_time_ns = self._row[1]
+        if event[9]:
+            self.feeds[event[3]].level(order.rank, order.side, event[6], event[9], event[10])
         if order.account in self._followed:
             self._report(order, "NEW")
 
@@ -207,12 +220,14 @@ class Publisher:
         makers = orders.of(maker_account)
         maker = makers.open[maker_order_id]
         feed = self.feeds[number]
-        feed.trade(fill, update_id, maker.price_ticks)
+        feed.trade(fill, update_id, maker.rank, maker.price_ticks)
         if flags & IN_AUCTION:
             taker = orders.of(taker_account).open[taker_order_id]
-            feed.level(taker_order_id, taker_side, taker.price_ticks, -lots, update_id)
+            feed.level(taker.rank, taker_side, taker.price_ticks, -lots, update_id)
         else:
-            taker = self._placed_here(fill)
+            taker = self._taker(taker_account, taker_order_id)
+            if taker is self._outcome.order:
+                self._outcome.add_fill(fill)
         _fill(taker, fill)
         _fill(maker, fill)
         if taker.executed_lots == taker.qty_lots:
@@ -226,17 +241,10 @@ class Publisher:
         if maker_account in self._followed:
             self._report(maker, "TRADE", fill=fill, is_maker=True)
 
-    def _placed_here(self, fill: Fill) -> Order:
-        """The order that the command at hand placed, whose fill this is."""
-        outcome = self._outcome
-        taker = outcome.order
-        assert taker is not None, "trades follow the taker's Accepted"
-        assert taker.order_id == fill.taker_order_id, "trades are the taker's"
-        if outcome.fills is None:
-            outcome.fills = [fill]
-        else:
-            outcome.fills.append(fill)
-        return taker
+    def _taker(self, account: int, order_id: int) -> Order:
+        """The order that the command at hand placed, or a stop that it triggered."""
+        placed = self._outcome.order
+        return placed if placed is not None and placed.order_id == order_id else self._orders.of(account).open[order_id]
 
     def _closed(self, event: Row) -> None:
         orders = self._orders.of(event[4])
@@ -248,7 +256,7 @@ class Publisher:
         order.update_time_ns = self._row[1]
         orders.close(order, self._row[0])
         if event[15]:
-            self.feeds[event[3]].level(event[5], event[14], event[9], -event[6], event[10])
+            self.feeds[event[3]].level(order.rank, event[14], event[9], -event[6], event[10])
         cancel_id = ""
         if reason in CANCELLED:
             outcome = self._outcome
@@ -264,7 +272,8 @@ class Publisher:
         order = self._orders.of(event[4]).open[event[5]]
         order.qty_lots = event[6]
         order.update_time_ns = self._row[1]
-        self.feeds[event[3]].level(event[5], event[14], event[9], -event[8], event[10])
+        if not order.waits:
+            self.feeds[event[3]].level(order.rank, event[14], event[9], -event[8], event[10])
         self._outcome.amended = order
         if order.account in self._followed:
             self._report(order, "REPLACED")
@@ -273,9 +282,7 @@ class Publisher:
         """Both got smaller, and are told so; a maker of which nothing is left closes by its next event instead."""
         (_, _, _, number, taker_account, prevented_id, maker_order_id, taker_order_id, price_ticks, lots) = event[:10]
         update_id, qty_lots, _, maker_account, taker_side, maker_closes = event[10:16]
-        taker = self._outcome.order
-        assert taker is not None, "only an order that comes is prevented"
-        assert taker.order_id == taker_order_id, "and it is the taker"
+        taker = self._taker(taker_account, taker_order_id)
         maker = self._orders.of(maker_account).open[maker_order_id]
         market, time_ns = taker.market, self._row[1]
         prevention = Prevention(
@@ -287,7 +294,7 @@ class Publisher:
             taker.qty_lots -= lots
         if not maker_closes:
             maker.qty_lots = qty_lots
-            self.feeds[number].level(maker_order_id, maker.side, price_ticks, -lots, update_id)
+            self.feeds[number].level(maker.rank, maker.side, price_ticks, -lots, update_id)
         for order in (taker, maker):
             order.prevented_lots += lots
             order.update_time_ns = time_ns

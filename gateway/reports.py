@@ -18,7 +18,7 @@ SIDES: Final = tuple(side.name for side in Side)
 TYPES: Final = {int(kind): kind.name for kind in OrderType}
 TIMES_IN_FORCE: Final = {int(kind): kind.name for kind in TimeInForce}
 SELF_TRADES: Final = tuple(mode.name for mode in SelfTrade)
-ZERO: Final = "0.00000000"  # of what Binance has and we have not: stop price, iceberg quantity
+ZERO: Final = "0.00000000"  # of what an order has not: a stop price, an iceberg quantity
 EXPIRY_REASONS: Final = {
     Reason.IOC_REMAINDER: "UNFILLED_IOC_QUANTITY_EXPIRED",
     Reason.FOK_UNFILLED: "UNFILLED_FOK_ORDER_EXPIRED",
@@ -46,7 +46,7 @@ class Reports:
         )
         if kind == "ACK":
             return head + "}"
-        body = f'{head},{self._body(order)},"workingTime":{order.time_ns // MS}'
+        body = f'{head},{self._body(order)},"workingTime":{order.working_ns // MS}'
         if kind == "RESULT":
             return body + "}"
         return f'{body},"fills":[{",".join([self._fill(order, fill) for fill in fills])}]}}'
@@ -68,7 +68,7 @@ class Reports:
             f'"executedQty":"{market.qty[order.executed_lots]}","preventedQty":"{market.qty[order.prevented_lots]}",'
             f'"quoteOrderQty":"{self._usdc[order.quote_usdc_micros]}",'
             f'"cumulativeQuoteQty":"{self._usdc[order.executed_usdc_micros]}",{self._kind(order)},'
-            f'"workingTime":{order.time_ns // MS}}}}}'
+            f'"workingTime":{order.working_ns // MS}}}}}'
         )
 
     def _body(self, order: Order) -> str:
@@ -81,10 +81,11 @@ class Reports:
         )
 
     def _kind(self, order: Order) -> str:
+        stop = f',"stopPrice":"{order.market.price[order.stop_ticks]}"' if order.stop_ticks else ""
         return (
             f'"status":"{order.status}","timeInForce":"{TIMES_IN_FORCE[order.time_in_force]}",'
             f'"type":"{TYPES[order.order_type]}","side":"{SIDES[order.side]}",'
-            f'"selfTradePreventionMode":"{SELF_TRADES[order.self_trade]}"'
+            f'"selfTradePreventionMode":"{SELF_TRADES[order.self_trade]}"{stop}'
         )
 
     def _fill(self, order: Order, fill: Fill) -> str:
@@ -99,11 +100,13 @@ class Reports:
 
     def order(self, order: Order) -> str:
         good_till = f',"goodTillDate":{order.expire_time_ns // MS}' if order.expire_time_ns else ""
+        no_stop = "" if order.stop_ticks else f',"stopPrice":"{ZERO}"'
+        is_working = order.is_open and not order.waits
         return (
             f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
-            f'"clientOrderId":"{order.client_order_id}",{self._body(order)},"stopPrice":"{ZERO}","icebergQty":"{ZERO}",'
+            f'"clientOrderId":"{order.client_order_id}",{self._body(order)}{no_stop},"icebergQty":"{ZERO}",'
             f'"time":{order.time_ns // MS},"updateTime":{order.update_time_ns // MS},'
-            f'"isWorking":{"true" if order.is_open else "false"},"workingTime":{order.time_ns // MS}{good_till}}}'
+            f'"isWorking":{"true" if is_working else "false"},"workingTime":{order.working_ns // MS}{good_till}}}'
         )
 
     def trade(self, fill: Fill, account: int, *, is_maker: bool) -> str:
@@ -171,18 +174,20 @@ class Reports:
         else:
             last = f'"l":"{qty[0]}","L":"{price[0]}","n":"0","N":null,"t":-1,"Y":"{usdc[0]}",'
         client_id, original_id = (cancel_id, order.client_order_id) if cancel_id else (order.client_order_id, "")
+        stop_price = price[order.stop_ticks] if order.stop_ticks else ZERO
+        is_working = order.is_open and not order.waits
         ended = f',"eR":"{EXPIRY_REASONS[Reason(reason)]}"' if reason in EXPIRY_REASONS else ""
         why = f',"reason":"{Reason(reason).name}"' if reason else ""
         prevented = self._prevented(order, prevention) if order.prevented_lots else ""
         return (
             f'{{"e":"executionReport","E":{time_ms},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
             f'"o":"{TYPES[order.order_type]}","f":"{TIMES_IN_FORCE[order.time_in_force]}","q":"{qty[order.qty_lots]}",'
-            f'"p":"{price[order.price_ticks]}","P":"{ZERO}","F":"{ZERO}","g":-1,"C":"{original_id}",'
+            f'"p":"{price[order.price_ticks]}","P":"{stop_price}","F":"{ZERO}","g":-1,"C":"{original_id}",'
             f'"x":"{execution}","X":"{order.status}","r":"NONE","i":{order.order_id},{last}'
             f'"z":"{qty[order.executed_lots]}","T":{time_ms},"I":{execution_id},'
-            f'"w":{"true" if order.is_open else "false"},"m":{"true" if is_maker else "false"},"M":false,'
+            f'"w":{"true" if is_working else "false"},"m":{"true" if is_maker else "false"},"M":false,'
             f'"O":{order.time_ns // MS},"Z":"{usdc[order.executed_usdc_micros]}",'
-            f'"Q":"{usdc[order.quote_usdc_micros]}","W":{order.time_ns // MS},'
+            f'"Q":"{usdc[order.quote_usdc_micros]}","W":{order.working_ns // MS},'
             f'"V":"{SELF_TRADES[order.self_trade]}"{prevented}{ended}{why}}}'
         )
 

@@ -16,6 +16,7 @@ from persistence.frame import DurableFrame
 from persistence.structure import TOLD, Structure
 
 ACCEPTED: Final = int(EventKind.ACCEPTED)
+TRIGGERED: Final = int(EventKind.TRIGGERED)
 TRADE: Final = int(EventKind.TRADE)
 CLOSED: Final = int(EventKind.CLOSED)
 AMENDED: Final = int(EventKind.AMENDED)
@@ -58,6 +59,7 @@ class OrderRow:
     close_reason: int
     changed_seq: int
     changed_ns: int
+    stop_ticks: int
 
 
 ORDER_COLUMNS: Final = tuple(column.name for column in fields(OrderRow))
@@ -202,6 +204,8 @@ class Fold:
             assert command[0] == row[0], "an event names a command of another seq"
             if kind == ACCEPTED:
                 self._accepted(row, command)
+            elif kind == TRIGGERED:
+                self._triggered(row, command[1])
             elif kind == TRADE:
                 self._trade(row, command[1])
             elif kind == CLOSED:
@@ -225,7 +229,10 @@ class Fold:
                 self._applied(command)
 
     def _accepted(self, row: tuple[Any, ...], command: tuple[Any, ...]) -> None:
-        seq, _, _, instrument, account, order_id, price_ticks, qty_lots, executed_lots, open_lots, _, _, usdc = row[:13]
+        seq, _, _, instrument, account, order_id, price_ticks, qty_lots, executed_lots, open_lots, _, held, usdc = row[
+            :13
+        ]
+        open_lots = open_lots or (qty_lots if held else 0)  # a stop waits with all of it
         order = OrderRow(
             order_id=order_id,
             accepted_seq=seq,
@@ -247,10 +254,18 @@ class Fold:
             close_reason=0,
             changed_seq=seq,
             changed_ns=command[1],
+            stop_ticks=command[16],
         )
         self._changes.opened_orders[order_id] = order
         if open_lots:
             self.open_orders[order_id] = order
+
+    def _triggered(self, row: tuple[Any, ...], time_ns: int) -> None:
+        """What it traded; where the rest of it does not go into the book, its Closed follows."""
+        order = self.open_orders[row[5]]
+        order.executed_lots, order.executed_usdc_micros = row[8], row[12]
+        order.open_lots = order.qty_lots - order.executed_lots
+        self._changed(order, row[0], time_ns)
 
     def _trade(self, row: tuple[Any, ...], time_ns: int) -> None:
         seq, _, _, instrument, taker, trade_id, maker_order_id, taker_order_id, price_ticks, qty_lots = row[:10]
@@ -302,6 +317,10 @@ class Fold:
             maker = self.open_orders[row[6]]
             maker.qty_lots, maker.open_lots = row[11], row[12]
             self._changed(maker, row[0], time_ns)
+        taker = self.open_orders.get(row[7])
+        if taker is not None and taker.accepted_seq != row[0]:  # a stop; its Closed follows where nothing is left
+            taker.qty_lots -= row[9]
+            taker.open_lots -= row[9]
 
     def _changed(self, order: OrderRow, seq: int, time_ns: int) -> None:
         order.changed_seq, order.changed_ns = seq, time_ns

@@ -15,9 +15,13 @@ inline bool is_form(const Command& command) noexcept {
     if (command.side > SELL || command.self_trade > DECREMENT) return false;
     const std::uint8_t tif = command.time_in_force;
     switch (command.order_type) {
-        case LIMIT: return tif >= GTC && tif <= GTD;
+        case LIMIT:
+        case STOP_LOSS_LIMIT:
+        case TAKE_PROFIT_LIMIT: return tif >= GTC && tif <= GTD;
         case LIMIT_MAKER: return tif == GTC || tif == GTD;
-        case MARKET: return tif == IOC;
+        case MARKET:
+        case STOP_LOSS:
+        case TAKE_PROFIT: return tif == IOC;
         default: return false;
     }
 }
@@ -74,24 +78,38 @@ inline std::int64_t hold_of(const Instrument& instrument, std::uint8_t side, std
     return notional + fee_ceil(notional, std::max(instrument.maker_fee_bps, instrument.taker_fee_bps));
 }
 
-/// Why a well-formed limit or post-only order is refused.
-inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& command) {
+/// The worst price of an order that names none, from where it meets the market.
+inline std::int64_t collar_ticks(const Instrument& instrument, std::uint8_t side, std::int64_t price_ticks) noexcept {
+    const Terms& terms = instrument.terms;
+    if (side == BUY) {
+        const Wide collar = per_basis_point(Wide{price_ticks} * (BASIS_POINTS + terms.market_collar_bps));
+        return static_cast<std::int64_t>(std::min(Wide{terms.price_ticks_max}, collar));
+    }
+    const Wide floor = per_basis_point(Wide{price_ticks} * (BASIS_POINTS - terms.market_collar_bps) + BASIS_POINTS - 1);
+    return static_cast<std::int64_t>(std::max(Wide{1}, floor));
+}
+
+/// Why a well-formed order with this limit is refused.
+inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& command, std::int64_t price_ticks) {
     Instrument& instrument = *seat.instrument;
     const Terms& terms = instrument.terms;
-    const std::int64_t price_ticks = command.a, qty_lots = command.b, expire_time_ns = command.d;
+    const std::int64_t qty_lots = command.b, expire_time_ns = command.d, stop_ticks = command.f;
+    const bool stops = is_stop(command.order_type);
     if (qty_lots <= 0) return Reason::QTY_NOT_POSITIVE;
     if (qty_lots > terms.qty_lots_max) return Reason::QTY_TOO_LARGE;
-    if (price_ticks <= 0) return Reason::PRICE_NOT_POSITIVE;
-    if (price_ticks > terms.price_ticks_max) return Reason::PRICE_TOO_HIGH;
+    if (price_ticks <= 0 || (stops && stop_ticks <= 0)) return Reason::PRICE_NOT_POSITIVE;
+    if (price_ticks > terms.price_ticks_max || stop_ticks > terms.price_ticks_max) return Reason::PRICE_TOO_HIGH;
     if (command.time_in_force == GTD && expire_time_ns <= venue.time_ns) return Reason::EXPIRE_TIME_PASSED;
     if (price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min)
         return Reason::NOTIONAL_TOO_SMALL;
     if (const Reason reason = standing_refusal(venue, seat, command); reason != Reason::NONE)
         return reason;
-    if (is_outside(instrument, price_ticks)) return Reason::PRICE_OUTSIDE_BAND;
+    if (is_outside(instrument, price_ticks) && !is_at_collar(command.order_type)) return Reason::PRICE_OUTSIDE_BAND;
     if (command.order_type == LIMIT_MAKER && instrument.opposite(command.side).reaches(price_ticks))
         return Reason::POST_ONLY_WOULD_TAKE;
-    if (rests(command.time_in_force) && seat.open_orders >= open_orders_max(venue, seat)) return Reason::TOO_MANY_ORDERS;
+    if (stops && has_reached(instrument.last_price_ticks, command.side, command.order_type, stop_ticks))
+        return Reason::STOP_WOULD_TRIGGER;
+    if ((rests(command.time_in_force) || stops) && seat.open_orders >= open_orders_max(venue, seat)) return Reason::TOO_MANY_ORDERS;
     if (!venue.limits.empty()) {
         const std::int64_t notional = price_ticks * qty_lots * terms.tick_value_usdc_micros;
         const Reason reason = limit_reached(venue, seat, command.side, qty_lots, notional);
@@ -110,13 +128,7 @@ struct MarketTerms {
         : lots_max(qty_lots) {
         const Terms& terms = instrument.terms;
         const std::int64_t best = instrument.opposite(side).best();
-        if (side == BUY) {
-            const Wide collar = per_basis_point(Wide{best} * (BASIS_POINTS + terms.market_collar_bps));
-            limit_ticks = static_cast<std::int64_t>(std::min(Wide{terms.price_ticks_max}, collar));
-        } else {
-            const Wide floor = per_basis_point(Wide{best} * (BASIS_POINTS - terms.market_collar_bps) + BASIS_POINTS - 1);
-            limit_ticks = static_cast<std::int64_t>(std::max(Wide{1}, floor));
-        }
+        limit_ticks = collar_ticks(instrument, side, best);
         notional = Wide{qty_lots} * limit_ticks * terms.tick_value_usdc_micros;
         if (quote_usdc_micros != 0) {
             const Wide dearest_lot = Wide{side == BUY ? best : limit_ticks} * terms.tick_value_usdc_micros;

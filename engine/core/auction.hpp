@@ -55,7 +55,7 @@ public:
         std::sort(own_.begin(), own_.end());
         if (order.self_trade == DECREMENT) return decrement_with_own(order);
         if (order.self_trade != EXPIRE_TAKER) {
-            for (const auto& [order_id, place] : own_) venue_.close(place, Reason::SELF_TRADE);
+            for (const auto& [rank, place] : own_) venue_.close(place, Reason::SELF_TRADE);
         }
         return own_.empty() || order.self_trade == EXPIRE_MAKER ? Reason::NONE : Reason::SELF_TRADE;
     }
@@ -137,13 +137,13 @@ private:
     void collect_crossed(const Seat& seat, const Order& order) {
         for (std::uint32_t at = seat.account->orders_first; at != NIL; at = venue_.orders[at].account_after) {
             const Order& own = venue_.orders[at];
-            if (own.seat == &seat && own.crosses(order)) own_.emplace_back(own.order_id, at);
+            if (own.seat == &seat && own.crosses(order) && !venue_.waits(own)) own_.emplace_back(venue_.rank_of(own), at);
         }
     }
 
     Venue& venue_;
     Depth demand_, supply_;                                      // of the walk at hand, kept for their room
-    std::vector<std::pair<std::uint64_t, std::uint32_t>> own_;  // likewise: id and place
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> own_;  // likewise: rank and place
 };
 
 }  // namespace deedbook

@@ -39,6 +39,7 @@ struct alignas(32) Order {
     std::uint16_t maker_fee_bps, hold_fee_bps;  // the higher of the two rates
     std::uint8_t side, order_type, time_in_force, self_trade;
     std::uint32_t client_id;  // its number in ClientIds; NIL: it has none
+    std::uint32_t stop;       // its number in Stops; NIL: it is none
 
     std::int64_t usdc_micros_per_lot() const noexcept { return price_ticks * seat->tick_value_usdc_micros; }
 

@@ -81,6 +81,7 @@ private:
         venue_.time_ns = command.time_ns;
         while (!venue_.due.empty() && venue_.due.front().when_ns <= venue_.time_ns) expire();
         dispatch(command);
+        trading_.trigger_stops();
         venue_.tell_balances();
     }
 
@@ -90,7 +91,9 @@ private:
         switch (due.kind) {
             case DueKind::ORDER: return close_expired(venue_.index.find(due.number));
             case DueKind::PERMISSION: return listing_.end_permission(due);
-            case DueKind::PHASE: return phases_.end(static_cast<std::uint16_t>(due.number), due.when_ns);
+            case DueKind::PHASE:
+                phases_.end(static_cast<std::uint16_t>(due.number), due.when_ns);
+                return trading_.trigger_stops();
             case DueKind::INDICATIVE: return phases_.tell_indicative(static_cast<std::uint16_t>(due.number), due.when_ns);
         }
     }

@@ -69,8 +69,9 @@ std::vector<std::uint8_t> commands(std::mt19937_64& random) {
         Command command{};
         command.kind = count % 9 == 0 ? std::uint8_t{16} : KINDS[below(sizeof KINDS)];
         command.side = static_cast<std::uint8_t>(below(2));
-        command.order_type = static_cast<std::uint8_t>(1 + below(3));
-        command.time_in_force = static_cast<std::uint8_t>(command.order_type == 2 ? 2 : 1 + below(4));
+        command.order_type = static_cast<std::uint8_t>(1 + below(7));
+        const bool names_no_limit = command.order_type == 2 || command.order_type == 4 || command.order_type == 6;
+        command.time_in_force = static_cast<std::uint8_t>(names_no_limit ? 2 : 1 + below(4));
         command.instrument = static_cast<std::uint16_t>(below(4));
         command.self_trade = static_cast<std::uint8_t>(below(5));
         command.flags = static_cast<std::uint8_t>(below(2));
@@ -79,6 +80,8 @@ std::vector<std::uint8_t> commands(std::mt19937_64& random) {
         for (std::int64_t* slot : {&command.a, &command.b, &command.c, &command.d, &command.e, &command.f, &command.g})
             *slot = below(12) == 0 ? EDGES[below(6)] : static_cast<std::int64_t>(below(40));
         if (command.kind == 1 && command.time_in_force != 4) command.d = 0;
+        if (command.kind == 1 && command.order_type < 4) command.f = 0;
+        if (command.kind == 1 && names_no_limit) command.a = 0;
         command.text[0] = static_cast<char>('A' + below(4));
         command.text2[0] = static_cast<char>('A' + below(4));
         append(command);

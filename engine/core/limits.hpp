@@ -68,7 +68,7 @@ public:
         } else {
             std::vector<std::uint32_t> places;
             places.reserve(venue_.index.count());
-            venue_.index.each([&places](std::uint32_t place) { places.push_back(place); });
+            venue_.each_order([&places](std::uint32_t place) { places.push_back(place); });
             for (const std::uint32_t place : places) close(place, command.instrument);
         }
     }

@@ -66,6 +66,7 @@ inline void trade(Venue& venue, const Meeting& meeting, std::uint8_t flags) {
     taker.executed_usdc_micros += notional;
     ++instrument.update_id;
     instrument.last_price_ticks = meeting.price_ticks;
+    venue.stir(instrument);
     Event& event = venue.tell(EventKind::TRADE, instrument.number, taker.seat->account->number);
     event.a = trade_id;
     event.b = static_cast<std::int64_t>(maker.order_id);
@@ -100,7 +101,7 @@ inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int
 /// One trade of two that rest: the younger counts as the taker, both pay the maker rate that they came with.
 inline void fill_in_auction(Venue& venue, std::uint32_t buy, std::uint32_t sell, std::int64_t price_ticks,
                             std::int64_t lots) {
-    const bool buy_is_younger = venue.orders[buy].order_id > venue.orders[sell].order_id;
+    const bool buy_is_younger = venue.rank_of(venue.orders[buy]) > venue.rank_of(venue.orders[sell]);
     const std::uint32_t taker_place = buy_is_younger ? buy : sell, maker_place = buy_is_younger ? sell : buy;
     Order& taker = venue.orders[taker_place];
     Order& maker = venue.orders[maker_place];

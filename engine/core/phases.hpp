@@ -20,7 +20,7 @@ public:
         if (number != VENUE && instrument == nullptr) return venue_.reject(Reason::UNKNOWN_INSTRUMENT, number);
         if (!can_be(command)) return venue_.reject(Reason::VALUE_OUT_OF_RANGE, number);
         if (instrument == nullptr) return set_venue(phase);
-        if (phase == CONTINUOUS || phase == LIMIT_ONLY) {
+        if (is_trading(phase)) {
             const bool is_crossed = instrument->is_crossed();
             if (is_crossed && venue_.phase != CONTINUOUS)
                 return venue_.reject(venue_.phase == HALT ? Reason::INSTRUMENT_HALTED : Reason::CANCEL_ONLY, number);
@@ -73,8 +73,10 @@ private:
     void set_venue(std::uint8_t phase) {
         venue_.phase = phase;
         venue_.tell(EventKind::PHASE_CHANGED, VENUE, 0).flags = phase;
-        for (std::size_t number = 1; number < venue_.instruments.size(); ++number)
+        for (std::size_t number = 1; number < venue_.instruments.size(); ++number) {
+            venue_.stir(*venue_.instruments[number]);
             end(static_cast<std::uint16_t>(number), venue_.instruments[number]->phase_ends_ns);
+        }
     }
 
     void enter(Instrument& instrument, std::uint8_t phase, std::int64_t ends_ns, std::uint8_t then) {

@@ -193,9 +193,9 @@ private:
 
     void order() {
         const std::uint64_t order_id = in_.as<std::uint64_t>();
-        require(order_id > last_order_id_ && order_id <= static_cast<std::uint64_t>(venue_.last_order_id),
-                "the snapshot's orders are not in order");
-        last_order_id_ = order_id;
+        require(order_id != 0 && order_id <= static_cast<std::uint64_t>(venue_.last_order_id) &&
+                    venue_.index.find(order_id) == NIL,
+                "the snapshot has an order that cannot be");
         Seat& at = seat();
         const std::uint32_t place = venue_.orders.take();
         Order& o = venue_.orders[place] = Order{};
@@ -209,9 +209,25 @@ private:
         require(Wide{o.price_ticks} * at.tick_value_usdc_micros == in_.number(), "the snapshot's order has another tick value");
         o.maker_fee_bps = in_.as<std::uint16_t>();
         o.hold_fee_bps = in_.as<std::uint16_t>();
+        o.stop = stop(order_id);
         o.client_id = client_id(at.account->number, in_.raw<Text>(), order_id);
         venue_.rest_again(place);
         if (o.side == BUY) at.exposure->add(o.open_lots);
+    }
+
+    std::uint32_t stop(std::uint64_t order_id) {
+        const std::uint64_t rank = in_.as<std::uint64_t>();
+        const std::int64_t stop_ticks = in_.number();
+        require(rank > last_rank_ && rank >= order_id && rank <= static_cast<std::uint64_t>(venue_.last_order_id),
+                "the snapshot's orders are not in order");
+        last_rank_ = rank;
+        if (stop_ticks == 0) {
+            require(rank == order_id, "the snapshot's order has lost its place");
+            return NIL;
+        }
+        const std::uint32_t number = venue_.stops.take();
+        venue_.stops[number] = {stop_ticks, rank};
+        return number;
     }
 
     std::uint32_t client_id(std::uint32_t account, const Text& id, std::uint64_t order_id) {
@@ -286,7 +302,7 @@ private:
 
     SnapshotReader in_;
     Venue& venue_;
-    std::uint64_t last_order_id_ = 0;
+    std::uint64_t last_rank_ = 0;
 };
 
 }  // namespace deedbook

@@ -162,11 +162,12 @@ private:
 
     void orders() {
         out_.section(venue_.index.count());
-        venue_.index.each([this](std::uint32_t place) {
+        venue_.each_order([this](std::uint32_t place) {
             const Order& o = venue_.orders[place];
             out_.numbers(o.order_id, o.seat->account->number, o.seat->instrument->number, o.side, o.order_type,
                          o.time_in_force, o.self_trade, o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros,
-                         o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot(), o.maker_fee_bps, o.hold_fee_bps);
+                         o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot(), o.maker_fee_bps, o.hold_fee_bps,
+                         venue_.rank_of(o), o.stop == NIL ? 0 : venue_.stops[o.stop].stop_ticks);
             out_.raw(o.client_id == NIL ? NO_ID : venue_.client_ids.text(o.client_id));
         });
     }

@@ -21,21 +21,42 @@ public:
         if (instrument == nullptr) return refuse(Reason::UNKNOWN_INSTRUMENT, command);
         Account* account = venue_.account(command.account);
         if (account == nullptr) return refuse(Reason::UNKNOWN_ACCOUNT, command);
-        if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD))
+        if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD) ||
+            (command.f != 0 && !is_stop(command.order_type)))
             return refuse(Reason::ORDER_MALFORMED, command);
         Seat& seat = venue_.seat(*account, *instrument);
         if (command.order_type == MARKET) return place_market(command, seat);
-        if (command.c != 0) return refuse(Reason::ORDER_MALFORMED, command);
-        const Reason reason = limit_refusal(venue_, seat, command);
+        const bool at_collar = is_at_collar(command.order_type);
+        if (command.c != 0 || (at_collar && command.a != 0)) return refuse(Reason::ORDER_MALFORMED, command);
+        const std::int64_t price_ticks = at_collar ? stop_collar(*instrument, command) : command.a;
+        const Reason reason = limit_refusal(venue_, seat, command, price_ticks);
         if (reason != Reason::NONE) return refuse(reason, command);
         // From here on the order is ours; nothing below may refuse it.
-        const std::uint32_t place = accept(command, seat, command.a, command.b);
+        const std::uint32_t place = accept(command, seat, price_ticks, command.b);
         Order& order = venue_.orders[place];
+        if (command.f != 0) {
+            order.stop = venue_.stops.take();
+            venue_.stops[order.stop] = {command.f, order.order_id};
+        }
         order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument->maker_fee_bps, instrument->taker_fee_bps));
         const std::size_t accepted = reserve_accepted();
         Reason stopped = Reason::NONE;
-        if (instrument->opposite(command.side).reaches(order.price_ticks)) stopped = meet_book(order);
+        if (command.f == 0 && instrument->opposite(command.side).reaches(order.price_ticks)) stopped = meet_book(order);
         finish(place, accepted, stopped);
+    }
+
+    /// The stops that the last trade's price has reached, one by one, as long as it has reached one.
+    void trigger_stops() {
+        if (venue_.stirred.empty()) return;
+        for (const std::uint16_t number : venue_.stirred) {
+            Instrument& instrument = *venue_.instruments[number];
+            while (is_trading(instrument.phase) && venue_.phase == CONTINUOUS) {
+                const std::uint64_t order_id = instrument.stops.reached(instrument.last_price_ticks);
+                if (order_id == 0) break;
+                trigger(venue_.index.find(order_id));
+            }
+        }
+        venue_.stirred.clear();
     }
 
     void cancel(const Command& command) {
@@ -126,6 +147,7 @@ private:
             .time_in_force = command.time_in_force,
             .self_trade = command.self_trade,
             .client_id = NIL,
+            .stop = NIL,
         };
         if (!is_no_id(command.text))
             venue_.orders[place].client_id = venue_.client_ids.insert(seat.account->number, command.text, order_id);
@@ -161,6 +183,31 @@ private:
         return stopped;
     }
 
+    /// It comes to the market as if it were placed now: at today's rates, and behind all that are there.
+    void trigger(std::uint32_t place) {
+        Order& order = venue_.orders[place];
+        Instrument& instrument = *order.seat->instrument;
+        venue_.free_hold(order);
+        venue_.take_out(place);
+        venue_.stops[order.stop].rank = static_cast<std::uint64_t>(++venue_.last_order_id);
+        order.maker_fee_bps = static_cast<std::uint16_t>(instrument.maker_fee_bps);
+        order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument.maker_fee_bps, instrument.taker_fee_bps));
+        const std::size_t told = reserve_accepted();
+        const Balance& balance = order.side == BUY ? *order.seat->cash : *order.seat->tokens;
+        Reason stopped = Reason::NONE;
+        if (balance.free < order.hold_for(order.open_lots)) {
+            stopped = Reason::COVER_LOST;
+        } else if (instrument.opposite(order.side).reaches(order.price_ticks)) {
+            stopped = meet_book(order);
+        }
+        finish(place, told, stopped);
+    }
+
+    /// The worst price of a stop that names none. For any stop price: it may be one that will be refused.
+    static std::int64_t stop_collar(const Instrument& instrument, const Command& command) noexcept {
+        return command.f > 0 ? collar_ticks(instrument, command.side, command.f) : 0;
+    }
+
     /// Rest what is left of a limit order or close it, and fill in its Accepted.
     void finish(std::uint32_t place, std::size_t accepted, Reason stopped) {
         Order& order = venue_.orders[place];
@@ -169,37 +216,39 @@ private:
         const bool is_banded = stopped == Reason::BAND_REACHED;
         if (is_banded && rests(order.time_in_force)) stopped = auction_.prevent_self_trade(order);
         const std::int64_t open_lots = order.open_lots;
-        const bool stays = open_lots != 0 && stopped == Reason::NONE && rests(order.time_in_force);
+        const bool waits = venue_.waits(order);
+        const bool stays = open_lots != 0 && stopped == Reason::NONE && (rests(order.time_in_force) || waits);
         if (stays) {
             if (order.side == BUY) seat.exposure->add(open_lots);
-            resting_lots = open_lots;
             held = order.hold_for(open_lots);
             venue_.rest(place, held);
-            update_id = seat.instrument->update_id;
-        } else {
-            if (open_lots != 0 || stopped != Reason::NONE) {
-                if (stopped == Reason::NONE)
-                    stopped = order.time_in_force == FOK ? Reason::FOK_UNFILLED : Reason::IOC_REMAINDER;
-                close_taker(order, stopped, open_lots);
+            if (!waits) {
+                resting_lots = open_lots;
+                update_id = seat.instrument->update_id;
             }
+        } else {
+            if (open_lots != 0 || stopped != Reason::NONE)
+                close_taker(order, stopped == Reason::NONE ? why_unfilled(order) : stopped, open_lots);
             venue_.keep_closed_id(order);
         }
         tell_accepted(order, accepted, order.qty_lots - open_lots, resting_lots, update_id, held);
-        if (!stays) venue_.orders.give_back(place);
+        if (!stays) venue_.give_back(place);
         if (is_banded) start_volatility_call(venue_, *seat.instrument);
     }
 
     void tell_accepted(const Order& order, std::size_t at, std::int64_t executed_lots, std::int64_t resting_lots,
                        std::int64_t update_id, std::int64_t held) noexcept {
+        const std::uint64_t rank = venue_.rank_of(order);
+        const bool is_triggered = rank != order.order_id;
         venue_.events[at] = Event{
             .seq = venue_.seq,
-            .kind = static_cast<std::uint8_t>(EventKind::ACCEPTED),
+            .kind = static_cast<std::uint8_t>(is_triggered ? EventKind::TRIGGERED : EventKind::ACCEPTED),
             .reason = 0,
             .instrument = order.seat->instrument->number,
             .account = order.seat->account->number,
             .a = static_cast<std::int64_t>(order.order_id),
             .b = order.price_ticks,
-            .c = order.qty_lots,
+            .c = is_triggered ? static_cast<std::int64_t>(rank) : order.qty_lots,
             .d = executed_lots,
             .e = resting_lots,
             .f = update_id,
@@ -237,7 +286,7 @@ private:
         Reason stopped = Reason::NONE;
         if (terms) stopped = match_exposed(order, quote_usdc_micros != 0 ? quote_usdc_micros : -1);
         finish_market(order, accepted, stopped, quote_usdc_micros != 0);
-        venue_.orders.give_back(place);
+        venue_.give_back(place);
     }
 
     /// `terms` is filled in where the other side has orders; only a quantity or quote within limits has terms.
@@ -272,12 +321,18 @@ private:
         }
         const std::int64_t unfilled_lots = order.open_lots;
         if (unfilled_lots != 0 || by_quote || stopped != Reason::NONE) {
-            if (stopped == Reason::NONE) stopped = executed_lots != 0 ? Reason::IOC_REMAINDER : Reason::NO_LIQUIDITY;
-            close_taker(order, stopped, unfilled_lots);
+            close_taker(order, stopped == Reason::NONE ? why_unfilled(order) : stopped, unfilled_lots);
         }
         venue_.keep_closed_id(order);
         tell_accepted(order, accepted, executed_lots, 0, 0, 0);
         if (stopped == Reason::BAND_REACHED) start_volatility_call(venue_, *order.seat->instrument);
+    }
+
+    /// Why an order that does not rest closes, where nothing else stopped it.
+    static Reason why_unfilled(const Order& order) noexcept {
+        if (order.time_in_force == FOK) return Reason::FOK_UNFILLED;
+        const bool names_no_limit = order.order_type == MARKET || is_at_collar(order.order_type);
+        return names_no_limit && order.executed_usdc_micros == 0 ? Reason::NO_LIQUIDITY : Reason::IOC_REMAINDER;
     }
 
     /// The account's open order by either id, or why it may not be touched.
@@ -316,7 +371,7 @@ private:
         event.c = order.open_lots;
         event.d = removed_lots;
         event.e = order.price_ticks;
-        event.f = seat.instrument->update_id;
+        event.f = venue_.waits(order) ? 0 : seat.instrument->update_id;
         event.side = order.side;
     }
 

@@ -14,83 +14,17 @@
 #include <vector>
 
 #include "accounts.hpp"
+#include "batches.hpp"
 #include "book.hpp"
 #include "broken_rule.hpp"
 #include "client_ids.hpp"
 #include "event_buffer.hpp"
 #include "flat_map.hpp"
+#include "instrument.hpp"
 #include "queue.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
-
-/// An instrument's terms as SetInstrument gives them (engine/types.py).
-struct Terms {
-    std::uint32_t fee_account = 0;
-    std::int64_t tick_value_usdc_micros = 0, price_ticks_max = 0, qty_lots_max = 0, notional_usdc_micros_min = 0;
-    std::int64_t market_collar_bps = 0, open_orders_max = 0, ownership_cap_lots = 0;
-    std::uint32_t holder_cap = 0;
-    std::uint8_t resale = 0, lot_decimals = 0;
-    std::string symbol;
-    Wallet token{};
-};
-
-/// A listed instrument: its terms, fees, phase and book.
-struct Instrument {
-    std::uint16_t number;
-    Terms terms;
-    Balance* fees;  // the fee account's cash
-    std::int64_t maker_fee_bps = 0, taker_fee_bps = 0;
-    std::uint8_t phase = CONTINUOUS;
-    std::int64_t update_id = 0, last_price_ticks = 0;
-    std::int64_t phase_ends_ns = 0;  // 0: by a command
-    std::uint8_t phase_then = CONTINUOUS;
-    std::int64_t indicative_due_ns = 0;  // 0: nothing to tell
-    std::int64_t period_ns = 0, holders = 0;
-    std::int64_t reference_ticks = 0;  // 0: none
-    std::int64_t static_bps = 0, dynamic_bps = 0, volatility_call_ns = 0;
-    BookSide bids{BUY}, asks{SELL};
-
-    BookSide& side(std::uint8_t side) noexcept { return side == BUY ? bids : asks; }
-    BookSide& opposite(std::uint8_t side) noexcept { return side == BUY ? asks : bids; }
-
-    /// The last trade's, or where there was none the reference; 0: neither.
-    std::int64_t market_price_ticks() const noexcept { return last_price_ticks != 0 ? last_price_ticks : reference_ticks; }
-
-    bool is_crossed() const noexcept { return asks.best() != 0 && bids.reaches(asks.best()); }
-};
-
-inline bool is_call(std::uint8_t phase) noexcept { return OPENING_CALL <= phase && phase <= PERIODIC_CALL; }
-
-/// Whether orders rest, also across one another.
-inline bool is_collecting(std::uint8_t phase) noexcept { return phase == PRE_OPEN || is_call(phase); }
-
-/// The stricter of the two: a halt, else cancel-only, else the instrument's.
-inline std::uint8_t phase_in_force(std::uint8_t venue, std::uint8_t instrument) noexcept {
-    if (venue == HALT || instrument == HALT) return HALT;
-    return venue == CANCEL_ONLY_PHASE ? venue : instrument;
-}
-
-struct UnsettledTrade {
-    Seat* buyer;
-    Seat* seller;
-    std::int64_t lots, notional, buyer_fee, seller_fee;
-    std::uint8_t resale;
-};
-
-using Ejected = std::map<std::int64_t, std::uint8_t>;  // reason by trade
-
-/// One batch on its way: its range, and the trades that each of its attempts leaves out, in order of attempt.
-struct Composition {
-    std::int64_t trade_after, trade_last, attempt = 0;
-    std::vector<std::pair<Hash, Ejected>> attempts{};
-
-    const Ejected* of(const Hash& payload_hash) const noexcept {
-        for (const auto& [hash, ejected] : attempts)
-            if (hash == payload_hash) return &ejected;
-        return nullptr;
-    }
-};
 
 /// What is due at one time, in this order.
 enum class DueKind : std::uint8_t { ORDER, PERMISSION, PHASE, INDICATIVE };
@@ -141,6 +75,8 @@ public:
     std::set<Scope> killed;  // the kill switches that are on
     std::map<Scope, Limits> limits;
     Orders orders;
+    Pool<Stop> stops;
+    std::set<std::uint16_t> stirred;  // instruments of which stops may be due
     OrderIndex index;
     ClientIds client_ids;
     std::vector<Due> due;  // a heap, the next one first
@@ -246,7 +182,35 @@ public:
 
     // -- orders in and out of the book
 
-    /// Put an order's open lots into the book, and hold for them.
+    /// Whether it is a stop whose price has not been reached, and so in no book.
+    bool waits(const Order& order) const noexcept { return order.stop != NIL && stops[order.stop].rank == order.order_id; }
+
+    /// Its place in the queue: its number, or a later one that it was triggered with.
+    std::uint64_t rank_of(const Order& order) const noexcept {
+        return order.stop == NIL ? order.order_id : stops[order.stop].rank;
+    }
+
+    /// Calls `visit(place)` for every open order, by rank.
+    template <typename Visit>
+    void each_order(Visit visit) const {
+        std::map<std::uint64_t, std::uint32_t> triggered;  // by rank, of those whose id came already
+        const auto visit_below = [&](std::uint64_t order_id) {
+            for (; !triggered.empty() && triggered.begin()->first < order_id; triggered.erase(triggered.begin()))
+                visit(triggered.begin()->second);
+        };
+        index.each([&](std::uint32_t place) {
+            const Order& order = orders[place];
+            visit_below(order.order_id);
+            if (const std::uint64_t rank = rank_of(order); rank != order.order_id) {
+                triggered[rank] = place;
+            } else {
+                visit(place);
+            }
+        });
+        visit_below(UINT64_MAX);
+    }
+
+    /// Put an order's open lots into the book, or a stop to where it waits, and hold for them.
     void rest(std::uint32_t place, std::int64_t hold) {
         const Order& order = orders[place];
         Seat& seat = *order.seat;
@@ -254,7 +218,7 @@ public:
         touch(balance);
         balance.free -= hold;
         balance.held += hold;
-        book_changed(*seat.instrument);
+        if (!waits(order)) book_changed(*seat.instrument);
         rest_again(place);
     }
 
@@ -262,7 +226,11 @@ public:
     void rest_again(std::uint32_t place) {
         Order& order = orders[place];
         Seat& seat = *order.seat;
-        seat.instrument->side(order.side).add(orders, place);
+        if (waits(order)) {
+            seat.instrument->stops.add(order, stops[order.stop].stop_ticks);
+        } else {
+            seat.instrument->side(order.side).add(orders, place);
+        }
         index.insert(order.order_id, place);
         append_to_account(order, place);
         ++seat.open_orders;
@@ -271,14 +239,29 @@ public:
 
     /// Take an order out of the book, filled or not; what it held is freed by the caller.
     void unrest(std::uint32_t place) {
+        take_out(place);
+        keep_closed_id(orders[place]);
+        give_back(place);
+    }
+
+    /// The same for an order that goes on.
+    void take_out(std::uint32_t place) {
         const Order& order = orders[place];
         Seat& seat = *order.seat;
-        seat.instrument->side(order.side).remove(orders, place);
+        if (waits(order)) {
+            seat.instrument->stops.remove(order, stops[order.stop].stop_ticks);
+        } else {
+            seat.instrument->side(order.side).remove(orders, place);
+        }
         remove_from_account(order);
         index.erase(order.order_id);
         --seat.open_orders;
         if (order.expire_time_ns != 0) forget_due();
-        keep_closed_id(order);
+    }
+
+    /// An order is done.
+    void give_back(std::uint32_t place) noexcept {
+        if (orders[place].stop != NIL) stops.give_back(orders[place].stop);
         orders.give_back(place);
     }
 
@@ -293,13 +276,13 @@ public:
         balance.held -= freed;
         balance.free += freed;
         if (order.side == BUY) seat.exposure->add(-lots);
+        if (waits(order)) return;
         seat.instrument->side(order.side).reduce(order.price_ticks, lots);
         book_changed(*seat.instrument);
     }
 
-    /// Take a resting order out of the book and free what it held.
-    void close(std::uint32_t place, Reason reason) {
-        const Order order = orders[place];
+    /// What a resting or waiting order holds and counts is free again.
+    void free_hold(const Order& order) {
         Seat& seat = *order.seat;
         const std::int64_t held = order.hold_for(order.open_lots);
         if (order.side == BUY) seat.exposure->add(-order.open_lots);
@@ -307,8 +290,16 @@ public:
         touch(balance);
         balance.held -= held;
         balance.free += held;
+    }
+
+    /// Take a resting order out of the book, or a stop from where it waits, and free what it held.
+    void close(std::uint32_t place, Reason reason) {
+        const Order order = orders[place];
+        Seat& seat = *order.seat;
+        const bool rested = !waits(order);
+        free_hold(order);
         unrest(place);
-        book_changed(*seat.instrument);
+        if (rested) book_changed(*seat.instrument);
         Event& event = tell(EventKind::CLOSED, seat.instrument->number, seat.account->number);
         event.reason = static_cast<std::uint8_t>(reason);
         event.a = static_cast<std::int64_t>(order.order_id);
@@ -316,9 +307,9 @@ public:
         event.c = order.qty_lots - order.open_lots;
         event.d = order.executed_usdc_micros;
         event.e = order.price_ticks;
-        event.f = seat.instrument->update_id;
+        event.f = rested ? seat.instrument->update_id : 0;
         event.side = order.side;
-        event.flags = 1;
+        event.flags = rested ? 1 : 0;
     }
 
     /// Close the resting orders that the seat's permission no longer covers, oldest first.
@@ -361,11 +352,17 @@ public:
         instrument.phase_ends_ns = ends_ns;
         instrument.phase_then = then;
         instrument.indicative_due_ns = 0;
+        stir(instrument);
         if (ends_ns != 0) push_due({ends_ns, DueKind::PHASE, instrument.number, 0});
         indicate(instrument);
         Event& event = tell(EventKind::PHASE_CHANGED, instrument.number, 0);
         event.a = ends_ns;
         event.flags = phase;
+    }
+
+    /// Its stops may be due: the last trade's price is another one, or it may trade again.
+    void stir(const Instrument& instrument) {
+        if (!instrument.stops.empty()) stirred.insert(instrument.number);
     }
 
     /// One change more. What a call comes to is told soon, unless that is to happen already.

@@ -69,6 +69,7 @@ enum class EventKind : std::uint8_t {
     TRADE = 3,
     CLOSED = 4,
     AMENDED = 5,
+    TRIGGERED = 6,
     PREVENTED = 7,
     BALANCE = 16,
     ACCOUNT_OPENED = 17,
@@ -114,6 +115,7 @@ enum class Reason : std::uint8_t {
     INSUFFICIENT_TOKENS = 22,
     TYPE_NOT_IN_PHASE = 23,
     PRICE_OUTSIDE_BAND = 24,
+    STOP_WOULD_TRIGGER = 28,
     ACCOUNT_EXISTS = 32,
     INSTRUMENT_CHANGED = 33,
     VALUE_OUT_OF_RANGE = 34,
@@ -139,7 +141,8 @@ enum class Reason : std::uint8_t {
 };
 
 constexpr std::uint8_t BUY = 0, SELL = 1;
-constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3;
+constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3, STOP_LOSS = 4, STOP_LOSS_LIMIT = 5, TAKE_PROFIT = 6,
+                       TAKE_PROFIT_LIMIT = 7;
 constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4;
 constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3,
                        DECREMENT = 4;

@@ -20,6 +20,7 @@ class Order:
     maker_fee_bps: int
     taker_fee_bps: int
     time_ns: int
+    rank: int  # among those at one price: its number, or one that it got when it was triggered
     executed_lots: int = 0
     executed_usdc_micros: int = 0
     prevented_usdc_micros: int = 0
@@ -33,6 +34,11 @@ class Order:
     @property
     def fee_bps(self) -> int:
         return max(self.maker_fee_bps, self.taker_fee_bps)
+
+    @property
+    def waits(self) -> bool:
+        """A stop that was not triggered."""
+        return self.terms.stop_ticks != 0 and self.rank == self.order_id
 
 
 @dataclass(slots=True)
@@ -110,6 +116,7 @@ class Facts:
     killed: set[tuple[int, int]] = field(default_factory=set)  # account and instrument, 0: all
     limits: dict[tuple[int, int], t.SetLimits] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
+    last_order_id: int = 0  # also of those that stops were triggered with
     closings: int = 0
     preventions: int = 0
     fills: list[Fill] = field(default_factory=list)
@@ -154,20 +161,22 @@ class Facts:
         return self.slots.setdefault((self.wallet_of(account, asset), asset), Slot())
 
     def open_orders(self, account: int | None = None, instrument: int | None = None) -> list[Order]:
-        """Those that rest, by order_id."""
+        """Those that rest or wait, the oldest first; a triggered stop is as old as that."""
         return [
             order
-            for order in sorted(self.orders, key=lambda order: order.order_id)
+            for order in sorted(self.orders, key=lambda order: order.rank)
             if order.closed_ns is None
             and account in (None, order.terms.account)
             and instrument in (None, order.terms.instrument)
         ]
 
     def book(self, instrument: int, side: int) -> list[Order]:
-        """The best first: by price, then by time of acceptance (a reduced order keeps its place)."""
+        """The best first: by price, then by time of acceptance or triggering (a reduced order keeps its place)."""
         sign = -1 if side == t.Side.BUY else 1
-        resting = [order for order in self.open_orders(instrument=instrument) if order.terms.side == side]
-        return sorted(resting, key=lambda order: (sign * order.limit_ticks, order.order_id))
+        resting = [
+            each for each in self.open_orders(instrument=instrument) if each.terms.side == side and not each.waits
+        ]
+        return sorted(resting, key=lambda order: (sign * order.limit_ticks, order.rank))
 
     def notional(self, instrument: int, price_ticks: int, qty_lots: int) -> int:
         listing = self.listing(instrument)
@@ -268,7 +277,7 @@ def market_state(facts: Facts) -> t.MarketState:
         time_ns=facts.time_ns,
         venue_phase=facts.venue_phase,
         crediting_stopped=int(facts.crediting_stopped),
-        last_order_id=len(facts.orders),
+        last_order_id=facts.last_order_id,
         last_trade_id=len(facts.fills),
         last_prevented_id=facts.preventions,
         last_composed_trade_id=max(composed, default=0),
@@ -309,5 +318,5 @@ def open_order(order: Order) -> t.OpenOrder:
     return t.OpenOrder(
         *(order.order_id, terms.account, terms.instrument, terms.side, terms.order_type, terms.time_in_force),
         *(order.limit_ticks, order.qty_lots, order.open_lots, order.executed_usdc_micros, terms.expire_time_ns),
-        *(terms.self_trade, order.time_ns, terms.client_order_id),
+        *(terms.self_trade, order.time_ns, terms.client_order_id, order.rank, terms.stop_ticks),
     )

@@ -113,10 +113,10 @@ class Generator:
     def _hostile(self, command: t.Command) -> t.Command:
         """One number of a trader's or an operator's command is something that nobody expects."""
         named = {
-            t.Place: ("price_ticks", "qty_lots", "quote_usdc_micros", "expire_time_ns"),
+            t.Place: ("price_ticks", "qty_lots", "quote_usdc_micros", "expire_time_ns", "stop_ticks"),
             t.Cancel: ("order_id",),
             t.Amend: ("qty_lots", "order_id"),
-            t.Replace: ("price_ticks", "qty_lots", "cancel_order_id", "expire_time_ns"),
+            t.Replace: ("price_ticks", "qty_lots", "cancel_order_id", "expire_time_ns", "stop_ticks"),
             t.SetPermission: ("valid_until_ns", "sell_from_ns"),
             t.SetPhase: ("until_ns",),
             t.SetAuctions: ("period_ns",),
@@ -139,7 +139,7 @@ class Generator:
         if isinstance(changed, t.Adjust | t.BatchFinal) and is_harmful(changed):
             return command
         if self.random.random() < 0.3 and isinstance(changed, t.Place | t.Replace):
-            small = {"side": 2, "order_type": 4, "time_in_force": 5, "self_trade": 5}
+            small = {"side": 2, "order_type": 8, "time_in_force": 5, "self_trade": 5}
             name = self.random.choice(sorted(small))
             changed = with_changes(changed, {name: self.random.choice((0, small[name], 255))})
         return changed
@@ -154,30 +154,33 @@ class Generator:
 
     def place(self) -> t.Place:
         random = self.random
-        order_type = random.choices(list(OrderType), (78, 12, 10))[0]
+        order_type = random.choices(list(OrderType), (64, 12, 8, 4, 5, 3, 4))[0]
         time_in_force = random.choices(list(TimeInForce), (70, 10, 6, 14))[0]
-        if order_type == OrderType.MARKET and random.random() < 0.97:
+        names_no_limit = order_type in (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
+        if names_no_limit and random.random() < 0.97:
             time_in_force = TimeInForce.IOC
         is_market, by_quote = order_type == OrderType.MARKET, random.random() < 0.5
+        price_ticks = random.choices((random.randint(5, 9), random.randint(0, 13)), (80, 20))[0]
         return t.Place(
             account=self._account(),
             instrument=self._instrument(),
             side=random.choice(list(Side)),
             order_type=order_type,
             time_in_force=time_in_force,
-            price_ticks=0 if is_market else random.choices((random.randint(5, 9), random.randint(0, 13)), (80, 20))[0],
+            price_ticks=0 if names_no_limit else price_ticks,
             qty_lots=0 if is_market and by_quote else random.randint(1, 9),
             quote_usdc_micros=random.randint(1, 400) if is_market and by_quote else 0,
             expire_time_ns=self.oracle.time_ns + random.randint(0, 40) if time_in_force == TimeInForce.GTD else 0,
             self_trade=random.choices(list(SelfTrade), (50, 10, 10, 10, 20))[0],
             client_order_id=random.choice(CLIENT_IDS),
+            stop_ticks=random.randint(0, 13) if order_type >= OrderType.STOP_LOSS else 0,
         )
 
     def _target(self) -> tuple[int, int, int, bytes, Order | None]:
         """Account, instrument, order id, client id: mostly of an open order, sometimes of none."""
         resting = self.oracle.open_orders()
         if not resting or self.random.random() < 0.1:
-            order_id = self.random.randint(0, len(self.oracle.orders) + 1)
+            order_id = self.random.randint(0, self.oracle.last_order_id + 1)
             return self._account(), self._instrument(), order_id, self.random.choice(CLIENT_IDS), None
         order = self.random.choice(resting)
         name = order.terms.client_order_id
@@ -198,7 +201,7 @@ class Generator:
         new = self.place()
         return t.Replace(
             *(account, instrument, new.side, new.order_type, new.time_in_force, new.price_ticks, new.qty_lots),
-            *(new.quote_usdc_micros, new.expire_time_ns, new.self_trade, new.client_order_id),
+            *(new.quote_usdc_micros, new.expire_time_ns, new.self_trade, new.client_order_id, new.stop_ticks),
             *(order_id, name, self.random.choice((0, 0, 1))),
         )
 

@@ -84,6 +84,8 @@ def check_market(state: t.MarketState) -> None:
         assert allowed, (order, permission)
         assert permission.valid_until_ns > state.time_ns, (order, permission)
         assert order.side == Side.BUY or permission.sell_from_ns <= state.time_ns, (order, permission)
+        if order.stop_ticks and order.rank == order.order_id:
+            continue  # it waits
         if order.side == Side.BUY:
             bids[order.instrument] = max(order.price_ticks, bids.get(order.instrument, 0))
         else:

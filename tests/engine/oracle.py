@@ -19,6 +19,7 @@ class Oracle(VenueRules):
         self.seq, self.time_ns, self.events, self.touched = seq, time_ns, [], set()
         self.expire_due()
         self.carry_out(command)
+        self.trigger_stops()
         self.events += [self.balance(account, asset) for account, asset in sorted(self.touched)]
         return self.events
 
@@ -29,6 +30,7 @@ class Oracle(VenueRules):
         """
         while due := sorted(self.due(), key=lambda each: each[:3]):
             due[0][3]()
+            self.trigger_stops()
 
     def due(self) -> Iterator[tuple[int, int, tuple[int, int], Callable[[], None]]]:
         for order in self.open_orders():

@@ -43,7 +43,7 @@ class AuctionRules(ChainRules):
         while volume_lots:
             buy, sell = self.book(instrument, Side.BUY)[0], self.book(instrument, Side.SELL)[0]
             lots = min(volume_lots, buy.open_lots, sell.open_lots)
-            maker, taker = sorted((buy, sell), key=lambda order: order.order_id)
+            maker, taker = sorted((buy, sell), key=lambda order: order.rank)
             self.trade(taker, maker, lots, price_ticks, taker.maker_fee_bps, in_auction=True)
             volume_lots -= lots
 

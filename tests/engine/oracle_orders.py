@@ -8,7 +8,7 @@ from dataclasses import fields
 from engine import types as t
 from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
 from tests.engine.facts import Facts, Fill, Listing, Order, with_fee
-from tests.engine.oracle_terms import terms_refusals
+from tests.engine.oracle_terms import AT_COLLAR, collar, terms_refusals
 
 CALLS = (Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL, Phase.PERIODIC_CALL)
 INDICATIVE_DELAY_NS = 100_000_000
@@ -37,11 +37,12 @@ class OrderRules(Facts):
         order.closed_ns, order.closed_rank = self.time_ns, self.closings
 
     def close(self, order: Order, reason: Reason) -> None:
-        """Take a resting order out of the book."""
+        """Take a resting order out of the book; a stop that waits is in none."""
         terms = order.terms
         self.end(order)
         self.touch(terms.account, terms.instrument, terms.side)
-        self.events.append(closed(order, reason, self.book_change(terms.instrument), rested=1))
+        update_id = 0 if order.waits else self.book_change(terms.instrument)
+        self.events.append(closed(order, reason, update_id, rested=int(not order.waits)))
 
     def close_ineligible(self, account: int, instrument: int) -> None:
         for order in self.open_orders(account, instrument):
@@ -62,26 +63,65 @@ class OrderRules(Facts):
         assert listing is not None
         limit, bound_lots = self.limit_and_bound(terms)
         rates = (listing.maker_fee_bps, listing.taker_fee_bps)
-        taker = Order(len(self.orders) + 1, terms, limit, bound_lots, *rates, time_ns=self.time_ns)
+        number = self.next_number()
+        taker = Order(number, terms, limit, bound_lots, *rates, time_ns=self.time_ns, rank=number)
         at = len(self.events)
-        stopped = self.meet_book(taker)
+        stopped = Reason.NONE if taker.waits else self.meet_book(taker)
         self.orders.append(taker)
         self.finish(taker, stopped, at)
+
+    def next_number(self) -> int:
+        self.last_order_id += 1
+        return self.last_order_id
+
+    # -- a stop comes to the market
+
+    def has_reached(self, listing: Listing, terms: t.Place) -> bool:
+        """Whether the last trade was at a stop's price or beyond."""
+        last = listing.last_price_ticks
+        if not terms.stop_ticks or not last:
+            return False
+        return last >= terms.stop_ticks if rises(terms) else last <= terms.stop_ticks
+
+    def trigger_stops(self) -> None:
+        for listing in self.listings:
+            where = listing.terms.instrument
+            while self.phase(where) in (Phase.CONTINUOUS, Phase.LIMIT_ONLY):
+                waiting = [each for each in self.open_orders(instrument=where) if each.waits]
+                reached = [each for each in waiting if self.has_reached(listing, each.terms)]
+                rising = sorted((o for o in reached if rises(o.terms)), key=lambda o: o.terms.stop_ticks)
+                falling = sorted((o for o in reached if not rises(o.terms)), key=lambda o: -o.terms.stop_ticks)
+                if not reached:
+                    break
+                self.trigger((rising + falling)[0], listing)
+
+    def trigger(self, order: Order, listing: Listing) -> None:
+        """It meets the book as a new order would, at the rates that hold now, if it can pay for them."""
+        terms = order.terms
+        self.touch(terms.account, terms.instrument, terms.side)
+        self.orders.remove(order)
+        order.rank = self.next_number()
+        order.maker_fee_bps, order.taker_fee_bps = listing.maker_fee_bps, listing.taker_fee_bps
+        at = len(self.events)
+        asset = t.USDC if terms.side == Side.BUY else terms.instrument
+        is_covered = self.balance(terms.account, asset).free >= self.held_by(order)
+        stopped = self.meet_book(order) if is_covered else Reason.COVER_LOST
+        self.orders.append(order)
+        self.finish(order, stopped, at)
 
     def limit_and_bound(self, terms: t.Place) -> tuple[int, int]:
         """The worst price it may trade at, and the most lots; (0, its lots) for a market order without a market."""
         listing = self.listing(terms.instrument)
         assert listing is not None
+        if terms.order_type in AT_COLLAR:
+            return collar(listing.terms, terms.side, terms.stop_ticks), terms.qty_lots
         if terms.order_type != OrderType.MARKET:
             return terms.price_ticks, terms.qty_lots
         opposite = self.book(terms.instrument, 1 - terms.side)
         if not opposite:
             return 0, terms.qty_lots
-        best, collar_bps = opposite[0].limit_ticks, listing.terms.market_collar_bps
-        if terms.side == Side.BUY:
-            limit = min(listing.terms.price_ticks_max, best * (t.BASIS_POINTS + collar_bps) // t.BASIS_POINTS)
-        else:
-            limit = max(1, -(-best * (t.BASIS_POINTS - collar_bps) // t.BASIS_POINTS))
+        best = opposite[0].limit_ticks
+        limit = collar(listing.terms, terms.side, best)
         if terms.quote_usdc_micros == 0:
             return limit, terms.qty_lots
         cheapest = best if terms.side == Side.BUY else limit
@@ -127,8 +167,10 @@ class OrderRules(Facts):
             yield Reason.PRICE_OUTSIDE_BAND
         if terms.order_type == OrderType.LIMIT_MAKER and self.acceptable(terms, limit):
             yield Reason.POST_ONLY_WOULD_TAKE
+        if self.has_reached(listing, terms):
+            yield Reason.STOP_WOULD_TRIGGER
         mine = self.open_orders(terms.account, terms.instrument)
-        may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+        may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD) or terms.stop_ticks > 0
         orders_max = self.limit(terms.account, terms.instrument, "open_orders_max") or listing.terms.open_orders_max
         if may_rest and len(mine) >= orders_max:
             yield Reason.TOO_MANY_ORDERS
@@ -209,7 +251,7 @@ class OrderRules(Facts):
         mode = taker.terms.self_trade
         own = [maker for maker in self.acceptable(taker.terms, taker.limit_ticks) if self.is_own(taker.terms, maker)]
         if mode in (SelfTrade.EXPIRE_MAKER, SelfTrade.EXPIRE_BOTH):
-            for maker in sorted(own, key=lambda maker: maker.order_id):
+            for maker in sorted(own, key=lambda maker: maker.rank):
                 self.close(maker, Reason.SELF_TRADE)
         if mode == SelfTrade.DECREMENT:
             for maker in sorted(own, key=lambda maker: maker.order_id):
@@ -335,7 +377,10 @@ class OrderRules(Facts):
         may_rest, is_banded = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD), stopped is Reason.BAND_REACHED
         if is_banded and may_rest:
             stopped = self.come_into_call(taker)
-        if stopped is Reason.NONE and taker.open_lots and may_rest:
+        if taker.waits:
+            held = self.held_by(taker)
+            self.touch(terms.account, terms.instrument, terms.side)
+        elif stopped is Reason.NONE and taker.open_lots and may_rest:
             open_lots, update_id, held = taker.open_lots, self.book_change(terms.instrument), self.held_by(taker)
             self.touch(terms.account, terms.instrument, terms.side)
         else:
@@ -343,8 +388,11 @@ class OrderRules(Facts):
             if taker.open_lots or by_quote or stopped is not Reason.NONE:
                 self.events.append(closed(taker, why_closed(taker, stopped), 0, rested=0))
         who = (terms.account, terms.instrument, terms.side, taker.order_id, taker.limit_ticks)
-        lots = (taker.qty_lots, taker.executed_lots, open_lots)
-        self.events.insert(at, t.Accepted(*who, *lots, update_id, held, taker.executed_usdc_micros))
+        rest = (taker.executed_lots, open_lots, update_id, held, taker.executed_usdc_micros)
+        if taker.rank == taker.order_id:
+            self.events.insert(at, t.Accepted(*who, taker.qty_lots, *rest))
+        else:
+            self.events.insert(at, t.Triggered(*who, taker.rank, *rest))
         if is_banded:
             listing = self.listing(terms.instrument)
             assert listing is not None
@@ -396,7 +444,8 @@ class OrderRules(Facts):
         self.touch(command.account, command.instrument, order.terms.side)
         who = (command.account, command.instrument, order.terms.side, order.order_id)
         lots = (order.qty_lots, order.open_lots, removed_lots)
-        self.events.append(t.Amended(*who, *lots, order.limit_ticks, self.book_change(command.instrument)))
+        update_id = 0 if order.waits else self.book_change(command.instrument)
+        self.events.append(t.Amended(*who, *lots, order.limit_ticks, update_id))
 
     def replace(self, command: t.Replace) -> None:
         where = (command.account, command.instrument)
@@ -436,6 +485,12 @@ def closed(order: Order, reason: Reason, update_id: int, rested: int) -> t.Close
 def why_closed(order: Order, stopped: Reason) -> Reason:
     if stopped is not Reason.NONE:
         return stopped
-    if order.terms.order_type == OrderType.MARKET and order.executed_lots == 0:
+    if order.terms.order_type in (OrderType.MARKET, *AT_COLLAR) and order.executed_lots == 0:
         return Reason.NO_LIQUIDITY
     return Reason.IOC_REMAINDER
+
+
+def rises(stop: t.Place) -> bool:
+    """Whether a stop's price is one that the market must rise to."""
+    is_loss = stop.order_type in (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT)
+    return is_loss if stop.side == Side.BUY else not is_loss

@@ -120,8 +120,9 @@ class QuickGenerator:
 
     def _order(self, kind: int, e: int, flags: int, text2: bytes) -> bytes:
         random = self._random
-        order_type = random.choices((1, 2, 3, 0, 4), (78, 12, 8, 1, 1))[0]
-        tif = 2 if order_type == 2 else random.choices((1, 2, 3, 4, 0, 5), (65, 10, 8, 15, 1, 1))[0]
+        order_type = random.choices((1, 2, 3, 4, 5, 6, 7, 0, 8), (64, 12, 8, 4, 4, 3, 3, 1, 1))[0]
+        names_no_limit = order_type in (2, 4, 6)
+        tif = 2 if names_no_limit else random.choices((1, 2, 3, 4, 0, 5), (65, 10, 8, 15, 1, 1))[0]
         by_quote = order_type == 2 and random.random() < 0.4
         return self._pack(
             kind,
@@ -132,11 +133,12 @@ class QuickGenerator:
             self_trade=random.choices((0, 1, 2, 3, 4, 5), (50, 10, 10, 10, 19, 1))[0],
             flags=flags,
             account=self._who(),
-            a=0 if order_type == 2 else self._number(0, 13),
+            a=0 if names_no_limit else self._number(0, 13),
             b=0 if by_quote else self._number(0, 9),
             c=self._number(1, 300) if by_quote else 0,
             d=self._time_ns + self._number(-1, 30) % 2**40 if tif == 4 else 0,
             e=e,
+            f=self._number(1, 13) if 4 <= order_type <= 7 else random.choices((0, 1), (99, 1))[0],
             text=random.choice(IDS),
             text2=text2,
         )

@@ -5,7 +5,8 @@ The market of `check`: instrument 1, one tick on one lot is one USDC micro, no f
 and 100 lots; the time is 1,000. Balances are not told as events here but asked for: `funds 2 usdc => free 9950 held 50`
 (figures that are zero are left out). A line that ends in a comma goes on in the next.
 
-    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|gtd T] [id X] [stp taker|maker|both|decrement] [in I]
+    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|gtd T] [stop|take PRICE] [id X]
+        [stp taker|maker|both|decrement] [in I]
     cancel ACCOUNT ORDER|id X [in I]         cancel-all ACCOUNT [in I]
     amend ACCOUNT ORDER|id X to QTY [in I]   replace ACCOUNT ORDER|id X by buy 1 @ 5 ... [anyway]
     permit ACCOUNT both|buy|sell|none [until T] [from T] [in I]
@@ -128,11 +129,14 @@ class Market:
 
     def _place(self, side: Side, words: list[str]) -> t.Place:
         by_quote = words[1] == "usdc"
-        price = number(words, "@", 0)
+        price, stop = number(words, "@", 0), number(words, "stop", 0) or number(words, "take", 0)
         tif = next((TIMES[word] for word in words if word in TIMES), TimeInForce.GTC)
         order_type = OrderType.LIMIT_MAKER if "post" in words else OrderType.LIMIT
         if "market" in words:
             order_type, tif = OrderType.MARKET, TimeInForce.IOC
+        if stop:
+            wanted = ("STOP_LOSS" if "stop" in words else "TAKE_PROFIT") + ("" if "market" in words else "_LIMIT")
+            order_type = OrderType[wanted]
         return t.Place(
             account=int(words[0]),
             instrument=number(words, "in", 1),
@@ -145,6 +149,7 @@ class Market:
             expire_time_ns=number(words, "gtd", 0),
             self_trade=SELF_TRADES[words[words.index("stp") + 1]] if "stp" in words else SelfTrade.NONE,
             client_order_id=name_in(words),
+            stop_ticks=stop,
         )
 
     def _cancel(self, words: list[str]) -> t.Cancel:
@@ -158,7 +163,7 @@ class Market:
         new = self._place(Side.BUY if words[at + 1] == "buy" else Side.SELL, [words[0], *words[at + 2 :]])
         return t.Replace(
             *(new.account, new.instrument, new.side, new.order_type, new.time_in_force, new.price_ticks, new.qty_lots),
-            *(new.quote_usdc_micros, new.expire_time_ns, new.self_trade, new.client_order_id),
+            *(new.quote_usdc_micros, new.expire_time_ns, new.self_trade, new.client_order_id, new.stop_ticks),
             *(*which(words[1:at]), int("anyway" in words)),
         )
 
@@ -261,7 +266,11 @@ def told(event: t.Event) -> str:
             return f"refused {Reason(event.reason).name.lower()}" + (f" {event.order_id}" if event.order_id else "")
         case t.Accepted():
             rests = f" rests {event.open_lots} held {event.held}" if event.open_lots else ""
-            return f"accepted {event.order_id}{rests}"
+            waits = f" waits held {event.held}" if event.held and not event.open_lots else ""
+            return f"accepted {event.order_id}{rests}{waits}"
+        case t.Triggered():
+            rests = f" rests {event.open_lots} held {event.held}" if event.open_lots else ""
+            return f"triggered {event.order_id}{rests}"
         case t.Trade():
             fees = (event.maker_fee_usdc_micros, event.taker_fee_usdc_micros)
             ends = " fees {} {}".format(*fees) if any(fees) else ""

@@ -27,7 +27,7 @@ def side_of(side: Side, orders: list[Lots]) -> BookSide:
     book = BookSide(side)
     for order_id, (price, lots) in enumerate(orders):
         seat = cast(Any, None)
-        book.add(Order(order_id, seat, side, 1, 1, 0, price, lots, lots, 0, 0, price, 0, 0, bytes(36)))
+        book.add(Order(order_id, seat, side, 1, 1, 0, price, lots, lots, 0, 0, price, 0, 0, bytes(36), order_id))
     return book
 
 

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -152,7 +153,7 @@ ORDERS = st.builds(
     account=ACCOUNTS,
     instrument=INSTRUMENTS,
     side=st.sampled_from(Side),
-    order_type=st.sampled_from([1, 1, 1, 2, 3]),
+    order_type=st.sampled_from([1, 1, 1, 2, 3, 4, 5, 6, 7]),
     time_in_force=st.sampled_from([1, 1, 2, 3, 4]),
     price_ticks=PRICES,
     qty_lots=QTYS,
@@ -160,13 +161,14 @@ ORDERS = st.builds(
     expire_time_ns=st.sampled_from([0, 0, 0, 5, 50]),
     self_trade=st.integers(0, 3),
     client_order_id=CLIENT_IDS,
-)
+    stop_ticks=st.sampled_from([0, 2, 3, 4]),
+).map(lambda order: order if order.order_type >= t.OrderType.STOP_LOSS else replace(order, stop_ticks=0))
 ANY_ORDERS = st.builds(
     t.Place,
     account=st.integers(0, 2**32 - 1) | ACCOUNTS,
     instrument=st.integers(0, 2**16 - 1) | INSTRUMENTS,
     side=st.integers(0, 255),
-    order_type=st.integers(0, 255) | st.integers(1, 3),
+    order_type=st.integers(0, 255) | st.integers(1, 7),
     time_in_force=st.integers(0, 255) | st.integers(1, 4),
     price_ticks=ANY_INT64,
     qty_lots=ANY_INT64,
@@ -174,6 +176,7 @@ ANY_ORDERS = st.builds(
     expire_time_ns=ANY_INT64,
     self_trade=st.integers(0, 255),
     client_order_id=st.binary(max_size=36),
+    stop_ticks=ANY_INT64,
 )
 
 
@@ -221,7 +224,7 @@ class EngineAgreesWithOracle(RuleBasedStateMachine):
     def replace(self, order: t.Place, order_id: int, anyway: int) -> None:
         new = (order.account, order.instrument, order.side, order.order_type, order.time_in_force, order.price_ticks)
         rest = (order.qty_lots, order.quote_usdc_micros, order.expire_time_ns, order.self_trade, order.client_order_id)
-        self.pair.apply(t.Replace(*new, *rest, order_id, b"", anyway))
+        self.pair.apply(t.Replace(*new, *rest, order.stop_ticks, order_id, b"", anyway))
 
     @rule(account=ACCOUNTS, scope=st.integers(0, 3))
     def cancel_all(self, account: int, scope: int) -> None:

@@ -74,7 +74,7 @@ def test_another_version_is_refused() -> None:
 def test_the_state_is_complete_and_in_order() -> None:
     state = busy().pair.engine.state()
     assert [order.order_id for order in state.orders] == [1, 3]
-    assert state.orders[0] == t.OpenOrder(1, 2, 1, 0, 1, 4, 10, 5, 5, 0, 9_000, 0, 1_000, b"open")
+    assert state.orders[0] == t.OpenOrder(1, 2, 1, 0, 1, 4, 10, 5, 5, 0, 9_000, 0, 1_000, b"open", 1)
     assert [account.account for account in state.accounts] == [1, 2, 3, 4, 5]
     assert [(each.account, each.valid_until_ns) for each in state.permissions][2:] == [(4, 1_000), (5, 8_000)]
     assert (state.last_composed_trade_id, state.last_final_trade_id, state.last_final_batch_id) == (1, 0, 0)

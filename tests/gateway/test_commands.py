@@ -93,7 +93,7 @@ def test_a_market_order_is_by_quantity_or_by_quote() -> None:
         ({"symbol": 5}, -1102),
         ({"side": "buy"}, -1117),
         ({"side": ...}, -1102),
-        ({"type": "STOP_LOSS"}, -1116),
+        ({"type": "TRAILING"}, -1116),
         ({"timeInForce": "GTX"}, -1115),
         ({"timeInForce": ...}, -1102),
         ({"selfTradePreventionMode": "TRANSFER"}, -1130),

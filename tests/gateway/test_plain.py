@@ -18,7 +18,7 @@ from gateway import messages as m
 from gateway import plain
 from gateway import requests as r
 from gateway.commands import Commands
-from gateway.desk import DEFAULT_RESPONSES
+from gateway.desk import response_to
 from gateway.keys import READ
 from gateway.limits import LimitSettings
 from gateway.markets import Markets
@@ -59,7 +59,7 @@ def check_same(message: bytes) -> bool:
     assert (params.api_key, params.signature, params.recv_window, params.return_rate_limits) == (None,) * 4
     if isinstance(params, m.NewOrder):
         assert (kind, record) == (1, COMMANDS.place(ACCOUNT, params))
-        expected = params.new_order_resp_type or DEFAULT_RESPONSES[params.type]
+        expected = response_to(params)
         assert plain.RESPONSES[response] == expected
     else:
         assert isinstance(params, m.CancelOrder)

@@ -35,10 +35,11 @@ async def require_state(pool: Pool, state: t.MarketState) -> None:
     """The tables against the engine's own state, which no part of the fold has seen."""
     open_orders = await pool.fetch(
         "SELECT order_id, account, instrument, side, order_type, time_in_force, price_ticks, qty_lots, open_lots,"
-        " executed_usdc_micros, expire_ns, self_trade, accepted_ns, client_order_id FROM orders"
+        " executed_usdc_micros, expire_ns, self_trade, accepted_ns, client_order_id, 0, stop_ticks FROM orders"
         " WHERE status = 'OPEN' ORDER BY order_id"
     )
-    assert tuple(t.OpenOrder(*order) for order in open_orders) == state.orders
+    known = [replace(order, rank=0) for order in state.orders]  # the queue is not projected
+    assert [t.OpenOrder(*order) for order in open_orders] == sorted(known, key=lambda order: order.order_id)
     balances = {
         (row["account"], row["instrument"]): t.Balance(*row)
         for row in await pool.fetch(
@@ -227,7 +228,7 @@ async def test_orders_are_found_by_id_by_client_id_and_only_by_their_account(poo
 
 
 async def test_history_is_bounded_by_ids_times_and_limit(pool: Pool) -> None:
-    market = market_after(6, frames=250)
+    market = market_after(11, frames=250)
     await write(pool, market.frames)
     for account in TRADERS:
         for instrument in INSTRUMENTS:

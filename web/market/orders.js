@@ -8,6 +8,7 @@ import { table } from "../shell/tables.js";
 import { time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
 
+const TYPES = { LIMIT_MAKER: "Post only", STOP_LOSS: "Stop", STOP_LOSS_LIMIT: "Stop limit", TAKE_PROFIT: "Take profit", TAKE_PROFIT_LIMIT: "Take profit limit" };
 const TABS = { orders: "Open orders", fills: "Fills", balances: "Balances" };
 
 export class Orders {
@@ -61,7 +62,7 @@ export class Orders {
       caption: "Your open orders in this market",
       columns: [
         { name: "Side", cell: ({ side }) => make("span", { class: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell") },
-        { name: "Type", cell: (order) => `${order.type === "LIMIT_MAKER" ? "Post only" : "Limit"} ${order.inForce === "GTC" ? "" : order.inForce}` },
+        { name: "Type", cell: (order) => `${TYPES[order.type] ?? "Limit"} ${order.inForce === "GTC" ? "" : order.inForce}` },
         { name: "Price", cell: (order) => shown(order.price, priceDecimals), isNumber: true },
         { name: `Open (${base})`, cell: (order) => shown(decimal(units(order.quantity, qtyDecimals) - units(order.executed, qtyDecimals), qtyDecimals)), isNumber: true },
         { name: "Filled", cell: (order) => `${shown(order.executed)} of ${shown(order.quantity)}`, isNumber: true },
