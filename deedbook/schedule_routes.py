@@ -49,18 +49,18 @@ def schedule_routes(schedules: Schedules) -> list[Route]:
 
     # fmt: off
     return [
-        Route(method="PUT", path="/operations/schedules/{instrument}", handler=put, body=ScheduleBody,
+        Route(method="PUT", path="/operations/schedules/{instrument_id}", handler=put, body=ScheduleBody,
               summary="Set an instrument's trading days and the times of its phases."),
-        Route(method="DELETE", path="/operations/schedules/{instrument}", handler=remove,
+        Route(method="DELETE", path="/operations/schedules/{instrument_id}", handler=remove,
               summary="Remove an instrument's schedule; its phase stays."),
-        Route(method="POST", path="/operations/schedules/{instrument}/resume", handler=resume,
+        Route(method="POST", path="/operations/schedules/{instrument_id}/resume", handler=resume,
               summary="Give an instrument that somebody has in hand back to its schedule."),
     ]
     # fmt: on
 
 
 def _number(call: Call[Any]) -> int:
-    text = call.path["instrument"]
+    text = call.path["instrument_id"]
     if _NUMBER(text) is None:
         raise not_found("instrument")
     return int(text)
