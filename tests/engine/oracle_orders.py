@@ -254,7 +254,7 @@ class OrderRules(Facts):
             for maker in sorted(own, key=lambda maker: maker.rank):
                 self.close(maker, Reason.SELF_TRADE)
         if mode == SelfTrade.DECREMENT:
-            for maker in sorted(own, key=lambda maker: maker.order_id):
+            for maker in sorted(own, key=lambda maker: maker.rank):
                 if taker.open_lots:
                     self.decrement(taker, maker, min(taker.open_lots, maker.open_lots))
             return Reason.NONE if taker.open_lots else Reason.SELF_TRADE

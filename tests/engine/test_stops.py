@@ -346,3 +346,18 @@ def test_the_static_band_is_for_limits_only() -> None:
 )
 def test_what_has_no_meaning_is_refused(place: t.Place, reason: t.Reason) -> None:
     assert Market().pair.apply(place) == [t.Rejected(2, 1, reason)]
+
+
+def test_in_a_call_an_order_that_gets_smaller_meets_a_triggered_one_as_the_younger() -> None:
+    check(
+        """
+        buy 2 1 @ 60 stop 55          => accepted 3 waits held 60
+        buy 2 1 @ 40                  => accepted 4 rests 1 held 40
+        sell 3 1 @ 55                 => accepted 5 rests 1 held 1
+        buy 4 1 @ 55                  => accepted 6, trade 5 by 6 1 @ 55 filled, triggered 3 rests 1 held 60
+        phase closing_call            => phase closing_call in 1
+        sell 2 1 @ 40 stp decrement   => accepted 8, prevented 4 by 8 1 @ 40, closed 4 self_trade 1,
+                                         closed 8 self_trade 0
+        """,
+        traded(),
+    )
