@@ -308,7 +308,8 @@ class QuickGenerator:
         lost, fresh = random.choice(WALLETS), random.choice(WALLETS + NEW_WALLETS * 4)
         asset = random.choices((1, 2, USDC), (49, 49, 2))[0]
         lock, _, position, owed_out = self._slot(lost, asset)
-        if owed_out and self._venue.wallets.get(fresh, 0) not in (0, self._venue.wallets.get(lost)):
+        may_owe = owed_out > 0 or self._seq != self._venue.seq  # a sale may be among the commands just made
+        if may_owe and self._venue.wallets.get(fresh, 0) not in (0, self._venue.wallets.get(lost)):
             fresh = bytes([random.randint(106, 255)]) * 20  # a chain would not settle without the tokens
         into, asked, position_there, _ = self._slot(fresh, asset)
         slots: dict[str, Any] = {"instrument": asset, "a": lock, "b": into + lock, "c": asked, "f": lock}
