@@ -113,6 +113,7 @@ def _add_market_structure(commands: "argparse._SubParsersAction[argparse.Argumen
     phase.add_argument("phase", metavar="PHASE", help="as in docs/rules.md, in small letters: opening-call")
     phase.add_argument("--minutes", type=float, default=0, help="a call ends by itself after so long")
     phase.add_argument("--then", default="continuous", metavar="PHASE", help="and this follows")
+    phase.add_argument("--end-day", action="store_true", help="DAY orders close, after the uncross")
     phase.set_defaults(call=_ops_phase)
     bands = commands.add_parser("bands", help="how far an instrument's prices may go; what is not named is off")
     bands.add_argument("symbol")
@@ -331,7 +332,10 @@ def _ops_phase(parsed: argparse.Namespace) -> int:
             raise SettingsError(f"There is no phase {name}; there are {', '.join(ops.PHASES)}.")
     phase, then = ops.PHASES[parsed.phase], ops.PHASES[parsed.then]
     until_ns = time.time_ns() + int(parsed.minutes * 60 * ops.NS) if parsed.minutes else 0
-    return _on_running(parsed.data, lambda market: ops.set_phase(market, parsed.symbol, phase, until_ns, then))
+    return _on_running(
+        parsed.data,
+        lambda market: ops.set_phase(market, parsed.symbol, phase, until_ns, then, ends_day=parsed.end_day),
+    )
 
 
 def _ops_bands(parsed: argparse.Namespace) -> int:

@@ -29,7 +29,13 @@ class OpsError(Exception):
 
 
 async def set_phase(
-    market: Running, symbol: str | None, phase: t.Phase, until_ns: int = 0, then: t.Phase = t.Phase.CONTINUOUS
+    market: Running,
+    symbol: str | None,
+    phase: t.Phase,
+    until_ns: int = 0,
+    then: t.Phase = t.Phase.CONTINUOUS,
+    *,
+    ends_day: bool = False,
 ) -> str:
     """Of one instrument, or of the whole venue; a call may end by itself. Raises OpsError.
 
@@ -38,7 +44,7 @@ async def set_phase(
     number = t.VENUE if symbol is None else await _number_of(market, symbol)
     async with market.pool.acquire() as connection, connection.transaction():
         await lock_phase(connection, number)
-        seq = await _sent(market, t.SetPhase(number, phase, until_ns, then))
+        seq = await _sent(market, t.SetPhase(number, phase, until_ns, then, int(ends_day)))
         await look_again(connection, number, _back_at(phase, until_ns))
     return f"{symbol or 'The venue'} is {phase.name} from seq {seq} on."
 

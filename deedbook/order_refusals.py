@@ -37,7 +37,8 @@ REFUSALS: Final[dict[Reason, Sentence]] = {
     Reason.INSTRUMENT_HALTED: Sentence(409, "Trading in this property is halted: try again when it goes on."),
     Reason.CANCEL_ONLY: Sentence(409, "Orders can only be cancelled at this moment: try again when trading goes on."),
     Reason.TYPE_NOT_IN_PHASE: Sentence(
-        409, "Trading is in a phase that does not take such orders: a limit order that may rest (GTC, GTD) is taken."
+        409,
+        "Trading is in a phase that does not take such orders: a limit order that may rest (GTC, GTD, DAY) is taken.",
     ),
     Reason.KILLED: Sentence(403, "Trading is switched off here by the exchange: ask its support."),
     Reason.NOT_PERMITTED: Sentence(403, "You may not do this with this property; `reasons` says what is missing."),

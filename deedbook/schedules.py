@@ -59,9 +59,9 @@ def schedule_from(row: Mapping[str, Any]) -> Schedule:
 
 
 def command_of(number: int, slot: Slot) -> t.SetPhase:
-    """Calls end by themselves, with the market's clock."""
+    """Calls end by themselves, with the market's clock; the closed time ends the day."""
     if slot.phase not in TIMED:
-        return t.SetPhase(number, slot.phase)
+        return t.SetPhase(number, slot.phase, ends_day=int(slot.phase == CLOSED))
     return t.SetPhase(number, slot.phase, round(slot.ends_at.timestamp() * 1_000) * 10**6, slot.then)
 
 
@@ -165,7 +165,10 @@ class Schedules:
 
 
 def _is_there(phase: t.Phase, slot: Slot) -> bool:
-    """Also where a price band has started a call: it ends by itself, and trading goes on then."""
+    """Also where a price band has started a call: it ends by itself, and trading goes on then.
+
+    A call brings an instrument into its closed time by itself, but no call ends the day.
+    """
     if phase == t.Phase.VOLATILITY_CALL and slot.phase not in TIMED | {CLOSED, t.Phase.PRE_OPEN}:
         return True
-    return phase == slot.phase and phase not in TIMED
+    return phase == slot.phase and phase not in TIMED | {CLOSED}

@@ -14,7 +14,8 @@ from engine.venue import ZERO_ID, Instrument, Venue
 
 GTC: Final = int(TimeInForce.GTC)
 GTD: Final = int(TimeInForce.GTD)
-RESTING: Final = (GTC, GTD)
+DAY: Final = int(TimeInForce.DAY)
+RESTING: Final = (GTC, GTD, DAY)
 LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
 STOP_LOSS: Final = int(OrderType.STOP_LOSS)  # from here on types wait
 AT_COLLAR: Final = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
@@ -27,7 +28,7 @@ FORMS: Final = frozenset(
     (int(side), int(order_type), int(tif), int(self_trade))
     for side, order_type, tif, self_trade in product(Side, OrderType, TimeInForce, SelfTrade)
     if order_type in (OrderType.LIMIT, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT_LIMIT)
-    or (order_type == OrderType.LIMIT_MAKER and tif in (TimeInForce.GTC, TimeInForce.GTD))
+    or (order_type == OrderType.LIMIT_MAKER and tif in RESTING)
     or (order_type in (OrderType.MARKET, *AT_COLLAR) and tif == TimeInForce.IOC)
 )
 

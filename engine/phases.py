@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from engine import auction
+from engine.admission import DAY
 from engine.types import VENUE, Phase, Reason, phase_in_force
 from engine.venue import CALLS, COLLECTING, CONTINUOUS, PHASE_CHANGED, TRADING, Instrument, Venue
 
@@ -20,14 +21,15 @@ class Phases:
 
     def set_phase(self, row: Row) -> None:
         venue = self._venue
-        then, number, phase, until_ns = row[3], row[6], row[8], row[11]
+        then, number, phase, ends_day, until_ns = row[3], row[6], row[8], row[10], row[11]
         instrument = venue.instrument(number)
         if number != VENUE and instrument is None:
             return venue.reject(Reason.UNKNOWN_INSTRUMENT, number)
-        if not self._can_be(number, phase, until_ns, then):
+        if ends_day > 1 or not self._can_be(number, phase, until_ns, then):
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number)
         if instrument is None:
-            return self._set_venue(phase)
+            self._set_venue(phase)
+            return self._end_day(None) if ends_day else None
         if phase in TRADING:
             if instrument.is_crossed() and venue.phase != CONTINUOUS:
                 stands = phase_in_force(venue.phase, CONTINUOUS) == Phase.HALT
@@ -35,6 +37,15 @@ class Phases:
             if instrument.is_crossed() or instrument.phase in COLLECTING:
                 auction.uncross(venue, instrument)
         self._enter(instrument, phase, until_ns, then)
+        if ends_day:
+            self._end_day(instrument)
+
+    def _end_day(self, instrument: Instrument | None) -> None:
+        """DAY orders close, the oldest first; None: in every instrument."""
+        venue = self._venue
+        for order in list(venue.orders.values()):
+            if order.time_in_force == DAY and instrument in (None, order.seat.instrument):
+                venue.close(order, Reason.EXPIRED)
 
     def _can_be(self, number: int, phase: int, until_ns: int, then: int) -> bool:
         if number == VENUE:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine import admission
 from engine.accounts import Seat
-from engine.admission import AT_COLLAR, FORMS, STOP_LOSS, limit_refusal
+from engine.admission import AT_COLLAR, FORMS, RESTING, STOP_LOSS, limit_refusal
 from engine.auction import prevent_self_trade
 from engine.bands import limit_within, start_volatility_call
 from engine.book import BUY, BookSide, Order
@@ -25,7 +25,6 @@ ACCEPTED_RECORD: Final = Struct("<QBxHI8q4xB3x")  # wire.EVENT with the slots th
 assert ACCEPTED_RECORD.size == EVENT.size
 AMENDED: Final = int(EventKind.AMENDED)
 MARKET: Final = int(OrderType.MARKET)
-GTC: Final = int(TimeInForce.GTC)
 GTD: Final = int(TimeInForce.GTD)
 FOK: Final = int(TimeInForce.FOK)
 
@@ -151,7 +150,7 @@ class Trading:
         seat = order.seat
         resting_lots = held = update_id = 0
         waits = order.waits
-        may_rest = order.time_in_force == GTC or order.time_in_force == GTD or waits
+        may_rest = waits or order.time_in_force in RESTING
         is_banded = stopped == Reason.BAND_REACHED
         if is_banded and may_rest:
             stopped = prevent_self_trade(venue, order)

@@ -45,6 +45,7 @@ class TimeInForce(IntEnum):
     IOC = 2
     FOK = 3
     GTD = 4
+    DAY = 5  # until the command that ends the day
 
 
 class SelfTrade(IntEnum):
@@ -175,7 +176,7 @@ class Reason(IntEnum):
     # why an order closed before it was filled
     CANCELLED = 64  # by its trader
     CANCELLED_REPLACED = 65
-    EXPIRED = 66  # GTD
+    EXPIRED = 66  # GTD, DAY
     IOC_REMAINDER = 67
     FOK_UNFILLED = 68
     NO_LIQUIDITY = 69  # a market order that met nothing within its collar
@@ -338,6 +339,7 @@ class SetPhase:
     phase: int
     until_ns: int = 0  # of an opening, volatility or closing call: when it ends; 0: by a further command
     then: int = 0  # the phase after that
+    ends_day: int = 0  # 1: DAY orders close, after the uncross
 
 
 @dataclass(frozen=True, slots=True)

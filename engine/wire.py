@@ -105,7 +105,7 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
     t.SetFees: (CommandKind.SET_FEES, {"instrument": "instrument", "maker_fee_bps": "a", "taker_fee_bps": "b"}),
     t.SetPhase: (
         CommandKind.SET_PHASE,
-        {"instrument": "instrument", "phase": "flags", "until_ns": "a", "then": "side"},
+        {"instrument": "instrument", "phase": "flags", "until_ns": "a", "then": "side", "ends_day": "count"},
     ),
     t.SetBands: (
         CommandKind.SET_BANDS,

@@ -44,7 +44,7 @@ class NewOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
     side: Literal["BUY", "SELL"]
     type: Literal["LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
-    time_in_force: Literal["GTC", "IOC", "FOK", "GTD"] | None = None
+    time_in_force: Literal["GTC", "IOC", "FOK", "GTD", "DAY"] | None = None
     price: Decimal | None = None
     quantity: Decimal | None = None
     quote_order_qty: Decimal | None = None

@@ -10,6 +10,10 @@
 
 namespace deedbook {
 
+inline bool rests(std::uint8_t time_in_force) noexcept {
+    return time_in_force == GTC || time_in_force == GTD || time_in_force == DAY;
+}
+
 /// Whether side, type, time in force and self-trade prevention have a meaning together.
 inline bool is_form(const Command& command) noexcept {
     if (command.side > SELL || command.self_trade > DECREMENT) return false;
@@ -17,16 +21,14 @@ inline bool is_form(const Command& command) noexcept {
     switch (command.order_type) {
         case LIMIT:
         case STOP_LOSS_LIMIT:
-        case TAKE_PROFIT_LIMIT: return tif >= GTC && tif <= GTD;
-        case LIMIT_MAKER: return tif == GTC || tif == GTD;
+        case TAKE_PROFIT_LIMIT: return tif >= GTC && tif <= DAY;
+        case LIMIT_MAKER: return rests(tif);
         case MARKET:
         case STOP_LOSS:
         case TAKE_PROFIT: return tif == IOC;
         default: return false;
     }
 }
-
-inline bool rests(std::uint8_t time_in_force) noexcept { return time_in_force == GTC || time_in_force == GTD; }
 
 inline bool halted(const Venue& venue, const Instrument& instrument) noexcept {
     return instrument.phase == HALT || venue.phase == HALT;

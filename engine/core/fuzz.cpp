@@ -71,7 +71,7 @@ std::vector<std::uint8_t> commands(std::mt19937_64& random) {
         command.side = static_cast<std::uint8_t>(below(2));
         command.order_type = static_cast<std::uint8_t>(1 + below(7));
         const bool names_no_limit = command.order_type == 2 || command.order_type == 4 || command.order_type == 6;
-        command.time_in_force = static_cast<std::uint8_t>(names_no_limit ? 2 : 1 + below(4));
+        command.time_in_force = static_cast<std::uint8_t>(names_no_limit ? 2 : 1 + below(5));
         command.instrument = static_cast<std::uint16_t>(below(4));
         command.self_trade = static_cast<std::uint8_t>(below(5));
         command.flags = static_cast<std::uint8_t>(below(2));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <vector>
 
 #include "auction.hpp"
 #include "venue.hpp"
@@ -18,8 +19,11 @@ public:
         const std::uint8_t phase = command.flags;
         Instrument* instrument = venue_.instrument(number);
         if (number != VENUE && instrument == nullptr) return venue_.reject(Reason::UNKNOWN_INSTRUMENT, number);
-        if (!can_be(command)) return venue_.reject(Reason::VALUE_OUT_OF_RANGE, number);
-        if (instrument == nullptr) return set_venue(phase);
+        if (command.count > 1 || !can_be(command)) return venue_.reject(Reason::VALUE_OUT_OF_RANGE, number);
+        if (instrument == nullptr) {
+            set_venue(phase);
+            return end_day(command);
+        }
         if (is_trading(phase)) {
             const bool is_crossed = instrument->is_crossed();
             if (is_crossed && venue_.phase != CONTINUOUS)
@@ -27,6 +31,7 @@ public:
             if (is_crossed || is_collecting(instrument->phase)) auction_.uncross(*instrument);
         }
         enter(*instrument, phase, command.a, command.side);
+        end_day(command);
     }
 
     /// A phase's time has come, unless it was set anew since; while the venue stands nothing trades, so it waits.
@@ -56,6 +61,18 @@ public:
     }
 
 private:
+    /// DAY orders close, the oldest first, in one instrument or in all, where the command ends the day.
+    void end_day(const Command& command) {
+        if (command.count == 0) return;
+        std::vector<std::uint32_t> places;
+        venue_.each_order([&](std::uint32_t place) {
+            const Order& order = venue_.orders[place];
+            const bool is_here = command.instrument == VENUE || order.seat->instrument->number == command.instrument;
+            if (order.time_in_force == DAY && is_here) places.push_back(place);
+        });
+        for (const std::uint32_t place : places) venue_.close(place, Reason::EXPIRED);
+    }
+
     static constexpr std::int64_t PERIOD_NS_MAX = 24LL * 3600 * 1'000'000'000;
 
     /// Whether a command may name the end of such a phase.

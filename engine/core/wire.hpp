@@ -143,7 +143,7 @@ enum class Reason : std::uint8_t {
 constexpr std::uint8_t BUY = 0, SELL = 1;
 constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3, STOP_LOSS = 4, STOP_LOSS_LIMIT = 5, TAKE_PROFIT = 6,
                        TAKE_PROFIT_LIMIT = 7;
-constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4;
+constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4, DAY = 5;
 constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3,
                        DECREMENT = 4;
 constexpr std::uint8_t CONTINUOUS = 0, CANCEL_ONLY_PHASE = 1, HALT = 2, PRE_OPEN = 3, OPENING_CALL = 4, VOLATILITY_CALL = 5,

@@ -116,11 +116,12 @@ async def test_a_day_passes_phase_by_phase(desk: Desk) -> None:
         ("CONTINUOUS", 0),  # the call has ended by itself
         ("CONTINUOUS", 0),
         ("CLOSING_CALL", 1),
-        ("CANCEL_ONLY", 0),
+        ("CANCEL_ONLY", 1),  # the call has brought it there; the command ends the day
     ]
     opening = next(each for each in desk.commands() if each.phase == t.Phase.OPENING_CALL)
     nine = datetime.fromisoformat("2026-11-23T09:00+01:00").timestamp()
     assert (opening.until_ns, opening.then) == (nine * 10**9, t.Phase.CONTINUOUS)
+    assert [each.ends_day for each in desk.commands()][-2:] == [0, 1]
 
 
 async def test_after_a_pause_the_phase_is_the_one_that_should_be_now(desk: Desk) -> None:

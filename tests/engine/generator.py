@@ -139,7 +139,7 @@ class Generator:
         if isinstance(changed, t.Adjust | t.BatchFinal) and is_harmful(changed):
             return command
         if self.random.random() < 0.3 and isinstance(changed, t.Place | t.Replace):
-            small = {"side": 2, "order_type": 8, "time_in_force": 5, "self_trade": 5}
+            small = {"side": 2, "order_type": 8, "time_in_force": 6, "self_trade": 5}
             name = self.random.choice(sorted(small))
             changed = with_changes(changed, {name: self.random.choice((0, small[name], 255))})
         return changed
@@ -155,7 +155,7 @@ class Generator:
     def place(self) -> t.Place:
         random = self.random
         order_type = random.choices(list(OrderType), (64, 12, 8, 4, 5, 3, 4))[0]
-        time_in_force = random.choices(list(TimeInForce), (70, 10, 6, 14))[0]
+        time_in_force = random.choices(list(TimeInForce), (60, 10, 6, 14, 10))[0]
         names_no_limit = order_type in (OrderType.MARKET, OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
         if names_no_limit and random.random() < 0.97:
             time_in_force = TimeInForce.IOC
@@ -245,12 +245,15 @@ class Generator:
     def phase(self) -> t.SetPhase:
         scope = self.random.choices((t.VENUE, 1, 2, 9), (30, 40, 20, 5))[0]
         if scope == t.VENUE and self.random.random() < 0.8:
-            return t.SetPhase(scope, self.random.choices((0, 1, 2), (80, 12, 8))[0])
+            return t.SetPhase(scope, self.random.choices((0, 1, 2), (80, 12, 8))[0], ends_day=self._day_end())
         phase = self.random.choices((*Phase, 9), (40, 4, 3, 4, 12, 8, 8, 10, 5, 1))[0]
         if self.random.random() < 0.6:
-            return t.SetPhase(scope, phase)
+            return t.SetPhase(scope, phase, ends_day=self._day_end())
         until = self.oracle.time_ns + self.random.randint(0, 80)
-        return t.SetPhase(scope, phase, until, self.random.choice((0, 0, *Phase, 9)))
+        return t.SetPhase(scope, phase, until, self.random.choice((0, 0, *Phase, 9)), self._day_end())
+
+    def _day_end(self) -> int:
+        return self.random.choices((0, 1, 2), (70, 28, 2))[0]
 
     def bands(self) -> t.SetBands:
         random = self.random

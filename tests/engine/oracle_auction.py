@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine import types as t
-from engine.types import Phase, Reason, Side
+from engine.types import Phase, Reason, Side, TimeInForce
 from tests.engine.facts import Listing
 from tests.engine.oracle_chain import ChainRules
 from tests.engine.oracle_orders import CALLS
@@ -63,8 +63,10 @@ class AuctionRules(ChainRules):
             self.events.append(t.PhaseChanged(t.VENUE, command.phase))
             for each in self.listings:
                 self.end_phase(each)
+            self.end_day(command)
         elif command.phase not in TRADING:
             self.enter(listing, command.phase, command.until_ns, command.then)
+            self.end_day(command)
         elif self.is_crossed(listing) and self.venue_phase != Phase.CONTINUOUS:
             halted = self.venue_phase == Phase.HALT
             self.reject(0, command.instrument, Reason.INSTRUMENT_HALTED if halted else Reason.CANCEL_ONLY)
@@ -72,9 +74,20 @@ class AuctionRules(ChainRules):
             if self.is_crossed(listing) or listing.phase in (*CALLS, Phase.PRE_OPEN):
                 self.uncross(listing)
             self.enter(listing, command.phase, 0, 0)
+            self.end_day(command)
+
+    def end_day(self, command: t.SetPhase) -> None:
+        for order in self.open_orders(instrument=command.instrument or None):
+            if command.ends_day and order.terms.time_in_force == TimeInForce.DAY:
+                self.close(order, Reason.EXPIRED)
 
     def is_phase(self, command: t.SetPhase) -> bool:
-        if command.phase not in list(Phase) or command.then not in list(Phase) or command.then in TIMED:
+        if (
+            command.ends_day not in (0, 1)
+            or command.phase not in list(Phase)
+            or command.then not in list(Phase)
+            or command.then in TIMED
+        ):
             return False
         if command.instrument == t.VENUE and command.phase > Phase.HALT:
             return False

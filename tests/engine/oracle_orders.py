@@ -12,6 +12,7 @@ from tests.engine.oracle_terms import AT_COLLAR, collar, terms_refusals
 
 CALLS = (Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL, Phase.PERIODIC_CALL)
 INDICATIVE_DELAY_NS = 100_000_000
+RESTING = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 
 
 class OrderRules(Facts):
@@ -153,7 +154,7 @@ class OrderRules(Facts):
                 if terms.order_type == OrderType.MARKET:
                     yield Reason.TYPE_NOT_IN_PHASE
             case _:
-                may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD)
+                may_rest = terms.time_in_force in RESTING
                 if terms.order_type != OrderType.LIMIT or not may_rest:
                     yield Reason.TYPE_NOT_IN_PHASE
         scopes = {(account, instrument) for account in (0, terms.account) for instrument in (0, terms.instrument)}
@@ -170,7 +171,7 @@ class OrderRules(Facts):
         if self.has_reached(listing, terms):
             yield Reason.STOP_WOULD_TRIGGER
         mine = self.open_orders(terms.account, terms.instrument)
-        may_rest = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD) or terms.stop_ticks > 0
+        may_rest = terms.time_in_force in RESTING or terms.stop_ticks > 0
         orders_max = self.limit(terms.account, terms.instrument, "open_orders_max") or listing.terms.open_orders_max
         if may_rest and len(mine) >= orders_max:
             yield Reason.TOO_MANY_ORDERS
@@ -374,7 +375,7 @@ class OrderRules(Facts):
         if taker.executed_lots:
             self.touch(terms.account, terms.instrument, terms.side)
         open_lots = update_id = held = 0
-        may_rest, is_banded = terms.time_in_force in (TimeInForce.GTC, TimeInForce.GTD), stopped is Reason.BAND_REACHED
+        may_rest, is_banded = terms.time_in_force in RESTING, stopped is Reason.BAND_REACHED
         if is_banded and may_rest:
             stopped = self.come_into_call(taker)
         if taker.waits:

@@ -37,7 +37,7 @@ def is_malformed(terms: t.Place) -> bool:
             is_both = by_quote and terms.qty_lots != 0
             return terms.price_ticks != 0 or terms.time_in_force != TimeInForce.IOC or is_both
         case OrderType.LIMIT_MAKER:
-            return by_quote or terms.time_in_force not in (TimeInForce.GTC, TimeInForce.GTD)
+            return by_quote or terms.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
         case _:
             return by_quote
 

@@ -122,7 +122,7 @@ class QuickGenerator:
         random = self._random
         order_type = random.choices((1, 2, 3, 4, 5, 6, 7, 0, 8), (64, 12, 8, 4, 4, 3, 3, 1, 1))[0]
         names_no_limit = order_type in (2, 4, 6)
-        tif = 2 if names_no_limit else random.choices((1, 2, 3, 4, 0, 5), (65, 10, 8, 15, 1, 1))[0]
+        tif = 2 if names_no_limit else random.choices((1, 2, 3, 4, 5, 0, 6), (55, 10, 8, 15, 10, 1, 1))[0]
         by_quote = order_type == 2 and random.random() < 0.4
         return self._pack(
             kind,
@@ -231,7 +231,10 @@ class QuickGenerator:
         timed = random.random() < 0.5
         until: dict[str, Any] = {"a": self._time_ns + self._number(0, 60) % 2**40} if timed else {}
         then = random.choice((0, 0, 0, *Phase, 9)) if timed else 0
-        return self._pack(CommandKind.SET_PHASE, side=then, instrument=self._where(), flags=phase, **until)
+        ends_day = random.choices((0, 1, 2), (70, 28, 2))[0]
+        return self._pack(
+            CommandKind.SET_PHASE, side=then, instrument=self._where(), flags=phase, count=ends_day, **until
+        )
 
     def _bands(self) -> bytes:
         random = self._random

@@ -5,13 +5,13 @@ The market of `check`: instrument 1, one tick on one lot is one USDC micro, no f
 and 100 lots; the time is 1,000. Balances are not told as events here but asked for: `funds 2 usdc => free 9950 held 50`
 (figures that are zero are left out). A line that ends in a comma goes on in the next.
 
-    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|gtd T] [stop|take PRICE] [id X]
+    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|day|gtd T] [stop|take PRICE] [id X]
         [stp taker|maker|both|decrement] [in I]
     cancel ACCOUNT ORDER|id X [in I]         cancel-all ACCOUNT [in I]
     amend ACCOUNT ORDER|id X to QTY [in I]   replace ACCOUNT ORDER|id X by buy 1 @ 5 ... [anyway]
     permit ACCOUNT both|buy|sell|none [until T] [from T] [in I]
     terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]
-    phase PHASE [until T [then PHASE]] [in I]                             period NS [in I]
+    phase PHASE [until T [then PHASE]] [ends-day] [in I]                  period NS [in I]
     bands REFERENCE STATIC DYNAMIC CALL [in I]
     kill|release [account A] [in I]          limit [account A] [order N] [position N] [orders N] [in I]
     open OWNER WALLET                        at T
@@ -35,7 +35,7 @@ START_NS = 1_000
 CASH_USDC_MICROS = 10_000
 TOKENS_LOTS = 100
 OWNERS = (1, 2, 3, 4, 4)
-TIMES = {"ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD}
+TIMES = {"ioc": TimeInForce.IOC, "fok": TimeInForce.FOK, "gtd": TimeInForce.GTD, "day": TimeInForce.DAY}
 SELF_TRADES = {
     "taker": SelfTrade.EXPIRE_TAKER,
     "maker": SelfTrade.EXPIRE_MAKER,
@@ -235,7 +235,8 @@ def which(words: list[str]) -> tuple[int, bytes]:
 
 def phase(words: list[str]) -> t.SetPhase:
     then = Phase[words[words.index("then") + 1].upper()] if "then" in words else Phase.CONTINUOUS
-    return t.SetPhase(number(words, "in", 1), Phase[words[0].upper()], number(words, "until", 0), then)
+    ends_day = int("ends-day" in words)
+    return t.SetPhase(number(words, "in", 1), Phase[words[0].upper()], number(words, "until", 0), then, ends_day)
 
 
 def permission(words: list[str]) -> t.SetPermission:

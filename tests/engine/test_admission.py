@@ -127,7 +127,7 @@ POST = replace(ORDER, order_type=OrderType.LIMIT_MAKER)
         replace(ORDER, order_type=0),
         replace(ORDER, order_type=4),
         replace(ORDER, time_in_force=0),
-        replace(ORDER, time_in_force=5),
+        replace(ORDER, time_in_force=6),
         replace(ORDER, self_trade=5),
         replace(ORDER, quote_usdc_micros=1),
         replace(ORDER, quote_usdc_micros=-1),

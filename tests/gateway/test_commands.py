@@ -67,6 +67,7 @@ def test_prices_are_ticks_and_quantities_lots() -> None:
         ({"timeInForce": "GTD", "goodTillDate": 1_750_000_000_123}, "expire_time_ns", 1_750_000_000_123_000_000),
         ({"type": "LIMIT_MAKER", "timeInForce": ...}, "order_type", t.OrderType.LIMIT_MAKER),
         ({"selfTradePreventionMode": "NONE"}, "self_trade", t.SelfTrade.NONE),
+        ({"timeInForce": "DAY"}, "time_in_force", t.TimeInForce.DAY),
     ],
 )
 def test_what_passes(changes: dict[str, object], field: str, value: int) -> None:
