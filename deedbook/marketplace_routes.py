@@ -47,7 +47,7 @@ class NewOrder(msgspec.Struct, forbid_unknown_fields=True):
     symbol: Text
     side: Literal["BUY", "SELL"]
     type: Literal["LIMIT", "MARKET", "LIMIT_MAKER"] = "LIMIT"
-    time_in_force: Literal["GTC", "IOC", "FOK", "GTD"] | None = None
+    time_in_force: Literal["GTC", "IOC", "FOK", "GTD", "DAY"] | None = None
     price: Text | None = None
     qty: Text | None = None
     quote_qty: Text | None = None

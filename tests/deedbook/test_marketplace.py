@@ -356,7 +356,7 @@ async def test_an_answer_is_what_the_tables_say_a_moment_later(world: MarketWorl
             "price": str(random.randint(8, 12)),
             "qty": f"{random.random() * 3:.2f}",
         }
-        match random.choice(("LIMIT", "LIMIT", "LIMIT", "MARKET", "QUOTE", "LIMIT_MAKER", "IOC", "FOK", "GTD")):
+        match random.choice(("LIMIT", "LIMIT", "LIMIT", "MARKET", "QUOTE", "LIMIT_MAKER", "IOC", "FOK", "GTD", "DAY")):
             case "MARKET":
                 members |= {"type": "MARKET", "price": None}
             case "QUOTE":
@@ -365,7 +365,7 @@ async def test_an_answer_is_what_the_tables_say_a_moment_later(world: MarketWorl
                 members |= {"time_in_force": "GTD", "expires_at": "2100-01-01T00:00:00Z"}
             case "LIMIT_MAKER":
                 members["type"] = "LIMIT_MAKER"
-            case "IOC" | "FOK" as in_force:
+            case "IOC" | "FOK" | "DAY" as in_force:
                 members["time_in_force"] = in_force
         body = {"symbol": "OAK2USDC"} | {key: value for key, value in members.items() if value is not None}
         async with world.http.post("/marketplace/orders", json=body, headers={"X-User": name}) as response:

@@ -3,7 +3,7 @@
 import { decimal, units, USDC_DECIMALS } from "../shell/numbers.js";
 
 export const TYPES = {
-  LIMIT: { name: "Limit", hasPrice: true, inForce: ["GTC", "IOC", "FOK", "GTD"] },
+  LIMIT: { name: "Limit", hasPrice: true, inForce: ["GTC", "IOC", "FOK", "GTD", "DAY"] },
   LIMIT_MAKER: { name: "Post only", hasPrice: true, inForce: [] },
   MARKET: { name: "Market", hasPrice: false, inForce: [] },
 };

@@ -10,7 +10,7 @@ import { toast } from "../shell/toasts.js";
 import { judge, TYPES } from "./rules.js";
 import { CALLED } from "./words.js";
 
-const IN_FORCE = { GTC: "Until cancelled", IOC: "At once (IOC)", FOK: "All or none (FOK)", GTD: "Until a time" };
+const IN_FORCE = { GTC: "Until cancelled", DAY: "For the day", IOC: "At once (IOC)", FOK: "All or none (FOK)", GTD: "Until a time" };
 const SELF_TRADE = { EXPIRE_MAKER: "End the older", EXPIRE_TAKER: "End this one", EXPIRE_BOTH: "End both", DECREMENT: "Make both smaller", NONE: "Trade" };
 const PARTS = [25, 50, 75, 100];
 
@@ -174,8 +174,8 @@ export class Ticket {
   #general(order) {
     if (this.status === "BREAK") return { text: "Trading is halted: nothing can be placed or cancelled now." };
     if (this.status === "HALT") return { text: "Orders can only be cancelled now." };
-    if (CALLED.includes(this.status) && (order.type !== "LIMIT" || !["GTC", "GTD"].includes(order.inForce))) {
-      return { text: "Before an auction only limit orders that rest are taken: until cancelled, or until a time." };
+    if (CALLED.includes(this.status) && (order.type !== "LIMIT" || !["GTC", "GTD", "DAY"].includes(order.inForce))) {
+      return { text: "Before an auction only limit orders that rest are taken: until cancelled, for the day, or until a time." };
     }
     const permission = this.#permission;
     if (permission && !(order.side === "BUY" ? permission.may_buy : permission.may_sell)) {
