@@ -16,7 +16,7 @@ from persistence.jobs import enqueue
 from properties.attachments import attached
 from properties.issuer import IssuerOf, require_issuer
 from properties.problems import as_problems
-from properties.property import Property, PropertyState, lock, move
+from properties.property import Property, PropertyState, lock, move, store_mint_decision
 from properties.terms import Countries, words_of
 
 APPROVE: Final = "PROPERTY_APPROVE"
@@ -60,9 +60,7 @@ def executors(audit: Audit, notify: Notify, issuer_of: IssuerOf, countries: Coun
             require_other(found, actor)
             _require_same(payload, mint_payload(found))
             wallet = await require_issuer(connection, found, issuer_of, countries)
-        await connection.execute(
-            "UPDATE properties SET mint_approved_at = now() WHERE property_id = $1", found.property_id
-        )
+        await store_mint_decision(connection, found.property_id)
         await enqueue(connection, TOKENIZE, str(found.property_id))
         details = {"property_id": str(found.property_id), "approval_id": str(approval_id)}
         await audit(connection, actor.name, "mint approved", address=wallet, details=details)

@@ -158,6 +158,11 @@ async def move(
     return _property(row)
 
 
+async def store_mint_decision(connection: Connection, property_id: UUID) -> None:
+    """Its mint is decided, now and for good: of a property that is APPROVED and that its transaction has locked."""
+    await connection.execute("UPDATE properties SET mint_approved_at = now() WHERE property_id = $1", property_id)
+
+
 async def store_contracts(
     connection: Connection, property_id: UUID, token: bytes, identity_registry: bytes, compliance_contract: bytes
 ) -> None:

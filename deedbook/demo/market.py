@@ -62,6 +62,10 @@ class Property:
     allowed_countries: tuple[str, ...] | None = None
     holder_cap: int = 0
 
+    @property
+    def token_symbol(self) -> str:
+        return self.symbol.removesuffix("USDC")
+
 
 @dataclass(frozen=True, slots=True)
 class Person:
@@ -133,10 +137,7 @@ class MarketBuilder:
 
     async def _open_property(self, each: Property, fee_account: int) -> TokenSuite:
         self._say(f"Tokenizing {each.name}.")
-        platform, infrastructure = self._deployment.platform, self._deployment.infrastructure
-        countries = tuple(COUNTRY_NUMERIC[code] for code in each.allowed_countries or ())
-        terms = PropertyTerms(each.symbol, each.name, each.symbol.removesuffix("USDC"), TOKEN_DECIMALS, countries)
-        suite = await deploy_property_token(platform, infrastructure, terms)
+        suite = await self.contracts(each)
         instrument = Instrument(
             instrument=each.number,
             symbol=each.symbol,
@@ -158,8 +159,15 @@ class MarketBuilder:
         )
         await set_instrument(self._pool, instrument, actor=ACTOR)
         await list_instrument(self._pool, self._submit, each.number, actor=ACTOR)
-        await unpause(platform, suite)
+        await unpause(self._deployment.platform, suite)
         return suite
+
+    async def contracts(self, each: Property) -> TokenSuite:
+        """A property's contracts, deployed if they are not."""
+        platform, infrastructure = self._deployment.platform, self._deployment.infrastructure
+        countries = tuple(COUNTRY_NUMERIC[code] for code in each.allowed_countries or ())
+        terms = PropertyTerms(each.symbol, each.name, each.token_symbol, TOKEN_DECIMALS, countries)
+        return await deploy_property_token(platform, infrastructure, terms)
 
     async def _register(self, person: Person, key: LocalAccount) -> UUID:
         """The person's facts; those without KYC get no identity on chain."""

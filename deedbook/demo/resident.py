@@ -17,6 +17,7 @@ from eth_account.signers.local import LocalAccount
 
 from deedbook.demo.client import TradingSession
 from deedbook.demo.client_messages import HmacKey
+from deedbook.demo.houses import add_house, houseless
 from deedbook.demo.instrument import Instrument
 from deedbook.demo.market import LOTS_A_TOKEN, PROPERTIES, USDC_MICROS, MarketBuilder, Person
 from deedbook.demo.pacer import Pacer
@@ -28,6 +29,8 @@ from deedbook.running import Running, running
 from deedbook.settings import Settings
 from gateway.keys import KeyStore
 from persistence.whole_file import write_whole
+from settlement.artifacts import trex
+from settlement.infrastructure import read
 
 SEED: Final = 7
 MAKER_ACTIONS_PER_S: Final = 12.0
@@ -103,21 +106,40 @@ async def _opened(market: Running) -> list[Trading]:
     if not path.exists():
         _write(path, [Trading(person.name, Account.create().key.hex()) for person in PEOPLE])
     accounts = _read(path)
-    if all(each.api_key for each in accounts):
-        return accounts
-    deployment = await market.deployment(_notice)
-    builder = MarketBuilder(market.layout, deployment, market.pool, market.submit, _notice)
+    if not all(each.api_key for each in accounts):
+        accounts = await _set_up(market, accounts)
+        _write(path, accounts)
+    await _house(market, next(each for each in accounts if each.name == "maker"))
+    return accounts
+
+
+async def _set_up(market: Running, accounts: list[Trading]) -> list[Trading]:
+    """The same accounts with their keys of the trading API, which are made last."""
+    builder = await _builder(market)
     suites = await builder.open_properties(PROPERTIES)
     wallet_keys: list[LocalAccount] = [Account.from_key(each.wallet_key) for each in accounts]
     investors = await builder.add_investors(PEOPLE, wallet_keys, suites)
     store: KeyStore = market.keys
     keys = [store.create_hmac(investor.account) for investor in investors]
-    accounts = [
+    return [
         msgspec.structs.replace(each, api_key=key.key, api_secret=key.secret.decode())
         for each, key in zip(accounts, keys, strict=True)
     ]
-    _write(path, accounts)
-    return accounts
+
+
+async def _house(market: Running, issuer: Trading) -> None:
+    """Give each instrument its house; the chain is asked only where one is missing."""
+    wallet = bytes.fromhex(Account.from_key(issuer.wallet_key).address[2:])
+    for each in await houseless(market.pool, PROPERTIES):
+        suite = await (await _builder(market)).contracts(each)
+        chain, token = (await market.deployment(_notice)).chain, trex("token/Token.sol/Token")
+        supply_base_units = await read(chain, token, suite.token, "totalSupply")
+        await add_house(market.pool, each, suite, supply_base_units, wallet)
+
+
+async def _builder(market: Running) -> MarketBuilder:
+    deployment = await market.deployment(_notice)
+    return MarketBuilder(market.layout, deployment, market.pool, market.submit, _notice)
 
 
 async def _trade(settings: Settings, maker: Trading, taker: Trading, stopping: asyncio.Event) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
+from urllib.request import urlopen
 
 import msgspec
 import pytest
@@ -129,17 +130,34 @@ def settled_trade(exchange: Any) -> dict[str, Any]:
     return trades[0]
 
 
+def houses(directory: Path) -> dict[str, Any]:
+    """The public properties by their market, each joined to it on the page of markets."""
+    url = running_settings(directory).public_url
+    with urlopen(f"{url}/properties") as properties, urlopen(f"{url}/markets") as markets:  # noqa: S310 - our machine's
+        found = {each["market"]: each for each in msgspec.json.decode(properties.read())["properties"]}
+        joined = {each["symbol"]: each["property"] for each in msgspec.json.decode(markets.read())}
+    assert {symbol: each["property_id"] for symbol, each in found.items()} == {
+        symbol: each["property_id"] for symbol, each in joined.items()
+    }
+    return found
+
+
 def test_it_trades_stops_and_goes_on(tmp_path: Path) -> None:
     directory = tmp_path / "data"
     with Machine(directory) as machine:
         assert any("key" in line and "Demo trader" in line for line in machine.said)
         exchange = machine.exchange()
+        standing = houses(directory)
+        assert {symbol: each["state"] for symbol, each in standing.items()} == dict.fromkeys(
+            ("OAK12USDC", "ELM7USDC"), "TOKENIZED"
+        )
         first = settled_trade(exchange)
         balance = exchange.fetch_balance()["OAK12"]["total"]
         assert machine.stop() == 0, machine.said
     until(lambda: not children_of(directory), 20)
     with Machine(directory) as machine:
         exchange = machine.exchange()
+        assert houses(directory) == standing
         assert exchange.fetch_balance()["OAK12"]["total"] == balance
         assert first["id"] in [trade["id"] for trade in exchange.fetch_my_trades("OAK12/USDC")]
         second = settled_trade(exchange)

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { basisPoints, change, decimal, percent, short, shown, units, usdc } from "../../web/shell/numbers.js";
+import { basisPoints, change, decimal, percent, rate, short, shown, units, usdc } from "../../web/shell/numbers.js";
 
 test("decimal text becomes whole units exactly, and back", () => {
   assert.equal(units("9007199254740993.000001", 6), 9007199254740993000001n);
@@ -30,6 +30,11 @@ test("people see separators and no needless zeros, and nothing is rounded", () =
   assert.equal(percent(1n, 3n), "33.33 %");
   assert.equal(percent(1n, 0n), "–");
   assert.equal(short("0x1234567890abcdef"), "0x1234…cdef");
+});
+
+test("what paid is a rate, and what has not paid has none", () => {
+  assert.equal(rate("5.000000", 100_000_000n), "5.00 %");
+  assert.equal(rate("0.000000", 100_000_000n), "no dividend");
 });
 
 test("a change has its sign and two decimals", () => {

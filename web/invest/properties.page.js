@@ -32,6 +32,6 @@ openPage({
     const place = make("div", { class: "cards" });
     main.append(place);
     await fill(place, load, (properties) => properties.length ? properties.map(card)
-      : empty("No property is offered yet", "Those that are tokenized here appear with their documents and their first sale. The demo's own markets are on the page Markets.", make("a", { class: "button primary", href: "/" }, "See the markets")));
+      : empty("No property is offered yet", "Those that are tokenized here appear with their documents and their first sale.", make("a", { class: "button primary", href: "/" }, "See the markets")));
   },
 });

@@ -1,6 +1,6 @@
 // Who may buy a property, in words, and what it paid.
 
-import { percent, units, USDC_DECIMALS } from "../shell/numbers.js";
+import { rate, units, USDC_DECIMALS } from "../shell/numbers.js";
 
 export const REGIMES = {
   OPEN: { name: "Verified investors", text: "Whoever has proved their identity, in the countries that are allowed." },
@@ -10,5 +10,5 @@ export const REGIMES = {
 
 /** Dividends of twelve months, as part of the valuation. */
 export function rateOf({ dividends_usdc: dividends, valuation_usdc: valuation }) {
-  return percent(units(dividends, USDC_DECIMALS), units(valuation, USDC_DECIMALS));
+  return rate(dividends, units(valuation, USDC_DECIMALS));
 }

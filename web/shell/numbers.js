@@ -58,6 +58,12 @@ export function percent(part, whole, decimals = 2) {
   return `${shown(decimal((part * 100n * 10n ** BigInt(decimals)) / whole, decimals), decimals)} %`;
 }
 
+/** Dividends, decimal text of USDC, as part of a worth in units of USDC. Nothing paid is no rate of zero. */
+export function rate(dividends, worth) {
+  const paid = units(dividends, USDC_DECIMALS);
+  return paid === 0n ? "no dividend" : percent(paid, worth);
+}
+
 /** Percent text of the API, such as "-0.192", with its sign and two decimals, cut. */
 export function change(text) {
   const cut = shown(text.replace(/(\.\d\d)\d+$/, "$1"), 2);
