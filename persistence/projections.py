@@ -34,6 +34,7 @@ RETRY_S: Final = 1.0
 DATABASE_AWAY: Final = (  # the server is down, stopping or full: what it missed is read again from the journal
     OSError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # a connection that died in the midst of a call, when it is given back
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
