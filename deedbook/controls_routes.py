@@ -64,19 +64,17 @@ class BandsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     reference_usdc: Decimal | None = None
 
 
-class KillBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Without an account: of all; without an instrument: in all."""
-
-    reason: Reason
-    account: AccountNumber | None = None
-    instrument: InstrumentNumber | None = None
-
-
 class ScopeBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Without an account: of all; without an instrument: in all."""
 
     account: AccountNumber | None = None
     instrument: InstrumentNumber | None = None
+
+
+class KillBody(ScopeBody, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Whose new orders are refused, and why."""
+
+    reason: Reason
 
 
 class LimitsBody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,7 +17,7 @@ class NodeProvider(AsyncJSONBaseProvider):
     """JSON-RPC over HTTP, for one event loop.
 
     web3's own provider takes a lock of the whole process for each call, in a thread; a task that is cancelled while it
-    waits for the lock never gives it back, and every later call of the process waits for ever (seen with web3 7).
+    waits for the lock never gives it back, and every later call of the process waits for ever (seen with web3 8.0).
     """
 
     def __init__(self, rpc_url: str) -> None:
