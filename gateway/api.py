@@ -128,8 +128,11 @@ class Gateway:
             market = markets.list(listed.terms)
             market.maker_fee_bps, market.taker_fee_bps = listed.maker_fee_bps, listed.taker_fee_bps
             market.phase, market.last_price_ticks = listed.phase, listed.last_price_ticks
+            market.reference_ticks, market.static_bps = listed.reference_ticks, listed.static_bps
             complete_after_id = state.last_trade_id if self._history else 0
             self._publisher.open_feed(market, listed.update_id, complete_after_id, listed.phase_ends_ns)
+        for limits in state.limits:
+            markets.by_number[limits.instrument].limits[limits.account] = limits
         for order in state.orders:
             if order.stop_ticks == 0 or order.rank != order.order_id:
                 feeds[order.instrument].level(order.rank, order.side, order.price_ticks, order.open_lots, 0)

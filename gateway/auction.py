@@ -47,6 +47,7 @@ class AuctionStream(Events):
             self._indicative = crossing
         else:
             self._last = crossing
+            self._market.reference_ticks = crossing.price_ticks or self._market.reference_ticks
         if self.subscribers:
             self.add(self._payload(NAMES[kind], crossing, Phase(event[15]).name, time_ns))
 

@@ -48,6 +48,7 @@ SUBSCRIPTION_ACTIVE: Final = -2035
 SUBSCRIPTION_INACTIVE: Final = -2036
 AMEND_REJECTED: Final = -2038
 CLIENT_ORDER_ID_INVALID: Final = -2039
+NO_REFERENCE_PRICE: Final = -2043
 EVENTS_GONE: Final = -9001  # ours
 
 BANNED: Final = 418  # a status, not a code
@@ -106,16 +107,16 @@ _TEXTS: Final = {
     Reason.INSTRUMENT_HALTED: Text(NEW_ORDER_REJECTED, "Market is closed."),
     Reason.CANCEL_ONLY: Text(NEW_ORDER_REJECTED, "Market is closed."),
     Reason.TYPE_NOT_IN_PHASE: Text(NEW_ORDER_REJECTED, "This order type is not possible in this trading phase."),
-    Reason.PRICE_OUTSIDE_BAND: Text(INVALID_MESSAGE, "Filter failure: PERCENT_PRICE"),
+    Reason.PRICE_OUTSIDE_BAND: Text(INVALID_MESSAGE, "Filter failure: PERCENT_PRICE_BY_SIDE"),
     Reason.KILLED: Text(NEW_ORDER_REJECTED, "This action is disabled on this account."),
     Reason.NOT_PERMITTED: Text(NEW_ORDER_REJECTED, "This symbol is not permitted for this account."),
     Reason.LOCKED_UP: Text(NEW_ORDER_REJECTED, "This symbol is restricted for this account."),
     Reason.POST_ONLY_WOULD_TAKE: Text(NEW_ORDER_REJECTED, "Order would immediately match and take."),
-    Reason.STOP_WOULD_TRIGGER: Text(NEW_ORDER_REJECTED, "Stop price would trigger immediately."),
+    Reason.STOP_WOULD_TRIGGER: Text(NEW_ORDER_REJECTED, "Order would trigger immediately."),
     Reason.TOO_MANY_ORDERS: Text(INVALID_MESSAGE, "Filter failure: MAX_NUM_ORDERS"),
     Reason.ORDER_LIMIT: Text(INVALID_MESSAGE, "Filter failure: NOTIONAL"),
     Reason.POSITION_LIMIT: Text(INVALID_MESSAGE, "Filter failure: MAX_POSITION"),
-    Reason.OWNERSHIP_CAP: Text(NEW_ORDER_REJECTED, "This symbol is restricted for this account."),
+    Reason.OWNERSHIP_CAP: Text(INVALID_MESSAGE, "Filter failure: MAX_POSITION"),
     Reason.HOLDER_CAP: Text(NEW_ORDER_REJECTED, "This symbol is restricted for this account."),
     Reason.INSUFFICIENT_CASH: Text(NEW_ORDER_REJECTED, "Account has insufficient balance for requested action."),
     Reason.INSUFFICIENT_TOKENS: Text(NEW_ORDER_REJECTED, "Account has insufficient balance for requested action."),

@@ -39,6 +39,9 @@ class Market:
         self.taker_fee_bps = 0
         self.phase = int(t.Phase.CONTINUOUS)
         self.last_price_ticks = 0
+        self.reference_ticks = 0  # of the static band; 0: none
+        self.static_bps = 0
+        self.limits: Final[dict[int, t.SetLimits]] = {}  # by account; 0: of all that have none of their own
         step_micros, decimals = terms.tick_value_usdc_micros * 10**terms.lot_decimals, USDC_DECIMALS
         while decimals > 0 and step_micros % 10 == 0:
             step_micros, decimals = step_micros // 10, decimals - 1

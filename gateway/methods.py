@@ -99,6 +99,13 @@ PUBLIC: Final = (
     ),
     Public("klines", "GET klines", m.Klines, 2, lambda s, p, now, unit: s.market.klines(p, now, unit)),
     Public("uiKlines", "GET uiKlines", m.Klines, 2, lambda s, p, now, unit: s.market.klines(p, now, unit)),
+    Public(
+        "referencePrice",
+        "GET referencePrice",
+        m.OneSymbol,
+        2,
+        lambda s, p, now, unit: s.public.reference_price(p, now, unit),
+    ),
     Public("avgPrice", "GET avgPrice", m.OneSymbol, 2, lambda s, p, now, unit: s.market.average(p, now, unit)),
     Public(
         "ticker.24hr", "GET ticker/24hr", m.DayTicker, day_weight, lambda s, p, now, unit: s.market.day(p, now, unit)
@@ -193,6 +200,7 @@ PRIVATE: Final = (
     Private(
         "account.commission", "GET account/commission", m.SymbolSigned, 20, lambda s, key, p, now: s.terms.commission(p)
     ),
+    Private("myFilters", "GET myFilters", m.SymbolSigned, 40, lambda s, key, p, now: s.terms.filters(key.account, p)),
     Private(
         "account.rateLimits.orders",
         "GET rateLimit/order",

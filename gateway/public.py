@@ -6,8 +6,8 @@ from typing import Final
 
 from gateway import errors
 from gateway import messages as m
-from gateway.decimals import format_units
 from gateway.errors import ApiError
+from gateway.filters import symbol_filters
 from gateway.limits import Limits
 from gateway.market_data import MarketFeed
 from gateway.markets import QUOTE, USDC_DECIMALS, Market, Markets
@@ -59,6 +59,14 @@ class PublicQueries:
         feed = self.feed(params.symbol)
         return feed.auction.answer(self._markets.status(feed.market), unit_ns)
 
+    def reference_price(self, params: m.OneSymbol, now_ns: int, unit_ns: int) -> str:
+        """What the static band lies around."""
+        market = self.feed(params.symbol).market
+        if not market.reference_ticks:
+            raise ApiError(errors.NO_REFERENCE_PRICE, "This symbol doesn't have a reference price.")
+        price = market.price[market.reference_ticks]
+        return f'{{"symbol":"{market.symbol}","referencePrice":"{price}","timestamp":{now_ns // unit_ns}}}'
+
     @staticmethod
     def depth_weight(params: m.Depth) -> int:
         limit = params.limit or DEPTH_DEFAULT
@@ -102,28 +110,10 @@ class PublicQueries:
             f'"ocoAllowed":false,"otoAllowed":false,"quoteOrderQtyMarketAllowed":true,"allowTrailingStop":false,'
             f'"cancelReplaceAllowed":true,"amendAllowed":true,"pegInstructionsAllowed":false,'
             f'"isSpotTradingAllowed":true,"isMarginTradingAllowed":false,"filters":['
-            f"{self._filters(market)}],"
+            f"{symbol_filters(market)}],"
             f'"permissions":[],"permissionSets":{PERMISSION_SETS if show_permissions else "[]"},'
             f'"defaultSelfTradePreventionMode":"EXPIRE_MAKER","allowedSelfTradePreventionModes":{SELF_TRADE_MODES}}}'
         )
-
-    def _filters(self, market: Market) -> str:
-        """What the engine and the gateway hold an order against, as far as Binance has a word for it."""
-        terms, usdc, price, qty = market.terms, self._markets.usdc, market.price, market.qty
-        lots = f'"minQty":"{qty[1]}","maxQty":"{qty[terms.qty_lots_max]}","stepSize":"{qty[1]}"'
-        filters = [
-            f'{{"filterType":"PRICE_FILTER","minPrice":"{price[1]}","maxPrice":"{price[terms.price_ticks_max]}",'
-            f'"tickSize":"{price[1]}"}}',
-            f'{{"filterType":"LOT_SIZE",{lots}}}',
-            f'{{"filterType":"MARKET_LOT_SIZE",{lots}}}',
-            f'{{"filterType":"NOTIONAL","minNotional":"{usdc[terms.notional_usdc_micros_min]}",'
-            f'"applyMinToMarket":true,"maxNotional":"{format_units(2**62, USDC_DECIMALS)}","applyMaxToMarket":false,'
-            f'"avgPriceMins":0}}',
-            f'{{"filterType":"MAX_NUM_ORDERS","maxNumOrders":{terms.open_orders_max}}}',
-        ]
-        if terms.ownership_cap_lots:
-            filters.append(f'{{"filterType":"MAX_POSITION","maxPosition":"{qty[terms.ownership_cap_lots]}"}}')
-        return ",".join(filters)
 
 
 def bounded(limit: int | None, default: int, most: int) -> int:

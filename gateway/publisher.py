@@ -29,6 +29,7 @@ MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
 IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
 BALANCE: Final = int(EventKind.BALANCE)
 CANCELLED: Final = frozenset({int(Reason.CANCELLED), int(Reason.CANCELLED_REPLACED)})
+OPERATORS: Final = (CommandKind.SET_INSTRUMENT, CommandKind.SET_FEES, CommandKind.SET_BANDS, CommandKind.SET_LIMITS)
 LARGE_FRAME_BYTES: Final = 50 * EVENT_SIZE  # below, arrays cost more than they save
 EXECUTION_PREVENTED: Final = "TRADE_PREVENTION"
 _REPORTS: Final = {"CANCELED": "CANCELED", "EXPIRED": "EXPIRED", EXPIRED_IN_MATCH: EXECUTION_PREVENTED}
@@ -372,8 +373,7 @@ class Publisher:
 
     def _applied(self, event: Row) -> None:
         """The rare commands of operators: what they set is read from the command itself."""
-        kind = self._row[2]
-        if kind not in (CommandKind.SET_INSTRUMENT, CommandKind.SET_FEES):
+        if self._row[2] not in OPERATORS:
             return
         start = (self._row[0] - self._first_seq) * COMMAND_SIZE
         _, _, command = next(decode_commands(self._commands[start : start + COMMAND_SIZE]))
@@ -384,6 +384,12 @@ class Publisher:
         elif isinstance(command, t.SetFees):
             market = self._markets.by_number[command.instrument]
             market.maker_fee_bps, market.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
+        elif isinstance(command, t.SetBands):
+            market = self._markets.by_number[command.instrument]
+            market.reference_ticks = command.reference_ticks or market.reference_ticks
+            market.static_bps = command.static_bps
+        elif isinstance(command, t.SetLimits):
+            self._markets.by_number[command.instrument].limits[command.account] = command
 
     def _phase_changed(self, event: Row) -> None:
         if event[3] == t.VENUE:

@@ -6,6 +6,7 @@ from typing import Final
 
 from gateway import messages as m
 from gateway.balances import Balances, free_and_locked
+from gateway.filters import symbol_filters
 from gateway.keys import TRADE, Key
 from gateway.limits import Limits
 from gateway.markets import QUOTE, Market, Markets
@@ -51,6 +52,11 @@ class Terms:
             f'{{"symbol":"{market.symbol}","standardCommission":{{"maker":"{maker}","taker":"{taker}","buyer":"0.0000",'
             f'"seller":"0.0000"}},"specialCommission":{_NO_RATES},"taxCommission":{_NO_RATES},"discount":{_NO_DISCOUNT}}}'
         )
+
+    def filters(self, account: int, params: m.SymbolSigned) -> str:
+        """No filter of ours is of the whole exchange or of an asset."""
+        filters = symbol_filters(self._markets.of(params.symbol), account)
+        return f'{{"exchangeFilters":[],"symbolFilters":[{filters}],"assetFilters":[]}}'
 
     def order_commission(self, symbol: str) -> str:
         """The rates of an order that is only tested."""

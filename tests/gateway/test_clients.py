@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine import types as t
 from tests.gateway.venue import ALICE, BOB, Venue
 
 ccxt = pytest.importorskip("ccxt", reason="ccxt is not installed; make test-all installs it")
@@ -64,6 +65,17 @@ def trade_over_rest(alice: Any, bob: Any) -> None:
         alice.cancel_order(edited["id"], UNIFIED)
     assert alice.fetch_balance()["OAK12"]["used"] == 0
     assert bob.fetch_trades(UNIFIED)[0]["price"] == 101.25
+
+
+async def test_ccxt_knows_the_filters_by_their_names(venue: Venue) -> None:
+    """An order beyond the band is an InvalidOrder to it, one beyond the position limit a BadRequest."""
+    venue.sequencer.send(t.SetBands(1, 10_000, 500, 0, 0), t.SetLimits(ALICE, 1, 0, 1_000_100, 0))
+    alice = ccxt.binance(settings(venue, ALICE))
+    await asyncio.to_thread(alice.load_markets)
+    for price, amount, error in ((106, 1, ccxt.InvalidOrder), (100, 2, ccxt.BadRequest)):
+        with pytest.raises(ccxt.BaseError) as caught:
+            await asyncio.to_thread(alice.create_order, UNIFIED, "limit", "buy", amount, price)
+        assert caught.type is error
 
 
 async def test_ccxt_pro_trades_and_watches(venue: Venue) -> None:

@@ -70,7 +70,7 @@ async def test_what_is_wrong_with_a_stop_is_said(venue: Venue) -> None:
     market = {"side": "BUY", "type": "STOP_LOSS", "quantity": "1"}
     limit = {"side": "BUY", "type": "TAKE_PROFIT_LIMIT", "quantity": "1", "price": "90", "stopPrice": "95"}
     reached = (await stop(alice, **market, stopPrice="100"))["error"]
-    assert (reached["code"], reached["msg"]) == (-2010, "Stop price would trigger immediately.")
+    assert (reached["code"], reached["msg"]) == (-2010, "Order would trigger immediately.")
     plain = {"side": "BUY", "type": "LIMIT", "quantity": "1", "price": "90", "timeInForce": "GTC"}
     codes = [
         (await stop(alice, **order))["error"]["code"]
