@@ -55,6 +55,27 @@ async def record(
     )
 
 
+async def newest(connection: Connection) -> int:
+    """The number of the newest entry; 0 where there is none."""
+    number: int = await connection.fetchval("SELECT coalesce(max(entry_id), 0) FROM audit_log")
+    return number
+
+
+async def is_recorded_since(
+    connection: Connection, entry_id: int, action: str, instrument: int | None, account: int | None = None
+) -> bool:
+    """Whether an action is recorded after an entry, for just this instrument and this account in its details."""
+    found: bool = await connection.fetchval(
+        "SELECT EXISTS (SELECT 1 FROM audit_log WHERE entry_id > $1 AND action = $2"
+        " AND instrument IS NOT DISTINCT FROM $3 AND details->>'account' IS NOT DISTINCT FROM $4)",
+        entry_id,
+        action,
+        instrument,
+        None if account is None else str(account),
+    )
+    return found
+
+
 async def entries(pool: Pool, user_id: UUID | None, before: int | None, count: int) -> list[Entry]:
     """A page, the latest first, from the one before `before` on; `user_id`: only of whose facts they are."""
     rows = await pool.fetch(

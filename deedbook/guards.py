@@ -15,7 +15,7 @@ from api.amounts import units, usdc_micros
 from api.doors import Audit, Decide, Decision, Enqueue, Executor
 from api.problem import Problem, not_found
 from compliance.instruments import Instrument
-from deedbook.instructions import NS, instrument_of, sent
+from deedbook.instructions import JOB_ALONE, NS, as_job, instrument_of, require_standing, sent
 from engine import types as t
 from persistence.commands import Submit
 from persistence.database import Connection, Pool
@@ -27,6 +27,7 @@ BANDS: Final = "BANDS"
 KILL_RELEASE_JOB: Final = "kill-release"
 LIMITS_JOB: Final = "limits"
 BANDS_JOB: Final = "bands"
+_SWITCHED_ON: Final = "kill switch on"
 Payload = Mapping[str, Any]
 
 
@@ -53,7 +54,7 @@ class Guards:
         closed = sum(isinstance(event, t.Closed) for event in answer.events)
         details = {"account": account, "reason": reason, "closed_orders": closed}
         async with self._pool.acquire() as connection, connection.transaction():
-            await self._audit(connection, actor.name, "kill switch on", instrument=number, details=details)
+            await self._audit(connection, actor.name, _SWITCHED_ON, instrument=number, details=details)
         return closed
 
     async def release(self, decide: Decide, account: int | None, number: int | None, actor: Actor) -> Decision:
@@ -79,14 +80,18 @@ class Guards:
     async def _decided(
         self, job: str, connection: Connection, approval_id: UUID, payload: Payload, actor: Actor, /
     ) -> None:
-        await self._enqueue(connection, job, str(approval_id), {**payload, "actor": actor.name})
+        await self._enqueue(connection, job, str(approval_id), await as_job(connection, payload, actor))
 
     async def _carry_out(self, decided: _Decided, job: Job) -> None:
-        details = dict(job.payload)
-        actor, number = details.pop("actor"), job.payload["instrument"]
-        await sent(self._submit, await decided.command(self._pool, job.payload))
+        payload = job.payload
+        details = {name: each for name, each in payload.items() if name not in JOB_ALONE}
         async with self._pool.acquire() as connection, connection.transaction():
-            await self._audit(connection, actor, decided.action, instrument=number, details=details)
+            if decided.undone_by is not None:
+                await require_standing(connection, payload, decided.undone_by)
+            await sent(self._submit, await decided.command(self._pool, payload))
+            await self._audit(
+                connection, payload["actor"], decided.action, instrument=payload["instrument"], details=details
+            )
 
     async def _decide(self, decide: Decide, kind: str, payload: Payload, actor: Actor) -> Decision:
         account, number = payload.get("account"), payload["instrument"]
@@ -112,11 +117,15 @@ _CommandOf = Callable[[Pool, Payload], Awaitable[t.Command]]  # raises ValueErro
 
 
 class _Decided(NamedTuple):
-    """What two people's decision becomes: a job, a command, and a line of the audit log."""
+    """What two people's decision becomes: a job, a command, and a line of the audit log.
+
+    undone_by  what says, once it is in the audit log, that this decision counts no more
+    """
 
     job: str
     command: _CommandOf
     action: str
+    undone_by: str | None = None
 
 
 async def _release(_pool: Pool, payload: Payload) -> t.Command:
@@ -158,7 +167,7 @@ def price_step_usdc_micros(instrument: Instrument) -> int:
 
 
 _DECIDED: Final[Mapping[str, _Decided]] = {
-    KILL_RELEASE: _Decided(KILL_RELEASE_JOB, _release, "kill switch off"),
+    KILL_RELEASE: _Decided(KILL_RELEASE_JOB, _release, "kill switch off", _SWITCHED_ON),
     LIMITS: _Decided(LIMITS_JOB, _limits, "limits set"),
     BANDS: _Decided(BANDS_JOB, _bands, "price bands set"),
 }

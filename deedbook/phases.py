@@ -15,7 +15,17 @@ from api.clock import Clock, utc_now
 from api.doors import Audit, Decide, Decision, Enqueue, Executor, Notify
 from api.problem import Problem
 from deedbook.chain_effects import tell_order_holders
-from deedbook.instructions import NS, STOPPED, STOPPED_TEXT, PhaseOf, hindrance, instrument_of, sent
+from deedbook.instructions import (
+    NS,
+    STOPPED,
+    STOPPED_TEXT,
+    PhaseOf,
+    as_job,
+    hindrance,
+    instrument_of,
+    require_standing,
+    sent,
+)
 from deedbook.phase_lock import lock_phase
 from deedbook.schedule import TIMED
 from deedbook.schedules import command_of, look_again, schedule_of
@@ -26,6 +36,7 @@ from persistence.jobs import Handler, Job, JobFailed
 
 HALT_LIFT: Final = "HALT_LIFT"
 HALT_LIFT_JOB: Final = "halt-lift"
+_HALTED: Final = "trading halted"
 
 
 class Phases:
@@ -65,7 +76,7 @@ class Phases:
             await lock_phase(connection, number)
             await sent(self._submit, t.SetPhase(number or t.VENUE, t.Phase.HALT))
             await look_again(connection, number, None)
-            await self._audit(connection, actor.name, "trading halted", instrument=number, details={"reason": reason})
+            await self._audit(connection, actor.name, _HALTED, instrument=number, details={"reason": reason})
             text = f"Trading of {symbol} is halted. Your open orders wait."
             await tell_order_holders(connection, self._notify, number, "TRADING_HALTED", text)
 
@@ -109,7 +120,7 @@ class Phases:
     async def _lift_decided(
         self, connection: Connection, approval_id: UUID, payload: Mapping[str, Any], actor: Actor, /
     ) -> None:
-        await self._enqueue(connection, HALT_LIFT_JOB, str(approval_id), {**payload, "actor": actor.name})
+        await self._enqueue(connection, HALT_LIFT_JOB, str(approval_id), await as_job(connection, payload, actor))
 
     async def _lift(self, job: Job) -> None:
         number, call_s = job.payload["instrument"], job.payload["call_s"]
@@ -117,6 +128,7 @@ class Phases:
             await lock_phase(connection, number)
             if (reason := await hindrance(connection, number)) is not None:
                 raise JobFailed(reason)
+            await require_standing(connection, job.payload, _HALTED)
             await self._go_on(connection, number, call_s)
             await self._audit(connection, job.payload["actor"], "halt lifted", instrument=number)
             text = "Trading goes on: the halt was lifted."

@@ -31,13 +31,14 @@ CONSUMER: Final = "projections"
 COMMANDS_MAX: Final = 50_000  # in one transaction
 FRAMES_WAITING_MAX: Final = 1_000
 RETRY_S: Final = 1.0
-DATABASE_AWAY: Final = (  # the server is down, stopping or full: what it missed is read again from the journal
+DATABASE_AWAY: Final = (  # it is down, stopping or full, or two wait for each other: another try may succeed
     OSError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,  # a connection that died in the midst of a call, when it is given back
     asyncpg.PostgresConnectionError,
     asyncpg.OperatorInterventionError,
     asyncpg.InsufficientResourcesError,
+    asyncpg.DeadlockDetectedError,
 )
 _log: Final = logging.getLogger(__name__)
 

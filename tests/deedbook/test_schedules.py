@@ -19,6 +19,7 @@ from api.server import mount
 from compliance.audit import record
 from compliance.roles import refusal
 from deedbook.controls import Controls
+from deedbook.instructions import as_job
 from deedbook.notify import notify
 from deedbook.phases import Phases
 from deedbook.schedule_routes import schedule_routes
@@ -83,7 +84,8 @@ class Desk:
         return response.status, "" if response.status == 204 else (await response.json())["reason"]
 
     async def lift(self) -> None:
-        payload = {"instrument": NUMBER, "call_s": None, "actor": "two people"}
+        async with self.pool.acquire() as connection:
+            payload = await as_job(connection, {"instrument": NUMBER, "call_s": None}, self.actor)
         await self.phases.handlers()["halt-lift"](Job("halt-lift", "1", payload, 1, _shown))
 
 
