@@ -9,7 +9,7 @@ from dataclasses import replace
 from engine.types import Reason
 from gateway.candles import Candle
 from gateway.history import HistoryAwayError, PastOrder, PastTrade, Range
-from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, end_status
+from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, Amendment, end_status
 from persistence import history, market_history
 from persistence.database import Pool, connect
 from persistence.fold import OrderRow, TradeRow
@@ -54,6 +54,11 @@ class Past:
                 limit=rows.limit,
             )
         return [_order(row) for row in found]
+
+    async def amendments(self, account: int, order_id: int, from_execution_id: int, limit: int) -> Sequence[Amendment]:
+        async with self._asking() as pool:
+            found = await history.amendments_of(pool, account, order_id, from_seq=from_execution_id, limit=limit)
+        return [Amendment(row.seq, row.time_ns, row.qty_lots, row.removed_lots) for row in found]
 
     async def trades(self, account: int, instrument: int, rows: Range) -> Sequence[PastTrade]:
         async with self._asking() as pool:

@@ -8,7 +8,7 @@ from typing import Protocol
 
 from gateway.candles import Candle
 from gateway.markets import Market
-from gateway.orders import Fill
+from gateway.orders import Amendment, Fill
 
 
 class HistoryAwayError(Exception):
@@ -126,5 +126,9 @@ class History(MarketHistory, Protocol):
     ) -> PastOrder | None: ...
 
     async def orders(self, account: int, instrument: int, rows: Range) -> Sequence[PastOrder]: ...
+
+    async def amendments(self, account: int, order_id: int, from_execution_id: int, limit: int) -> Sequence[Amendment]:
+        """The first ones of the order with that execution id or a later one."""
+        ...
 
     async def trades(self, account: int, instrument: int, rows: Range) -> Sequence[PastTrade]: ...

@@ -131,6 +131,12 @@ class AllOrders(Signed, frozen=True, kw_only=True):
     limit: int | None = None
 
 
+class OrderAmendments(SymbolSigned, frozen=True, kw_only=True):
+    order_id: int
+    from_execution_id: int | None = None
+    limit: int | None = None
+
+
 class AccountStatus(Signed, frozen=True, kw_only=True):
     omit_zero_balances: bool | None = None
 
@@ -242,6 +248,7 @@ _INTEGERS: Final = frozenset(
         "orderId",
         "cancelOrderId",
         "fromId",
+        "fromExecutionId",
         "preventedMatchId",
         "fromPreventedMatchId",
         "limit",

@@ -187,6 +187,13 @@ PRIVATE: Final = (
         lambda s, key, p, now: s.private.open_orders(key.account, p),
     ),
     Private("allOrders", "GET allOrders", m.AllOrders, 20, lambda s, key, p, now: s.private.all_orders(key.account, p)),
+    Private(
+        "order.amendments",
+        "GET order/amendments",
+        m.OrderAmendments,
+        4,
+        lambda s, key, p, now: s.private.amendments(key.account, p),
+    ),
     Private("account.status", "GET account", m.AccountStatus, 20, lambda s, key, p, now: s.terms.account(key, p)),
     Private("myTrades", "GET myTrades", m.MyTrades, 20, lambda s, key, p, now: s.private.trades(key.account, p)),
     Private(

@@ -17,6 +17,7 @@ from gateway.markets import Market, Markets
 
 CLOSED_KEPT: Final = 2_000  # done orders by account, also when the database has them; let go in one go
 TRADES_KEPT: Final = 5_000  # by account, also when the database has them
+AMENDMENTS_KEPT: Final = 1_000  # by order; older ones only the database has
 KEPT_MAX: Final = 200_000  # of each, by account, while the database is away
 UNSETTLED_KEPT: Final = 1_000_000  # trades waiting for their settlement, in all
 
@@ -34,6 +35,15 @@ _ENDS: Final[dict[int, str]] = {
     Reason.CANCELLED_REPLACED: CANCELED,
     Reason.SELF_TRADE: EXPIRED_IN_MATCH,
 }
+
+
+class Amendment(msgspec.Struct, gc=False, frozen=True):
+    """An order that its trader made smaller."""
+
+    execution_id: int  # the command's seq
+    time_ns: int
+    qty_lots: int  # from then on
+    removed_lots: int
 
 
 class Order(msgspec.Struct, gc=False, eq=False):
@@ -61,6 +71,8 @@ class Order(msgspec.Struct, gc=False, eq=False):
     stop_ticks: int = 0
     rank: int = 0  # its place in the queue: its number, or the one that it was triggered with
     triggered_ns: int = 0
+    amendments: deque[Amendment] | None = None
+    unkept_seq: int = -1  # up to where only history has its amendments; -1: they are all here
 
     @property
     def is_open(self) -> bool:
@@ -75,6 +87,14 @@ class Order(msgspec.Struct, gc=False, eq=False):
     def working_ns(self) -> int:
         """Since when it is in the market; negative while it waits; triggered before a restart: since it came."""
         return -(10**6) if self.waits else self.triggered_ns or self.time_ns
+
+    def amend(self, amendment: Amendment) -> None:
+        if self.amendments is None:
+            self.amendments = deque()
+        self.amendments.append(amendment)
+        if len(self.amendments) > AMENDMENTS_KEPT:
+            self.unkept_seq = self.amendments.popleft().execution_id
+        self.qty_lots, self.update_time_ns = amendment.qty_lots, amendment.time_ns
 
 
 class Fill(msgspec.Struct, gc=False, eq=False):
@@ -221,6 +241,7 @@ class Orders:
                 NEW if resting.qty_lots == resting.open_lots else PARTIALLY_FILLED,
                 stop_ticks=resting.stop_ticks,
                 rank=resting.rank,
+                unkept_seq=state.seq,
             )
             self.add(order)
 

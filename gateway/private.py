@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -10,8 +10,8 @@ from gateway import errors
 from gateway import messages as m
 from gateway.errors import ApiError
 from gateway.history import History, HistoryAwayError, PastOrder, PastTrade, Range
-from gateway.markets import Markets
-from gateway.orders import Fill, Order, Orders
+from gateway.markets import Market, Markets
+from gateway.orders import Amendment, Fill, Order, Orders
 from gateway.public import bounded
 from gateway.reports import Reports
 
@@ -36,6 +36,9 @@ class PrivateQueries:
         if order_id is None and client_id is None:
             text = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
             raise ApiError(errors.MANDATORY_PARAM, text)
+        return self._reports.order(await self._found(account, market, order_id, client_id))
+
+    async def _found(self, account: int, market: Market, order_id: int | None, client_id: str | None) -> Order:
         orders = self._orders.of(account)
         order = orders.find(order_id, client_id)
         if order is None and self._history is not None and orders.forgotten_seq >= 0:
@@ -47,7 +50,22 @@ class PrivateQueries:
             order = self._past_order(past, account) if past is not None else None
         if order is None or order.market is not market:
             raise ApiError(errors.NO_SUCH_ORDER, "Order does not exist.")
-        return self._reports.order(order)
+        return order
+
+    async def amendments(self, account: int, params: m.OrderAmendments) -> str:
+        """The oldest, from an execution id on."""
+        order = await self._found(account, self._markets.of(params.symbol), params.order_id, None)
+        from_id, limit = params.from_execution_id or 0, bounded(params.limit, ROWS_DEFAULT, ROWS_MAX)
+        past: Sequence[Amendment] = ()
+        if self._history is not None and order.unkept_seq >= 0:
+            try:
+                await self._need_seq(self._history, order.unkept_seq)
+                past = await self._history.amendments(account, order.order_id, from_id, limit)
+            except HistoryAwayError:
+                raise errors.away() from None
+        known = {each.execution_id: each for each in (*past, *(order.amendments or ()))}
+        chosen = (each for execution_id, each in sorted(known.items()) if execution_id >= from_id)
+        return _json(self._reports.amendment(order, each) for each in islice(chosen, limit))
 
     def open_orders(self, account: int, params: m.OpenOrders) -> str:
         market = self._markets.of(params.symbol) if params.symbol is not None else None
@@ -157,6 +175,7 @@ class PrivateQueries:
             past.executed_usdc_micros,
             past.status,
             stop_ticks=past.stop_ticks,
+            unkept_seq=0,
         )
 
     def _past_trade(self, past: PastTrade, account: int) -> Fill:

@@ -19,7 +19,17 @@ from gateway.answers import Asked, Outcome, PlainAsked, own, reply
 from gateway.balances import Balances, free_and_locked
 from gateway.market_data import MarketFeed
 from gateway.markets import Market, Markets
-from gateway.orders import EXPIRED_IN_MATCH, FILLED, PARTIALLY_FILLED, Fill, Order, Orders, Prevention, end_status
+from gateway.orders import (
+    EXPIRED_IN_MATCH,
+    FILLED,
+    PARTIALLY_FILLED,
+    Amendment,
+    Fill,
+    Order,
+    Orders,
+    Prevention,
+    end_status,
+)
 from gateway.reports import Reports
 from gateway.users import UserStreams
 
@@ -271,8 +281,7 @@ class Publisher:
 
     def _amended(self, event: Row) -> None:
         order = self._orders.of(event[4]).open[event[5]]
-        order.qty_lots = event[6]
-        order.update_time_ns = self._row[1]
+        order.amend(Amendment(event[0], self._row[1], event[6], event[8]))
         if not order.waits:
             self.feeds[event[3]].level(order.rank, event[14], event[9], -event[8], event[10])
         self._outcome.amended = order

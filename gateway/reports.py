@@ -11,7 +11,7 @@ from typing import Final
 
 from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
 from gateway.markets import QUOTE, Markets
-from gateway.orders import Fill, Order, Prevention
+from gateway.orders import Amendment, Fill, Order, Prevention
 
 MS: Final = 10**6  # nanoseconds
 SIDES: Final = tuple(side.name for side in Side)
@@ -124,6 +124,15 @@ class Reports:
             f'"commissionAsset":"{QUOTE}","time":{fill.time_ns // MS},"isBuyer":{"true" if is_buyer else "false"},'
             f'"isMaker":{"true" if is_maker else "false"},"isBestMatch":true,'
             f'"settlement":"{fill.settlement}"{reason}{transaction}}}'
+        )
+
+    def amendment(self, order: Order, each: Amendment) -> str:
+        market, client_id = order.market, order.client_order_id
+        return (
+            f'{{"symbol":"{market.symbol}","orderId":{order.order_id},"executionId":{each.execution_id},'
+            f'"origClientOrderId":"{client_id}","newClientOrderId":"{client_id}",'
+            f'"origQty":"{market.qty[each.qty_lots + each.removed_lots]}","newQty":"{market.qty[each.qty_lots]}",'
+            f'"time":{each.time_ns // MS}}}'
         )
 
     def prevention(self, each: Prevention) -> str:

@@ -17,6 +17,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "listings": ("instrument",),
     "accounts": ("account",),
     "orders": ("order_id",),
+    "order_amendments": ("order_id", "seq"),
     "trades": ("trade_id",),
     "candles": ("instrument", "width_s", "open_s"),
     "trade_settlements": ("trade_id",),

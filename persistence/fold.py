@@ -66,6 +66,14 @@ ORDER_COLUMNS: Final = tuple(column.name for column in fields(OrderRow))
 order_record: Final = attrgetter(*ORDER_COLUMNS)
 
 
+class AmendmentRow(NamedTuple):
+    order_id: int
+    seq: int
+    time_ns: int
+    qty_lots: int
+    removed_lots: int
+
+
 class TradeRow(NamedTuple):
     trade_id: int
     seq: int
@@ -147,6 +155,7 @@ class Changes:
 
     opened_orders: dict[int, OrderRow] = field(default_factory=dict)
     changed_orders: dict[int, OrderRow] = field(default_factory=dict)  # of those that were there before
+    amendments: list[AmendmentRow] = field(default_factory=list)
     trades: list[TradeRow] = field(default_factory=list)
     settlements: list[SettlementRow] = field(default_factory=list)
     balances: dict[tuple[int, int], BalanceRow] = field(default_factory=dict)
@@ -310,6 +319,7 @@ class Fold:
         order = self.open_orders[row[5]]
         order.qty_lots, order.open_lots = row[6], row[7]
         self._changed(order, row[0], time_ns)
+        self._changes.amendments.append(AmendmentRow(row[5], row[0], time_ns, row[6], row[8]))
 
     def _prevented(self, row: tuple[Any, ...], time_ns: int) -> None:
         """The taker was accepted with what is left; a maker of which nothing is left closes by its own event."""

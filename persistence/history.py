@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from persistence.database import Pool
-from persistence.fold import ORDER_COLUMNS, OrderRow, TradeRow
+from persistence.fold import ORDER_COLUMNS, AmendmentRow, OrderRow, TradeRow
 
 ROWS_MAX: Final = 1_000  # of one answer
 _ORDERS: Final = f"SELECT {', '.join(ORDER_COLUMNS)} FROM orders"  # noqa: S608
@@ -95,6 +95,19 @@ async def orders_of(
         *_bounds(from_order_id, start_ns, end_ns, limit),
     )
     return sorted((OrderRow(*row) for row in rows), key=lambda order: order.order_id)
+
+
+async def amendments_of(pool: Pool, account: int, order_id: int, *, from_seq: int, limit: int) -> list[AmendmentRow]:
+    """The first `limit` amendments, from a seq on, of an order of the account."""
+    rows = await pool.fetch(
+        "SELECT a.order_id, seq, time_ns, a.qty_lots, removed_lots FROM order_amendments AS a"
+        " JOIN orders AS o USING (order_id) WHERE order_id = $1 AND account = $2 AND seq >= $3 ORDER BY seq LIMIT $4",
+        order_id,
+        account,
+        from_seq,
+        min(limit, ROWS_MAX),
+    )
+    return [AmendmentRow(*row) for row in rows]
 
 
 async def trades_of(

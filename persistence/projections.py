@@ -16,6 +16,7 @@ from persistence.fold import (
     NO_SEQ_HASH,
     ORDER_COLUMNS,
     AccountRow,
+    AmendmentRow,
     BatchRow,
     Changes,
     Fold,
@@ -160,6 +161,7 @@ async def write(connection: Connection, changes: Changes) -> None:
             "UPDATE accounts SET wallet = $2 WHERE account = $1", list(changes.new_wallets.items())
         )
     await _copy(connection, "orders", ORDER_COLUMNS, list(map(order_record, changes.opened_orders.values())))
+    await _copy(connection, "order_amendments", AmendmentRow._fields, changes.amendments)
     await _copy(connection, "trades", TradeRow._fields, changes.trades)
     if changes.trades:
         await connection.execute(

@@ -131,3 +131,31 @@ async def test_the_database_may_lag_stop_and_come_back(world: World) -> None:
     start_ms = time.time_ns() // 10**6 - 3_600_000
     assert await world.prices("aggTrades", startTime=start_ms) == ["100.00", "101.00", "102.00"]
     assert await world.prices("aggTrades", endTime=start_ms) == []
+
+
+async def test_amendments_are_in_the_next_answer_with_the_database_and_without(world: World) -> None:
+    alice = await world.venue.trader(ALICE)
+    order_id = (await alice.limit("SELL", "5", "100"))["result"]["orderId"]
+
+    async def amend(order_id: int, qty: str) -> None:
+        alice = await world.venue.trader(ALICE)
+        assert (await alice.do("order.amend.keepPriority", symbol=SYMBOL, orderId=order_id, newQty=qty))["result"]
+
+    async def amended(order_id: int) -> tuple[int, Any]:
+        status, rows = await world.ask("order/amendments", account=ALICE, orderId=order_id)
+        return status, [row["newQty"] for row in rows] if status == 200 else rows["code"]
+
+    await amend(order_id, "4")
+    assert await amended(order_id) == (200, ["4.00"]), "not in the database yet"
+    await world.project()
+    await world.restart()
+    await amend(order_id, "3")
+    assert await amended(order_id) == (200, ["4.00", "3.00"])
+    await world.project()
+    assert await amended(order_id) == (200, ["4.00", "3.00"])
+    await world.server.stop()
+    assert await amended(order_id) == (503, -1001), "the first one is not in memory"
+    alice = await world.venue.trader(ALICE)
+    new_id = (await alice.limit("SELL", "5", "100"))["result"]["orderId"]
+    await amend(new_id, "2")
+    assert await amended(new_id) == (200, ["2.00"])

@@ -11,6 +11,7 @@ from engine.exchange import Exchange
 from gateway import orders
 from gateway.api import Gateway
 from gateway.history import PastOrder, PastTrade, Range
+from gateway.orders import Amendment
 from tests.gateway.past import StoredPast
 from tests.gateway.venue import ALICE, BOB, CAROL, SYMBOL, Trader, Venue
 
@@ -31,6 +32,7 @@ class Archive(StoredPast):
 
     old_orders: list[PastOrder] = field(default_factory=list)
     old_trades: list[PastTrade] = field(default_factory=list)
+    amended: dict[int, list[Amendment]] = field(default_factory=dict)  # by order; it has them up to `projected_to_seq`
 
     def __post_init__(self) -> None:
         super().__init__()
@@ -57,6 +59,11 @@ class Archive(StoredPast):
             for trade in self.old_trades
             if account in (trade.taker_account, trade.maker_account) and trade.instrument == instrument
         ]
+
+    async def amendments(self, account: int, order_id: int, from_execution_id: int, limit: int) -> Sequence[Amendment]:
+        self._ask()
+        amended = self.amended.get(order_id, [])
+        return [each for each in amended if from_execution_id <= each.execution_id <= self.projected_to_seq][:limit]
 
 
 async def restarted(venue: Venue, archive: Archive | None) -> Venue:

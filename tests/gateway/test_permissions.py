@@ -29,6 +29,7 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {  # by the method's name, or its rou
     "account.status": {},
     "account.commission": {"symbol": SYMBOL},
     "account.rateLimits.orders": {},
+    "order.amendments": FIND,
     "myFilters": {"symbol": SYMBOL},
     "myTrades": {"symbol": SYMBOL},
     "myPreventedMatches": {"symbol": SYMBOL, "orderId": 1},

@@ -12,7 +12,7 @@ from engine import types as t
 from persistence.comparison import compare
 from persistence.database import Pool
 from persistence.fold import Fold, JournalGapError
-from persistence.history import order_by_client_id, order_by_id, orders_of, trades_of
+from persistence.history import amendments_of, order_by_client_id, order_by_id, orders_of, trades_of
 from persistence.projections import CursorMovedError, Projector, project
 from tests.fixtures.market import INSTRUMENTS, TRADERS, DurableFrame, Market, Traffic
 
@@ -123,6 +123,7 @@ async def test_two_projectors_do_not_write_the_same_frames(pool: Pool) -> None:
 EDITS = {
     "UPDATE orders SET executed_usdc_micros = executed_usdc_micros + 1 WHERE order_id = 7": "orders: order_id 7: ",
     "UPDATE trades SET maker_account = 99 WHERE trade_id = 3": "trades: trade_id 3: maker_account is 99 but ",
+    "INSERT INTO order_amendments VALUES (7, 1, 1, 1, 1)": "order_amendments: order_id 7 seq 1 is in the database but",
     "DELETE FROM trades WHERE trade_id = 4": "trades: trade_id 4 is in the journal but not in the database",
     "UPDATE balances SET free = free + 1, level = level + 1 WHERE (account, instrument) = (3, 0)": (
         "balances: account 3 instrument 0: "
@@ -225,6 +226,22 @@ async def test_orders_are_found_by_id_by_client_id_and_only_by_their_account(poo
     assert await order_by_id(pool, row["account"] + 1, row["order_id"]) is None
     assert await order_by_client_id(pool, row["account"] + 1, row["client_order_id"]) is None
     assert await order_by_client_id(pool, row["account"], b"") is None
+
+
+async def test_amendments_are_the_journals_and_only_for_the_orders_account(pool: Pool) -> None:
+    market = Market().open()
+    trader = TRADERS[0]
+    market.send(t.Place(trader, 1, t.Side.SELL, t.OrderType.LIMIT, t.TimeInForce.GTC, 98, 9))
+    order_id = market.exchange.state().orders[0].order_id
+    for lots in (7, 4):
+        market.send(t.Amend(trader, 1, lots, order_id))
+    await write(pool, market.frames)
+    seq = market.exchange.seq
+    both = [(order_id, seq - 1, market.time_ns - 1_000, 7, 2), (order_id, seq, market.time_ns, 4, 3)]
+    assert await amendments_of(pool, trader, order_id, from_seq=0, limit=9) == both
+    assert await amendments_of(pool, trader, order_id, from_seq=0, limit=1) == both[:1]
+    assert await amendments_of(pool, trader, order_id, from_seq=seq, limit=9) == both[1:]
+    assert await amendments_of(pool, trader + 1, order_id, from_seq=0, limit=9) == []
 
 
 async def test_history_is_bounded_by_ids_times_and_limit(pool: Pool) -> None:
