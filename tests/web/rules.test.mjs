@@ -9,7 +9,7 @@ const INSTRUMENT = {
   base: "OAK12", tickSize: "0.01", stepSize: "0.01", maxPrice: "100000.00", maxQty: "1000000.00", minNotional: "1.000000", priceDecimals: 2, qtyDecimals: 2,
 };
 const MARKET = { tick_value_usdc: "0.0001", maker_fee_bps: 5, taker_fee_bps: 10, hold_fee_bps: 10, market_collar_bps: 1000 };
-const BOOK = { bid: 9990, ask: 10010 };
+const BOOK = { bid: 9990, ask: 10010, last: 10000 };
 const ORDER = { side: "BUY", type: "LIMIT", price: "99.95", quantity: "3", quoteQuantity: "", inForce: "GTC", expiresAt: "" };
 const of = (changes, funds = null, book = BOOK) => judge({ ...ORDER, ...changes }, INSTRUMENT, MARKET, book, funds);
 const fields = (judged) => judged.refusals.map(({ field }) => field);
@@ -30,7 +30,7 @@ test("a market buy counts at its collar, by amount with its fee", () => {
   assert.equal(of({ type: "MARKET", price: "" }).notional, 11_011n * 300n * 100n);
   const byAmount = of({ type: "MARKET", price: "", quantity: "", quoteQuantity: "50" });
   assert.deepEqual([byAmount.notional, byAmount.hold.amount], [50_000_000n, 50_050_000n]);
-  assert.deepEqual(fields(of({ type: "MARKET", price: "" }, null, { bid: null, ask: null })), ["quantity"]);
+  assert.deepEqual(fields(of({ type: "MARKET", price: "" }, null, { bid: null, ask: null, last: null })), ["quantity"]);
 });
 
 test("what the exchange would refuse is said on its field", () => {
@@ -42,6 +42,29 @@ test("what the exchange would refuse is said on its field", () => {
   assert.deepEqual(fields(of({ price: "0.01", quantity: "1" })), ["quantity"]);
   assert.deepEqual(fields(of({ type: "LIMIT_MAKER", price: "100.10" })), ["price"]);
   assert.deepEqual(fields(of({ inForce: "GTD", expiresAt: "2001-01-01T00:00" })), ["expiresAt"]);
+});
+
+test("a stop waits on the side from which the last price can still come, and a first trade is waited for", () => {
+  const cases = [["BUY", "STOP_LOSS", "100.01", "100.00"], ["SELL", "STOP_LOSS", "99.99", "100.00"], ["BUY", "TAKE_PROFIT", "99.99", "100.00"], ["SELL", "TAKE_PROFIT", "100.01", "100.00"]];
+  for (const [side, type, waits, reached] of cases) {
+    assert.deepEqual(fields(of({ side, type, stopPrice: waits })), [], `${side} ${type}`);
+    assert.deepEqual(fields(of({ side, type, stopPrice: reached })), ["stopPrice"], `${side} ${type}`);
+    assert.deepEqual(fields(of({ side, type, stopPrice: reached }, null, { bid: null, ask: null, last: null })), []);
+  }
+});
+
+test("a stop without a limit holds for the collar of its stop price, one with a limit for that", () => {
+  const stop = of({ type: "STOP_LOSS", price: "ignored", stopPrice: "101", quantity: "2" });
+  assert.deepEqual([stop.limit, stop.notional, stop.rate], [11_110n, 222_200_000n, 10]);
+  assert.equal(of({ side: "SELL", type: "STOP_LOSS", stopPrice: "99.95" }).limit, 8_996n);
+  const limited = of({ type: "STOP_LOSS_LIMIT", price: "102", stopPrice: "101", quantity: "2" });
+  assert.deepEqual([limited.limit, limited.hold.amount, limited.isTaking], [10_200n, 204_204_000n, false]);
+});
+
+test("a stop's two prices are on the grid and not too high, and it has a least worth", () => {
+  assert.deepEqual(fields(of({ type: "STOP_LOSS_LIMIT", price: "", stopPrice: "101.005" })), ["stopPrice", "price"]);
+  assert.deepEqual(fields(of({ type: "STOP_LOSS", stopPrice: "100000.01" })), ["stopPrice"]);
+  assert.deepEqual(fields(of({ side: "SELL", type: "STOP_LOSS", stopPrice: "0.5", quantity: "1" })), ["quantity"]);
 });
 
 test("missing cover is counted to the micro", () => {

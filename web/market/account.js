@@ -1,6 +1,7 @@
 // The reader's orders, fills and balances, kept by the events of their own stream.
 
 import { api } from "../api.js";
+import { TYPES } from "./rules.js";
 import { forgetKey, keptKey, makeKey, TradingSession } from "./session.js";
 
 const FILLS_KEPT = 100;
@@ -135,20 +136,34 @@ export class Account {
     return this.#session.ask("openOrders.cancelAll", { symbol });
   }
 
-  /** A smaller quantity keeps the place in the queue; anything else is a new order in one step with the cancellation. */
-  async amend(order, price, quantity) {
-    if (price === order.price && order.type !== "MARKET") {
+  /**
+   * A smaller quantity keeps the place in the queue; anything else is a new order in one step with the cancellation.
+   * Of `changes` ({price, stopPrice, quantity}) what is not given stays. Answers whether it is a new order.
+   */
+  async amend(order, changes) {
+    const { price, stopPrice, quantity } = { ...order, ...changes };
+    if (price === order.price && stopPrice === order.stopPrice) {
       try {
-        return await this.#session.ask("order.amend.keepPriority", { symbol: order.symbol, orderId: order.orderId, newQty: quantity });
+        await this.#session.ask("order.amend.keepPriority", { symbol: order.symbol, orderId: order.orderId, newQty: quantity });
+        return false;
       } catch (problem) {
         if (problem.reason !== "QTY_NOT_REDUCED") throw problem;
       }
     }
-    return this.#session.ask("order.cancelReplace", {
-      symbol: order.symbol, side: order.side, type: order.type, price, quantity, cancelOrderId: order.orderId,
-      cancelReplaceMode: "STOP_ON_FAILURE",
-      ...(order.type === "LIMIT" ? { timeInForce: order.inForce, ...(order.goodTill ? { goodTillDate: order.goodTill } : {}) } : {}),
+    const { symbol, orderId, side, selfTrade, inForce } = order;
+    const type = TYPES[order.type].hasStop && !order.waits ? "LIMIT" : order.type; // a stop that was triggered is one
+    await this.#session.ask("order.cancelReplace", {
+      symbol, side, type, quantity, cancelOrderId: orderId, cancelReplaceMode: "STOP_ON_FAILURE", selfTradePreventionMode: selfTrade,
+      ...(TYPES[type].hasPrice ? { price, timeInForce: inForce } : {}),
+      ...(TYPES[type].hasStop ? { stopPrice } : {}),
+      ...(inForce === "GTD" ? { goodTillDate: await this.#goodTill(order) } : {}),
     });
+    return true;
+  }
+
+  /** The end of an order, in milliseconds: no event tells it. */
+  async #goodTill({ symbol, orderId }) {
+    return (await this.#session.ask("order.status", { symbol, orderId })).goodTillDate;
   }
 
   free(asset) {
@@ -160,15 +175,16 @@ export class Account {
 function orderOf(order) {
   return {
     symbol: order.symbol, orderId: order.orderId, side: order.side, type: order.type, inForce: order.timeInForce, price: order.price,
-    quantity: order.origQty, executed: order.executedQty, timeMs: order.time, goodTill: order.goodTillDate, status: order.status,
+    stopPrice: order.stopPrice, waits: !order.isWorking, quantity: order.origQty, executed: order.executedQty, timeMs: order.time,
+    selfTrade: order.selfTradePreventionMode,
   };
 }
 
 /** Of an executionReport. */
 function reported(event) {
   return {
-    symbol: event.s, orderId: event.i, side: event.S, type: event.o, inForce: event.f, price: event.p, quantity: event.q, executed: event.z,
-    timeMs: event.O, goodTill: event.goodTillDate, status: event.X,
+    symbol: event.s, orderId: event.i, side: event.S, type: event.o, inForce: event.f, price: event.p, stopPrice: event.P, waits: !event.w,
+    quantity: event.q, executed: event.z, timeMs: event.O, selfTrade: event.V,
   };
 }
 

@@ -34,7 +34,7 @@ export class Candles {
       autoSize: true,
       layout: { attributionLogo: false, fontSize: 11 },
       rightPriceScale: { borderVisible: false, scaleMargins: { top: 0.08, bottom: 0.24 } },
-      timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 4, tickMarkFormatter: tickText },
+      timeScale: { borderVisible: false, timeVisible: true, secondsVisible: false, rightOffset: 4, maxBarSpacing: 24, tickMarkFormatter: tickText },
       localization: { timeFormatter: (seconds) => timeText(seconds * 1000) },
     });
     this.#candles = this.#chart.addSeries(CandlestickSeries, {});
@@ -64,6 +64,7 @@ export class Candles {
       this.#candles.setData(candles.map(({ volume, ...candle }) => candle));
       this.#volume.setData(candles.map(bar));
       this.#chart.timeScale().fitContent();
+      this.#chart.timeScale().scrollToPosition(4, false); // few candles are no wider, and stand at the right
       if (candles.length > 120) this.#chart.timeScale().setVisibleLogicalRange({ from: candles.length - 120, to: candles.length + 4 });
       this.#isFilled = true;
       this.#showLegend(candles.at(-1), candles.at(-1) && bar(candles.at(-1)));

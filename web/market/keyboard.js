@@ -33,7 +33,7 @@ export function listen(view) {
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     const field = event.target.closest("input, select, textarea, [tabindex='0'], summary");
-    const isTicketNumber = [ticket.price, ticket.quantity].includes(event.target);
+    const isTicketNumber = ticket.numbers.includes(event.target);
     if (event.key === "Escape" && field) return field.blur();
     if (field && !(isTicketNumber && event.key.startsWith("Arrow"))) return;
     const act = acts[event.key];

@@ -2,13 +2,13 @@
 
 import { confirmed } from "../shell/dialogs.js";
 import { make, setText } from "../shell/make.js";
-import { decimal, fromUnits, shown, short, units, usdc } from "../shell/numbers.js";
+import { fromUnits, shown, short } from "../shell/numbers.js";
 import { badge, empty } from "../shell/states.js";
 import { table } from "../shell/tables.js";
 import { time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
+import { mustRise, TYPES } from "./rules.js";
 
-const TYPES = { LIMIT_MAKER: "Post only", STOP_LOSS: "Stop", STOP_LOSS_LIMIT: "Stop limit", TAKE_PROFIT: "Take profit", TAKE_PROFIT_LIMIT: "Take profit limit" };
 const TABS = { orders: "Open orders", fills: "Fills", balances: "Balances" };
 
 export class Orders {
@@ -57,20 +57,19 @@ export class Orders {
   }
 
   orders(open) {
-    const { base, priceDecimals, qtyDecimals } = this.#instrument;
+    const { base, priceDecimals } = this.#instrument;
     return table({
       caption: "Your open orders in this market",
       columns: [
         { name: "Side", cell: ({ side }) => make("span", { class: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell") },
-        { name: "Type", cell: (order) => `${TYPES[order.type] ?? "Limit"} ${order.inForce === "GTC" ? "" : order.inForce}` },
-        { name: "Price", cell: (order) => shown(order.price, priceDecimals), isNumber: true },
-        { name: `Open (${base})`, cell: (order) => shown(decimal(units(order.quantity, qtyDecimals) - units(order.executed, qtyDecimals), qtyDecimals)), isNumber: true },
-        { name: "Filled", cell: (order) => `${shown(order.executed)} of ${shown(order.quantity)}`, isNumber: true },
-        { name: "Queue ahead", cell: (order) => make("span", { class: "ahead", data: { order: order.orderId } }, "–"), isNumber: true },
+        { name: "Type", cell: ({ type, inForce }) => TYPES[type].name + (inForce === "GTC" || !TYPES[type].hasPrice ? "" : ` ${inForce}`) },
+        { name: "Price", cell: (order) => prices(order, priceDecimals), isNumber: true },
+        { name: `Filled (${base})`, cell: (order) => `${shown(order.executed)} of ${shown(order.quantity)}`, isNumber: true },
+        { name: "Queue ahead", cell: queueOf, isNumber: true },
         { name: "Placed", cell: (order) => time(order.timeMs, "clock") },
         { name: "", cell: (order) => make("span", { class: "buttons end" },
-          make("button", { type: "button", class: "small", aria: { label: `Change the order at ${order.price}` }, on: { click: (event) => this.#edit(order, event.target.closest("tr")) } }, "Change"),
-          make("button", { type: "button", class: "small", aria: { label: `Cancel the order at ${order.price}` }, on: { click: (event) => this.#cancel(order, event.target) } }, "Cancel")) },
+          make("button", { type: "button", class: "small", aria: { label: `Change the order ${at(order)}` }, on: { click: (event) => this.#edit(order, event.target.closest("tr")) } }, "Change"),
+          make("button", { type: "button", class: "small", aria: { label: `Cancel the order ${at(order)}` }, on: { click: (event) => this.#cancel(order, event.target) } }, "Cancel")) },
       ],
       rows: open,
       none: { title: "No open order", text: "An order that waits in the book stands here; change or cancel it in place." },
@@ -133,11 +132,17 @@ export class Orders {
     await this.account.cancelAll(symbol).catch((problem) => toast(problem.message, "bad"));
   }
 
-  /** Price and quantity become fields in the row itself; Enter sends, Escape leaves. */
+  /** Prices and quantity become fields in the row itself; Enter sends, Escape leaves. */
   #edit(order, row) {
     this.#editing = order.orderId;
-    const price = make("input", { value: order.price, inputMode: "decimal", aria: { label: "New price in USDC" } });
-    const quantity = make("input", { value: order.quantity, inputMode: "decimal", aria: { label: `New quantity in ${this.#instrument.base}, with what is filled` } });
+    const { base } = this.#instrument;
+    const cell = (name) => [...row.cells].find(({ dataset }) => dataset.name === name);
+    const field = (key, label) => make("input", { name: key, value: order[key], inputMode: "decimal", aria: { label } });
+    const wanted = [
+      ...(TYPES[order.type].hasPrice ? [field("price", "New price in USDC")] : []),
+      ...(order.waits ? [field("stopPrice", "New stop price in USDC")] : []),
+      field("quantity", `New quantity in ${base}, with what is filled`),
+    ];
     const save = make("button", { type: "button", class: "small primary" }, "Save");
     const leave = make("button", { type: "button", class: "small" }, "Leave");
     const done = () => {
@@ -148,17 +153,17 @@ export class Orders {
     const send = async () => {
       save.disabled = true;
       try {
-        await this.account.amend(order, price.value.trim(), quantity.value.trim());
-        toast(price.value.trim() === order.price ? "Changed; a smaller order keeps its place." : "Replaced: the new order stands behind those at its price.", "good");
+        const isReplaced = await this.account.amend(order, Object.fromEntries(wanted.map(({ name, value }) => [name, value.trim()])));
+        toast(isReplaced ? "Replaced: the new order stands behind those at its price." : "Changed; a smaller order keeps its place.", "good");
         done();
       } catch (problem) {
         toast(problem.message, "bad");
         save.disabled = false;
       }
     };
-    row.cells[2].replaceChildren(price);
-    row.cells[3].replaceChildren(quantity);
-    row.cells[7].replaceChildren(make("span", { class: "buttons end" }, save, leave));
+    if (wanted.length > 1) cell("Price").replaceChildren(make("span", { class: "fields" }, wanted.slice(0, -1)));
+    cell(`Filled (${base})`).replaceChildren(wanted.at(-1));
+    cell("").replaceChildren(make("span", { class: "buttons end" }, save, leave));
     save.addEventListener("click", send);
     leave.addEventListener("click", done);
     row.classList.add("editing");
@@ -167,9 +172,27 @@ export class Orders {
       if (event.key === "Enter" && event.target.tagName === "INPUT") send();
       if (event.key === "Escape") done();
     });
-    price.focus();
-    price.select();
+    wanted[0].focus();
+    wanted[0].select();
   }
+}
+
+/** The limit, and below it what the last price has to reach, if anything. */
+function prices(order, priceDecimals) {
+  const { hasPrice, hasStop } = TYPES[order.type];
+  const stop = hasStop && make("small", {}, `stop ${mustRise(order) ? "≥" : "≤"} ${shown(order.stopPrice, priceDecimals)}`);
+  return make("span", {}, hasPrice ? shown(order.price, priceDecimals) : "Market", stop);
+}
+
+/** Where an order stands: outside of the book until it is triggered; then behind others, if that can be known. */
+function queueOf(order) {
+  if (order.waits) return badge("WAITING");
+  return TYPES[order.type].hasStop ? badge("OPEN", "Triggered") : make("span", { class: "ahead", data: { order: order.orderId } }, "–");
+}
+
+/** Which of the orders a button is for. */
+function at({ type, price, stopPrice }) {
+  return TYPES[type].hasPrice ? `at ${price}` : `with the stop price ${stopPrice}`;
 }
 
 /** A transaction's hash, short; pressed, the whole is in the clipboard. */

@@ -1,11 +1,16 @@
 // What an order would hold and cost, and why the exchange would refuse it: the rules of docs/rules.md, before it is sent.
 
-import { decimal, units, USDC_DECIMALS } from "../shell/numbers.js";
+import { decimal, fromUnits, units, USDC_DECIMALS } from "../shell/numbers.js";
 
+const LIMITED = ["GTC", "DAY", "GTD", "IOC", "FOK"];
 export const TYPES = {
-  LIMIT: { name: "Limit", hasPrice: true, inForce: ["GTC", "IOC", "FOK", "GTD", "DAY"] },
-  LIMIT_MAKER: { name: "Post only", hasPrice: true, inForce: [] },
-  MARKET: { name: "Market", hasPrice: false, inForce: [] },
+  LIMIT: { name: "Limit", hasPrice: true, inForce: LIMITED },
+  LIMIT_MAKER: { name: "Post only", hasPrice: true, inForce: ["GTC", "DAY", "GTD"] },
+  MARKET: { name: "Market", inForce: [] },
+  STOP_LOSS: { name: "Stop", hasStop: true, inForce: [] },
+  STOP_LOSS_LIMIT: { name: "Stop limit", hasStop: true, hasPrice: true, inForce: LIMITED },
+  TAKE_PROFIT: { name: "Take profit", hasStop: true, inForce: [] },
+  TAKE_PROFIT_LIMIT: { name: "Take profit limit", hasStop: true, hasPrice: true, inForce: LIMITED },
 };
 const BPS = 10_000n;
 
@@ -16,16 +21,21 @@ const held = (micros, bps) => (micros * BigInt(bps) + BPS - 1n) / BPS;
 /**
  * An order's notional, fee, hold and refusals.
  *
- * order       {side, type, price, quantity, quoteQuantity, expiresAt}: texts as typed; "" where not given
+ * order       {side, type, price, stopPrice, quantity, quoteQuantity, expiresAt}: texts as typed; "" where not given
  * instrument  of the trading API; `market`: rates and tick value of /markets
- * book        {bid, ask}: the best prices in ticks, or null
+ * book        {bid, ask, last}: the best prices and the last trade's in ticks, or null
  * funds       {cash, tokens}: free, as texts; null where the reader has no account
- * Answers {notional, fee, hold: {amount, asset}, refusals: [{field, text, lack}], isTaking}, amounts in BigInt micros or lots
+ * Answers {limit, notional, fee, rate, hold: {amount, asset}, refusals: [{field, text, lack}], isTaking}: the worst price in
+ * ticks and amounts in micros or lots, all BigInt and null where not known yet, and the fee's rate in basis points
  */
 export function judge(order, instrument, market, book, funds) {
   const refusals = [];
   const say = (field, text, lack) => refusals.push({ field, text, lack });
   const read = (text, decimals, step, field, name) => {
+    if (text === "") {
+      say(field, `The ${name} is missing.`);
+      return null;
+    }
     try {
       const count = units(text, decimals);
       if (count <= 0n) say(field, `The ${name} must be more than nothing.`);
@@ -37,23 +47,30 @@ export function judge(order, instrument, market, book, funds) {
     return null;
   };
   const isBuy = order.side === "BUY";
-  const { hasPrice } = TYPES[order.type];
+  const { hasPrice, hasStop } = TYPES[order.type];
   const byQuote = order.type === "MARKET" && isBuy && Boolean(order.quoteQuantity);
+  const stop = hasStop ? read(order.stopPrice, instrument.priceDecimals, instrument.tickSize, "stopPrice", "stop price") : null;
   const price = hasPrice ? read(order.price, instrument.priceDecimals, instrument.tickSize, "price", "price") : null;
   const lots = byQuote ? null : read(order.quantity, instrument.qtyDecimals, instrument.stepSize, "quantity", "quantity");
   const quote = byQuote ? read(order.quoteQuantity, USDC_DECIMALS, "0.000001", "quantity", "amount") : null;
-  if (price !== null && price > units(instrument.maxPrice, instrument.priceDecimals)) say("price", `The highest price here is ${instrument.maxPrice}.`);
+  const highest = units(instrument.maxPrice, instrument.priceDecimals);
+  for (const [field, ticks] of [["stopPrice", stop], ["price", price]]) {
+    if (ticks !== null && ticks > highest) say(field, `The highest price here is ${instrument.maxPrice}.`);
+  }
   if (lots !== null && lots > units(instrument.maxQty, instrument.qtyDecimals)) say("quantity", `One order may have ${instrument.maxQty} tokens.`);
   const opposite = isBuy ? book.ask : book.bid;
-  const isTaking = opposite !== null && price !== null && (isBuy ? price >= BigInt(opposite) : price <= BigInt(opposite));
+  const isTaking = !hasStop && opposite !== null && price !== null && (isBuy ? price >= BigInt(opposite) : price <= BigInt(opposite));
   if (order.type === "LIMIT_MAKER" && isTaking) say("price", "It would trade at once, and you asked that it only rests: choose another price.");
   if (order.type === "MARKET" && opposite === null) say("quantity", "Nobody is on the other side of the book now.");
+  if (stop !== null && hasReached(book.last, stop, order)) {
+    say("stopPrice", `The last trade's price has reached it already: choose a stop price ${mustRise(order) ? "above" : "below"} ${fromUnits(book.last, instrument.priceDecimals)}.`);
+  }
   if (order.inForce === "GTD" && !(Date.parse(order.expiresAt) > Date.now())) say("expiresAt", "Choose a time to come.");
 
   const tickValue = units(market.tick_value_usdc, USDC_DECIMALS);
-  const limit = price ?? collar(opposite, isBuy, market, instrument);
+  const limit = hasPrice ? price : collar(hasStop ? stop : opposite, isBuy, market, instrument);
   const notional = quote ?? (limit !== null && lots !== null ? limit * lots * tickValue : null);
-  const isFloored = hasPrice || byQuote; // a market order by tokens has no least worth
+  const isFloored = order.type !== "MARKET" || byQuote; // a market order by tokens has no least worth
   if (isFloored && notional !== null && notional < units(instrument.minNotional, USDC_DECIMALS)) say("quantity", `An order is worth at least ${instrument.minNotional} USDC.`);
   const hold = isBuy
     ? { asset: "USDC", amount: notional === null ? null : notional + held(notional, market.hold_fee_bps) }
@@ -66,14 +83,24 @@ export function judge(order, instrument, market, book, funds) {
       say("quantity", `${isBuy ? "Cash" : "Tokens"}: ${decimal(lack, decimals)} ${hold.asset} are missing.`, { asset: hold.asset, amount: decimal(lack, decimals) });
     }
   }
-  const rate = order.type === "MARKET" || isTaking ? market.taker_fee_bps : market.maker_fee_bps;
-  return { notional, hold, refusals, isTaking, rate, fee: notional === null ? null : paid(notional, rate) };
+  const rate = order.type === "MARKET" || hasStop || isTaking ? market.taker_fee_bps : market.maker_fee_bps;
+  return { limit, notional, hold, refusals, isTaking, rate, fee: notional === null ? null : paid(notional, rate) };
 }
 
-/** The price in ticks that a market order goes to at most: the best one, moved by the collar, towards the book. */
-function collar(opposite, isBuy, market, instrument) {
-  if (opposite === null) return null;
-  const best = BigInt(opposite);
+/** Whether the last trade's price has to rise to a stop's, or to fall to it. */
+export function mustRise({ side, type }) {
+  return (side === "BUY") === type.startsWith("STOP_LOSS");
+}
+
+function hasReached(last, stop, order) {
+  if (last === null) return false;
+  return mustRise(order) ? BigInt(last) >= stop : BigInt(last) <= stop;
+}
+
+/** The price in ticks that an order without a limit goes to at most: from the best one or its stop price, by the collar. */
+function collar(from, isBuy, market, instrument) {
+  if (from === null) return null;
+  const best = BigInt(from);
   const reach = BigInt(market.market_collar_bps);
   const most = units(instrument.maxPrice, instrument.priceDecimals);
   if (isBuy) {

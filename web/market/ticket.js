@@ -7,7 +7,7 @@ import { basisPoints, decimal, fromUnits, shown, units, usdc, USDC_DECIMALS } fr
 import { signInLink } from "../shell/session.js";
 import { notice } from "../shell/states.js";
 import { toast } from "../shell/toasts.js";
-import { judge, TYPES } from "./rules.js";
+import { judge, mustRise, TYPES } from "./rules.js";
 import { CALLED } from "./words.js";
 
 const IN_FORCE = { GTC: "Until cancelled", DAY: "For the day", IOC: "At once (IOC)", FOK: "All or none (FOK)", GTD: "Until a time" };
@@ -17,7 +17,7 @@ const PARTS = [25, 50, 75, 100];
 export class Ticket {
   #instrument = null;
   #market = null;
-  #book = { bid: null, ask: null };
+  #book = { bid: null, ask: null, last: null };
   #permission = null;
   #judged = null;
   #isBusy = false;
@@ -27,6 +27,7 @@ export class Ticket {
     this.who = who;
     this.side = "BUY";
     const input = (name, unit) => make("input", { id: `ticket-${name}`, name, inputMode: "decimal", autocomplete: "off", on: { input: () => this.draw() } , data: { unit } });
+    this.stopPrice = input("stop");
     this.price = input("price");
     this.quantity = input("quantity");
     this.expires = make("input", { id: "ticket-expires", type: "datetime-local", on: { input: () => this.draw() } });
@@ -43,18 +44,19 @@ export class Ticket {
     this.send = make("button", { type: "submit", class: "good-button send" }, "Buy");
     this.gate = make("div", { class: "gate" });
     const field = (label, control, forId) => make("div", { class: "field" }, make("label", { htmlFor: forId }, label), control);
-    this.priceUnit = make("span", { class: "unit" }, "USDC");
-    this.priceField = field("Price", make("div", { class: "with-unit" }, this.price, this.priceUnit), "ticket-price");
+    const priced = (label, control) => field(label, make("div", { class: "with-unit" }, control, make("span", { class: "unit" }, "USDC")), control.id);
+    this.stopField = priced("Stop price", this.stopPrice);
+    this.priceField = priced("Price", this.price);
     this.forceField = field("In force", this.inForce, "ticket-force");
     this.expiresField = field("Until", this.expires, "ticket-expires");
     this.form = make("form", { class: "ticket", noValidate: true, on: { submit: (event) => this.#submit(event) } },
       this.sides,
       field("Type", this.type, "ticket-type"),
-      this.priceField,
+      this.stopField, this.priceField,
       field("Quantity", make("div", { class: "with-unit" }, this.quantity, this.by), "ticket-quantity"),
-      this.parts,
-      make("div", { class: "pair" }, this.forceField, field("If I meet myself", this.selfTrade, "ticket-self")),
-      this.expiresField, this.sums, this.why, this.send);
+      this.parts, this.forceField, this.expiresField,
+      make("details", {}, make("summary", {}, "More"), field("If I meet myself", this.selfTrade, "ticket-self")),
+      this.sums, this.why, this.send);
     this.element = make("div", { class: "body" }, this.gate, this.form);
     this.choose("BUY");
   }
@@ -65,8 +67,8 @@ export class Ticket {
     this.#market = market;
     this.#permission = permission;
     this.by.replaceChildren(make("option", { value: "tokens" }, instrument.base), make("option", { value: "usdc" }, "USDC"));
-    this.price.value = this.quantity.value = "";
-    this.price.placeholder = instrument.tickSize;
+    this.price.value = this.stopPrice.value = this.quantity.value = "";
+    this.price.placeholder = this.stopPrice.placeholder = instrument.tickSize;
     this.quantity.placeholder = instrument.stepSize;
     this.draw();
   }
@@ -78,28 +80,40 @@ export class Ticket {
     this.draw();
   }
 
-  /** A price in ticks, from the ladder or a key. */
+  /** A price in ticks, from the ladder or a key: the limit, or the stop price of an order without one. */
   setPrice(ticks) {
-    if (!TYPES[this.type.value].hasPrice) this.type.value = "LIMIT";
-    this.price.value = decimal(BigInt(ticks), this.#instrument.priceDecimals);
+    if (this.type.value === "MARKET") this.type.value = "LIMIT";
+    this.#mainPrice.value = decimal(BigInt(ticks), this.#instrument.priceDecimals);
     this.draw();
   }
 
+  get #mainPrice() {
+    const { hasPrice, hasStop } = TYPES[this.type.value];
+    return hasStop && !hasPrice ? this.stopPrice : this.price;
+  }
+
+  /** The fields in which arrows move what is typed. */
+  get numbers() {
+    return [this.stopPrice, this.price, this.quantity];
+  }
+
+  /** The price, or the stop price where that is being typed, by so many ticks. */
   move(steps) {
     const { priceDecimals, tickSize } = this.#instrument;
+    const field = document.activeElement === this.stopPrice ? this.stopPrice : this.#mainPrice;
     try {
-      const moved = units(this.price.value || decimal(BigInt(this.#best() ?? 0), priceDecimals), priceDecimals) + BigInt(steps) * units(tickSize, priceDecimals);
-      if (moved > 0n) this.price.value = decimal(moved, priceDecimals);
+      const moved = units(field.value || decimal(BigInt(this.#best() ?? 0), priceDecimals), priceDecimals) + BigInt(steps) * units(tickSize, priceDecimals);
+      if (moved > 0n) field.value = decimal(moved, priceDecimals);
     } catch {
       return; // what is typed is no number yet
     }
     this.draw();
   }
 
-  /** The best prices changed: what follows from them is drawn, and nothing that the reader types is touched. */
-  follow(bid, ask, status) {
-    if (bid === this.#book.bid && ask === this.#book.ask && status === this.status) return;
-    this.#book = { bid, ask };
+  /** The best prices or the last one changed: what follows from them is drawn, and nothing that the reader types is touched. */
+  follow(bid, ask, last, status) {
+    if (bid === this.#book.bid && ask === this.#book.ask && last === this.#book.last && status === this.status) return;
+    this.#book = { bid, ask, last };
     this.status = status;
     this.draw();
   }
@@ -114,6 +128,7 @@ export class Ticket {
       side: this.side,
       type: this.type.value,
       price: this.price.value.trim(),
+      stopPrice: this.stopPrice.value.trim(),
       quantity: byQuote ? "" : this.quantity.value.trim(),
       quoteQuantity: byQuote ? this.quantity.value.trim() : "",
       inForce: TYPES[this.type.value].inForce.length ? this.inForce.value : null,
@@ -123,29 +138,32 @@ export class Ticket {
 
   draw() {
     if (!this.#instrument) return;
-    const order = this.#order();
-    const { base, qtyDecimals, priceDecimals } = this.#instrument;
-    const type = TYPES[order.type];
+    const { base, qtyDecimals } = this.#instrument;
+    const type = TYPES[this.type.value];
+    this.stopField.hidden = !type.hasStop;
     this.priceField.hidden = !type.hasPrice;
     this.forceField.hidden = !type.inForce.length;
-    this.expiresField.hidden = order.inForce !== "GTD";
-    this.by.disabled = !(order.type === "MARKET" && order.side === "BUY");
+    for (const option of this.inForce.options) option.hidden = option.disabled = !type.inForce.includes(option.value);
+    if (type.inForce.length && !type.inForce.includes(this.inForce.value)) [this.inForce.value] = type.inForce;
+    this.expiresField.hidden = !type.inForce.length || this.inForce.value !== "GTD";
+    this.by.disabled = !(this.type.value === "MARKET" && this.side === "BUY");
     if (this.by.disabled) this.by.value = "tokens";
+    const order = this.#order();
     const funds = this.account?.isReady ? { cash: this.account.free("USDC"), tokens: this.account.free(base) ?? "0" } : null;
     const judged = judge(order, this.#instrument, this.#market, this.#book, funds);
     this.#judged = judged;
     const { notional, fee, rate, hold } = judged;
     const holdText = hold.amount === null ? "–" : hold.asset === "USDC" ? usdc(decimal(hold.amount, USDC_DECIMALS)) : `${fromUnits(hold.amount, qtyDecimals)} ${base}`;
-    const free = funds === null ? "–" : this.side === "BUY" ? usdc(funds.cash) : `${shown(funds.tokens)} ${base}`;
+    const isBuy = order.side === "BUY";
+    const free = funds === null ? "–" : isBuy ? usdc(funds.cash) : `${shown(funds.tokens)} ${base}`;
     this.#sums([
       ["Free", free],
-      [order.type === "MARKET" && !order.quoteQuantity ? "Worth at most" : "Worth", notional === null ? "–" : usdc(decimal(notional, USDC_DECIMALS))],
+      [type.hasPrice || order.quoteQuantity ? "Worth" : isBuy ? "Worth at most" : "Worth at least", notional === null ? "–" : usdc(decimal(notional, USDC_DECIMALS))],
       [`Fee, about (${basisPoints(rate)})`, fee === null ? "–" : usdc(decimal(fee, USDC_DECIMALS))],
       ["Held until it is done", holdText],
     ]);
-    this.#drawWhy(judged, order, priceDecimals);
-    const name = `${order.side === "BUY" ? "Buy" : "Sell"} ${base}`;
-    setText(this.send, name);
+    this.#drawWhy(judged, order);
+    setText(this.send, `${isBuy ? "Buy" : "Sell"} ${base}`);
     this.#drawGate();
   }
 
@@ -158,17 +176,28 @@ export class Ticket {
   }
 
   /** One sentence, about what is typed: an empty ticket is not wrong yet. */
-  #drawWhy({ refusals, isTaking }, order, priceDecimals) {
+  #drawWhy(judged, order) {
+    const { refusals } = judged;
     const isTyped = order.quantity || order.quoteQuantity;
     const general = this.#general(order);
     const first = general ?? (isTyped ? refusals[0] : null);
     this.send.disabled = this.#isBusy || !isTyped || Boolean(general) || refusals.length > 0 || !this.account?.isReady;
-    const text = first ? first.text : isTaking && isTyped && !CALLED.includes(this.status) ? `It meets the book at ${fromUnits(this.#best(), priceDecimals)} and may trade at once.` : "";
+    const text = first ? first.text : isTyped ? this.#course(judged, order) : "";
     const kind = first ? "bad" : "plain";
     if (this.why.dataset.text === text + kind) return;
     this.why.dataset.text = text + kind;
     this.why.className = `why ${kind}`;
     this.why.replaceChildren(...(text ? [text] : []), ...(first?.lack ? [" ", make("a", { href: `/invest/funds#${first.lack.asset}` }, "Bring more")] : []));
+  }
+
+  /** What will become of an order that is taken. */
+  #course({ limit, isTaking }, order) {
+    const { priceDecimals } = this.#instrument;
+    if (TYPES[order.type].hasStop) {
+      const [moves, acts, reach] = [mustRise(order) ? "risen" : "fallen", order.side === "BUY" ? "buys" : "sells", order.side === "BUY" ? "up" : "down"];
+      return `It waits until the last price has ${moves} to ${shown(order.stopPrice, priceDecimals)}, then ${acts} ${reach} to ${fromUnits(limit, priceDecimals)}.`;
+    }
+    return isTaking && !CALLED.includes(this.status) ? `It meets the book at ${fromUnits(this.#best(), priceDecimals)} and may trade at once.` : "";
   }
 
   #general(order) {
@@ -230,13 +259,7 @@ export class Ticket {
       this.quantity.value = decimal(lots - (lots % units(stepSize, qtyDecimals)), qtyDecimals);
     } else {
       const cash = share(units(this.account.free("USDC"), USDC_DECIMALS));
-      const typed = TYPES[this.type.value].hasPrice && this.price.value;
-      let price;
-      try {
-        price = typed ? units(this.price.value, this.#instrument.priceDecimals) : (BigInt(this.#best() ?? 0) * BigInt(10_000 + (TYPES[this.type.value].hasPrice ? 0 : this.#market.market_collar_bps))) / 10_000n;
-      } catch {
-        return;
-      }
+      const price = this.#judged.limit ?? BigInt(this.#best() ?? 0);
       if (price <= 0n) return;
       const worth = price * units(this.#market.tick_value_usdc, USDC_DECIMALS) * BigInt(10_000 + this.#market.hold_fee_bps);
       this.by.value = "tokens";
@@ -265,14 +288,16 @@ export class Ticket {
     }
   }
 
-  /** A price far from the book is asked about once more. */
+  /** A price far from the book, or from the stop price, is asked about once more. */
   async #isMeant(order) {
-    const best = this.#best();
-    if (!TYPES[order.type].hasPrice || best === null) return true;
-    const price = units(order.price, this.#instrument.priceDecimals);
-    const away = order.side === "BUY" ? price - BigInt(best) : BigInt(best) - price;
-    if (away * 20n <= BigInt(best)) return true;
-    const text = `${shown(order.price)} USDC is more than 5 % worse for you than the best price, ${fromUnits(best, this.#instrument.priceDecimals)} USDC.`;
+    const { priceDecimals } = this.#instrument;
+    const { hasPrice, hasStop } = TYPES[order.type];
+    const from = hasStop ? units(order.stopPrice, priceDecimals) : BigInt(this.#best() ?? 0);
+    if (!hasPrice || from === 0n) return true;
+    const price = units(order.price, priceDecimals);
+    const away = order.side === "BUY" ? price - from : from - price;
+    if (away * 20n <= from) return true;
+    const text = `${shown(order.price)} USDC is more than 5 % worse for you than the ${hasStop ? "stop" : "best"} price, ${fromUnits(from, priceDecimals)} USDC.`;
     return confirmed("Is this the price you mean?", text, "Yes, place it", true);
   }
 
@@ -284,6 +309,7 @@ export class Ticket {
       selfTradePreventionMode: this.selfTrade.value,
       newClientOrderId: `web-${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`,
       ...(TYPES[order.type].hasPrice ? { price: order.price } : {}),
+      ...(TYPES[order.type].hasStop ? { stopPrice: order.stopPrice } : {}),
       ...(order.quoteQuantity ? { quoteOrderQty: order.quoteQuantity } : { quantity: order.quantity }),
       ...(order.inForce ? { timeInForce: order.inForce } : {}),
       ...(order.inForce === "GTD" ? { goodTillDate: Date.parse(order.expiresAt) } : {}),
@@ -292,11 +318,12 @@ export class Ticket {
 }
 
 /** What became of an order, in words. */
-function sentence({ status, side, origQty, executedQty, cummulativeQuoteQty, price }, base) {
+function sentence({ status, side, origQty, executedQty, cummulativeQuoteQty, price, stopPrice }, base) {
   const did = side === "BUY" ? "Bought" : "Sold";
   const traded = `${did} ${shown(executedQty)} ${base} for ${usdc(cummulativeQuoteQty)}`;
   if (status === "FILLED") return `${traded}.`;
   if (status === "PARTIALLY_FILLED") return `${traded}; the rest of ${shown(origQty)} waits in the book.`;
+  if (status === "NEW" && stopPrice) return `Your order of ${shown(origQty)} ${base} waits for ${shown(stopPrice)} USDC.`;
   if (status === "NEW") return `Your order of ${shown(origQty)} ${base} at ${shown(price)} USDC waits in the book.`;
   return Number(executedQty) > 0 ? `${traded}; the rest ended.` : "Nothing traded, and the order ended.";
 }

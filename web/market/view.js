@@ -70,7 +70,7 @@ export class MarketView {
       make("div", { class: "strip panel" },
         make("div", { class: "which" }, this.select, this.name),
         make("div", { class: "price-now" }, this.last, make("span", { class: "quiet" }, "USDC")),
-        make("dl", { class: "day" }, figure("24 h", "change"), figure("High", "high"), figure("Low", "low"), figure("Volume", "volume"), figure("Spread", "spread"), figure("Yield, 12 months", "yield")),
+        make("dl", { class: "day" }, figure("24 h change", "change"), figure("24 h high", "high"), figure("24 h low", "low"), figure("24 h volume", "volume"), figure("Spread", "spread"), figure("Yield, 12 months", "yield")),
         make("div", { class: "how" }, keys, this.phase, this.state)),
       this.auction.element,
       block("chart", "Price", this.candles.element, this.candles.buttons),
@@ -173,7 +173,7 @@ export class MarketView {
     this.tape.show(trades, instrument);
     this.depth.show(book, instrument, now);
     this.auction.show(live.auction, CALLED.includes(instrument.status), instrument);
-    this.ticket.follow(bid, ask, instrument.status);
+    this.ticket.follow(bid, ask, trades.at(-1)?.price ?? null, instrument.status);
     this.#showAccount(live);
   }
 
@@ -203,9 +203,9 @@ export class MarketView {
     setText(this.figures.yield, last ? yieldOf(this.#markets.get(symbol), last.price, priceDecimals) : "–");
   }
 
-  /** The reader's open orders here, in ticks and lots, with what stands ahead of each. */
+  /** The reader's orders in the book, in ticks and lots, with what stands ahead of each. */
   #own({ instrument: { symbol, priceDecimals, qtyDecimals }, queues }) {
-    return [...this.account.orders.values()].filter((order) => order.symbol === symbol).map(({ orderId, side, price, quantity, executed }) => ({
+    return [...this.account.orders.values()].filter((order) => order.symbol === symbol && !order.waits).map(({ orderId, side, price, quantity, executed }) => ({
       isBuy: side === "BUY",
       price: toUnits(price, priceDecimals),
       quantity: toUnits(quantity, qtyDecimals) - toUnits(executed, qtyDecimals),

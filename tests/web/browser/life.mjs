@@ -93,6 +93,27 @@ async function restAndChange(page) {
   found.violations.push(...await seriousViolations(page));
   await page.getByRole("button", { name: /Cancel the order/ }).click();
   await page.getByText("No open order").waitFor();
+  await stopAndWait(page);
+}
+
+/** A stop is refused in words where the last price has reached it, waits where not, is changed in place, and cancelled. */
+async function stopAndWait(page) {
+  await page.getByLabel("Type").selectOption("STOP_LOSS_LIMIT");
+  await page.locator("#ticket-quantity").fill("1");
+  await page.locator("#ticket-price").fill("151");
+  await page.locator("#ticket-stop").fill("50");
+  await page.getByText(/has reached it already/).waitFor();
+  await page.locator("#ticket-stop").fill("150");
+  await page.getByText("It waits until the last price has risen to 150.00, then buys up to 151.00.").waitFor();
+  await page.getByRole("button", { name: "Buy OAK12" }).click();
+  const row = page.getByRole("row", { name: /Stop limit/ });
+  await row.getByText("Waiting").waitFor();
+  await row.getByRole("button", { name: /Change the order/ }).click();
+  await page.getByLabel("New stop price").fill("149");
+  await page.keyboard.press("Enter");
+  await row.getByText("stop ≥ 149.00").waitFor();
+  await row.getByRole("button", { name: /Cancel the order/ }).click();
+  await page.getByText("No open order").waitFor();
 }
 
 async function firstSale(page) {
