@@ -58,6 +58,8 @@ class ChainEffects:
             ("Identities.IdentityUnstored", self._identity_removed),
             ("Claims.ClaimRevoked", self._claim_revoked),
             ("Vault.CashChanged", self._cash_changed),
+            ("Vault.MigrationQueued", self._migration_queued),
+            ("Vault.CashMigrated", self._cash_migrated),
             ("Locker.LockChanged", self._lock_changed),
         ):
             effects.on_event(name, effect)
@@ -112,7 +114,10 @@ class ChainEffects:
         if (user_id := await _user_of(connection, fresh)) is not None:
             text = f"Your tokens of {symbol} were moved from your lost wallet to the new one, which takes its place."
             await self._notify(connection, user_id, "WALLET_RECOVERED", text, data)
-        text = f"A wallet was recovered in {symbol}: its lock has to be migrated, and its identity to be taken off."
+        text = (
+            f"A wallet was recovered in {symbol}: its lock and its cash have to be migrated, and its identity to be"
+            " taken off."
+        )
         for user_id in await people_with(connection, Role.SETTLEMENT_OPERATOR, Role.ADMIN):
             await self._notify(connection, user_id, "WALLET_TO_MIGRATE", text, data)
 
@@ -154,6 +159,26 @@ class ChainEffects:
         )
         data = {"usdc": usdc(abs(micros)), "transaction": "0x" + event.transaction.hex()}
         await self._notify(connection, user_id, kind, text, data)
+
+    async def _migration_queued(self, connection: Connection, event: ChainEvent) -> None:
+        """Told to whom either wallet is linked: the lost one is not, once its tokens were recovered."""
+        lost, fresh = event.data["lost"], event.data["fresh"]
+        text = (
+            f"The cash of wallet {lost} is about to be moved to {fresh}, as that wallet was reported lost. If it is not"
+            " lost, refuse with it (refuseMigration of the vault) or withdraw, and tell us."
+        )
+        data = {"lost": lost, "new": fresh, "ready_at": int(event.data["readyAt"])}
+        for wallet in (lost, fresh):
+            if (user_id := await _user_of(connection, unhex(wallet))) is not None:
+                await self._notify(connection, user_id, "CASH_MIGRATION_QUEUED", text, data)
+
+    async def _cash_migrated(self, connection: Connection, event: ChainEvent) -> None:
+        if (user_id := await _user_of(connection, unhex(event.data["fresh"]))) is None:
+            return
+        amount = usdc(int(event.data["movedUsdcMicros"]))
+        data = {"usdc": amount, "transaction": "0x" + event.transaction.hex()}
+        text = f"{amount} USDC of your lost wallet are your new wallet's: you can withdraw them."
+        await self._notify(connection, user_id, "CASH_MIGRATED", text, data)
 
     async def _lock_changed(self, connection: Connection, event: ChainEvent) -> None:
         delta = int(event.data["delta"])

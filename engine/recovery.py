@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from engine.accounts import Account
 from engine.clearing import Clearing, can_be
-from engine.types import EventKind, Reason
+from engine.types import USDC, EventKind, Reason
 from engine.venue import Venue
 
 Row = tuple[Any, ...]
@@ -24,7 +24,7 @@ class Recovery:
         venue = self._venue
         number, moved_lots, level, asked, block, log_index, gained_lots = row[6], *row[11:17]
         lost, fresh = row[18][:20], row[19][:20]
-        if not self._clearing.next_position(number, False, block, log_index):
+        if not self._clearing.next_position(number, number == USDC, block, log_index):
             return
         if lost == fresh:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number)
@@ -75,6 +75,7 @@ class Recovery:
         _, _, position_lots = venue.parked.pop((fresh, number), (0, 0, 0))
         if balance.position_lots:
             venue.parked[lost, number] = (0, 0, balance.position_lots)
-        self._clearing.set_position(balance, position_lots)
+        if number != USDC:
+            self._clearing.set_position(balance, position_lots)
         self._clearing.set_level(balance, level, asked)
         self._clearing.adopt_parked(account)

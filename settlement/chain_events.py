@@ -15,6 +15,7 @@ from settlement.simulation import Addresses
 from settlement.trades import Instrument, Token, Wallet
 
 CASH_CHANGED: Final = topic("CashChanged(address,int256,uint256,uint256)")
+CASH_MIGRATED: Final = topic("CashMigrated(address,address,uint256,uint256,uint256)")
 LOCK_CHANGED: Final = topic("LockChanged(address,address,int256,uint256,uint256)")
 BATCH_SETTLED: Final = topic("BatchSettled(uint64,uint64,uint64,bytes32,bytes32)")
 TRANSFER: Final = topic("Transfer(address,address,uint256)")
@@ -161,6 +162,8 @@ class Reader:
         kind = log.topics[0]
         if log.address == self._addresses.vault and kind == CASH_CHANGED:
             yield _cash_changed(log)
+        elif log.address == self._addresses.vault and kind == CASH_MIGRATED:
+            yield _cash_migrated(log)
         elif log.address == self._addresses.locker and kind == LOCK_CHANGED:
             yield from self._lock_changed(log)
 
@@ -223,6 +226,21 @@ def _cash_changed(log: Log) -> t.LevelChanged:
         cause=cause,
         wallet=_wallet(log.topics[1]),
         transaction=log.transaction,
+    )
+
+
+def _cash_migrated(log: Log) -> t.MigrateWallet:
+    moved, balance, requested = _words(log.data, (False, False, False))
+    return t.MigrateWallet(
+        instrument=USDC,
+        moved_lots=moved,
+        gained_lots=moved,
+        level=balance,
+        requested=requested,
+        block=log.block,
+        log_index=engine_log_index(log.log_index),
+        lost=_wallet(log.topics[1]),
+        fresh=_wallet(log.topics[2]),
     )
 
 

@@ -24,6 +24,11 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         bool registered;
     }
 
+    struct Migration {
+        address fresh;
+        uint64 readyAt; // seconds
+    }
+
     bytes32 public constant BRIDGE = "bridge";
     bytes32 public constant RELEASER = "releaser";
     bytes32 public constant REGISTRAR = "registrar";
@@ -37,10 +42,18 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
     uint128 public totalBalances;
 
     mapping(address => Account) private _accounts;
+    mapping(address => Migration) private _migrations;
 
-    /// @notice Every change of an account but a settlement's, with what the slot holds afterwards.
+    /// @notice Every change of an account but a settlement's and a migration's, with what the slot holds afterwards.
     event CashChanged(address indexed account, int256 deltaUsdcMicros, uint256 balance, uint256 requested);
     event AccountRegistered(address indexed account);
+    event MigrationQueued(address indexed lost, address indexed fresh, uint64 readyAt);
+    event MigrationRefused(address indexed lost);
+
+    /// @notice All cash of `lost` is that of `fresh`, with what the slot of `fresh` holds afterwards.
+    event CashMigrated(
+        address indexed lost, address indexed fresh, uint256 movedUsdcMicros, uint256 balance, uint256 requested
+    );
 
     error ZeroAmount();
     error AmountTooLarge(uint256 amount);
@@ -52,6 +65,8 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
     error NothingRequested(address account);
     error DelayNotOver(uint256 readyAt);
     error WrongAmountReceived(uint256 expected, uint256 received);
+    error SameWallet(address wallet);
+    error NoMigrationQueued(address lost);
 
     constructor(ICashToken usdc_, address owner_, uint64 changeDelay_, uint64 withdrawDelay_)
         Timelocked(owner_, changeDelay_)
@@ -116,6 +131,42 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         emit AccountRegistered(account);
     }
 
+    /// @notice Announce that the cash of `lost` will be that of `fresh`, as its holder lost that wallet and was recovered
+    ///         to the other. Owner only; it replaces an earlier announcement. Until `migrate` the holder of `lost` can
+    ///         refuse it, or take the cash out.
+    function queueMigration(address lost, address fresh) external only(OWNER) {
+        if (fresh == address(0)) revert ZeroAddress();
+        if (lost == fresh) revert SameWallet(lost);
+        uint64 readyAt = uint64(block.timestamp) + changeDelay;
+        _migrations[lost] = Migration(fresh, readyAt);
+        emit MigrationQueued(lost, fresh, readyAt);
+    }
+
+    /// @notice A wallet that still signs is not lost.
+    function refuseMigration() external {
+        if (_migrations[msg.sender].fresh == address(0)) revert NoMigrationQueued(msg.sender);
+        delete _migrations[msg.sender];
+        emit MigrationRefused(msg.sender);
+    }
+
+    /// @notice Carry over what was announced, not before its time. Owner only. A request is not carried over.
+    function migrate(address lost) external only(OWNER) {
+        Migration memory migration = _migrations[lost];
+        address fresh = migration.fresh;
+        if (fresh == address(0)) revert NoMigrationQueued(lost);
+        if (block.timestamp < migration.readyAt) revert DelayNotOver(migration.readyAt);
+        uint256 moved = _accounts[lost].balance;
+        if (moved == 0) revert ZeroAmount();
+        delete _migrations[lost];
+        _accounts[lost] = Account(0, 0, 0, true); // a batch on its way may still credit it
+        Account storage account = _accounts[fresh];
+        uint256 balance = account.balance + moved;
+        if (balance > type(uint96).max) revert AmountTooLarge(balance);
+        account.balance = uint96(balance);
+        account.registered = true;
+        emit CashMigrated(lost, fresh, moved, balance, account.requested);
+    }
+
     /// @notice Move cash between registered accounts. Bridge only.
     /// @param deltas Any order, an account may come twice; they sum to zero.
     /// @dev   No event for an account: the batch's event and hash carry them, and 1,800 gas each are saved.
@@ -136,6 +187,11 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
     {
         Account memory slot = _accounts[account];
         return (slot.balance, slot.requested, slot.requestedAt, slot.registered);
+    }
+
+    function queuedMigration(address lost) external view returns (address fresh, uint64 readyAt) {
+        Migration memory migration = _migrations[lost];
+        return (migration.fresh, migration.readyAt);
     }
 
     /// @notice USDC held, and what is owed to accounts; the first is never less than the second.

@@ -13,6 +13,10 @@ import {Test} from "./Test.sol";
 
 contract CashVaultTest is Test {
     event CashChanged(address indexed account, int256 deltaUsdcMicros, uint256 balance, uint256 requested);
+    event MigrationQueued(address indexed lost, address indexed fresh, uint64 readyAt);
+    event CashMigrated(
+        address indexed lost, address indexed fresh, uint256 movedUsdcMicros, uint256 balance, uint256 requested
+    );
 
     uint64 private constant DELAY = 1 days;
     address private constant OWNER = address(0xA1);
@@ -289,6 +293,86 @@ contract CashVaultTest is Test {
         new CashVault(ICashToken(address(usdc)), address(0), 1, 2);
     }
 
+    function testCashOfALostWalletMovesAfterTheDelay() public {
+        vm.prank(alice);
+        vault.requestWithdraw(700);
+        vm.prank(BOB);
+        vault.requestWithdraw(10);
+        uint64 readyAt = uint64(block.timestamp) + 12 hours;
+        vm.startPrank(OWNER);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.NoMigrationQueued.selector, alice));
+        vault.migrate(alice);
+        vm.expectEmit(true, true, false, true, address(vault));
+        emit MigrationQueued(alice, BOB, readyAt);
+        vault.queueMigration(alice, BOB);
+        vm.warp(readyAt - 1);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.DelayNotOver.selector, readyAt));
+        vault.migrate(alice);
+        vm.warp(readyAt);
+        vm.expectEmit(true, true, false, true, address(vault));
+        emit CashMigrated(alice, BOB, 1_000, 2_000, 10);
+        vault.migrate(alice);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.NoMigrationQueued.selector, alice));
+        vault.migrate(alice);
+        vm.stopPrank();
+        assertEq(_balance(alice) + _requested(alice), 0, "nothing is left, and nothing asked for");
+        assertEq(_balance(BOB), 2_000, "all of it");
+        assertEq(_requested(BOB), 10, "the request of the new wallet stands");
+        assertEq(vault.totalBalances(), 2_000, "liabilities");
+        _applyPay(BOB, alice, 5);
+        assertEq(_balance(alice), 5, "a batch on its way still credits it");
+    }
+
+    function testANewWalletThatNeverDepositedIsRegistered() public {
+        _migrate(alice, address(0xF5));
+        _applyPay(address(0xF5), BOB, 1_000);
+        (address fresh, uint64 readyAt) = vault.queuedMigration(alice);
+        assertTrue(fresh == address(0), "nothing is queued");
+        assertEq(readyAt, 0, "at no time");
+    }
+
+    function testAWalletThatSignsRefusesOrTakesItsCashOut() public {
+        vm.expectRevert(abi.encodeWithSelector(CashVault.NoMigrationQueued.selector, address(this)));
+        vault.refuseMigration();
+        vm.prank(OWNER);
+        vault.queueMigration(alice, BOB);
+        vm.prank(alice);
+        vault.refuseMigration();
+        vm.warp(block.timestamp + 12 hours);
+        vm.startPrank(OWNER);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.NoMigrationQueued.selector, alice));
+        vault.migrate(alice);
+        vault.queueMigration(alice, BOB);
+        vm.stopPrank();
+        vm.prank(alice);
+        vault.requestWithdraw(1_000);
+        vm.prank(RELEASER);
+        vault.releaseWithdraw(alice, 1_000);
+        vm.warp(block.timestamp + 12 hours);
+        vm.prank(OWNER);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.ZeroAmount.selector));
+        vault.migrate(alice);
+    }
+
+    function testOnlyTheOwnerMigratesAndToAnother() public {
+        address[4] memory others = [RELEASER, BRIDGE, alice, address(this)];
+        for (uint256 i = 0; i < others.length; ++i) {
+            bytes memory refusal = abi.encodeWithSelector(Timelocked.NotHolder.selector, bytes32("owner"), others[i]);
+            vm.startPrank(others[i]);
+            vm.expectRevert(refusal);
+            vault.queueMigration(alice, BOB);
+            vm.expectRevert(refusal);
+            vault.migrate(alice);
+            vm.stopPrank();
+        }
+        vm.startPrank(OWNER);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.SameWallet.selector, alice));
+        vault.queueMigration(alice, alice);
+        vm.expectRevert(abi.encodeWithSelector(Timelocked.ZeroAddress.selector));
+        vault.queueMigration(alice, address(0));
+        vm.stopPrank();
+    }
+
     function testFuzzTransfersKeepTheSum(uint256 amount, uint256 requested, uint256 back) public {
         amount = bound(amount, 1, 1_000);
         requested = bound(requested, 1, 1_000);
@@ -310,6 +394,14 @@ contract CashVaultTest is Test {
         vm.startPrank(OWNER);
         made.appoint("bridge", BRIDGE);
         made.appoint("releaser", RELEASER);
+        vm.stopPrank();
+    }
+
+    function _migrate(address lost, address fresh) private {
+        vm.startPrank(OWNER);
+        vault.queueMigration(lost, fresh);
+        vm.warp(block.timestamp + 12 hours);
+        vault.migrate(lost);
         vm.stopPrank();
     }
 

@@ -260,8 +260,9 @@ contract Exchange is World {
         locker.migrate(address(token), lost, fresh);
         identityOf[fresh] = identityOf[lost];
         traders[index] = fresh;
-        traders.push(lost); // still watched, and still the owner of its cash
+        traders.push(lost); // still watched: a part of the time its cash stays there
         fund(fresh, 1);
+        if (who % 3 != 0 && cashOf(lost) != 0) _carryCashOver(lost, fresh);
     }
 
     function sync(uint256 who) external {
@@ -278,6 +279,14 @@ contract Exchange is World {
 
     function issuer() external pure returns (address) {
         return ISSUER;
+    }
+
+    function _carryCashOver(address lost, address fresh) private {
+        vm.startPrank(OWNER);
+        vault.queueMigration(lost, fresh);
+        vm.warp(block.timestamp + CHANGE_DELAY);
+        vault.migrate(lost);
+        vm.stopPrank();
     }
 
     function _trader(uint256 who) private view returns (address) {

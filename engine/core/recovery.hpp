@@ -17,7 +17,7 @@ public:
         const std::uint16_t number = command.instrument;
         const std::int64_t level = command.b, asked = command.c;
         const Wallet lost = wallet_of(command.text), fresh = wallet_of(command.text2);
-        if (!clearing_.is_next(number, false, command)) return;
+        if (!clearing_.is_next(number, number == USDC, command)) return;
         if (lost == fresh) return venue_.reject(Reason::VALUE_OUT_OF_RANGE, number);
         Account* giver = venue_.account_at(lost, number);
         const Wide left = Wide{level_of(lost, number)} - command.a, expected = Wide{level_of(fresh, number)} + command.f;
@@ -75,7 +75,7 @@ private:
             venue_.parked.erase(parked);
         }
         if (balance.position_lots != 0) venue_.parked[{lost, number}] = {0, 0, balance.position_lots};
-        clearing_.set_position(balance, position_lots);
+        if (number != USDC) clearing_.set_position(balance, position_lots);
         clearing_.set_level(balance, level, asked);
         clearing_.adopt_parked(account);
     }

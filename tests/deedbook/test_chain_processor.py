@@ -234,6 +234,14 @@ async def test_a_recovered_wallet_takes_the_lost_one_s_place(office: Office) -> 
     assert lost not in [row["address"] for row in registered]
     await office.final(note("Token.RecoverySuccess", names, 2, 0, contract=bytes([1]) * 20))  # another token of it
     assert [kind for kind, _ in await office.told()] == ["WALLET_RECOVERED"] * 2
+    wallets = {"lost": hexed(lost), "fresh": hexed(fresh)}
+    carried = {**wallets, "movedUsdcMicros": "12500000", "balance": "12500000", "requested": "0"}
+    await office.final(
+        note("Vault.MigrationQueued", {**wallets, "readyAt": "1800000000"}, 3), note("Vault.CashMigrated", carried, 4)
+    )
+    queued, migrated = (await office.told())[2:]
+    assert (queued[0], hexed(lost) in queued[1]) == ("CASH_MIGRATION_QUEUED", True)
+    assert migrated == ("CASH_MIGRATED", "12.5 USDC of your lost wallet are your new wallet's: you can withdraw them.")
 
 
 async def test_a_failing_effect_holds_up_nobody_becomes_a_dead_letter_and_can_be_tried_again(pool: Pool) -> None:

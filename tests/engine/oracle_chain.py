@@ -95,9 +95,7 @@ class ChainRules(OrderRules):
     def migrate_wallet(self, command: t.MigrateWallet) -> None:
         asset = command.instrument
         reason = self.chain_refusal(asset, command.block, command.log_index)
-        if asset == t.USDC:
-            reason = Reason.UNKNOWN_INSTRUMENT
-        elif reason is Reason.NONE and command.lost == command.fresh:
+        if reason is Reason.NONE and command.lost == command.fresh:
             reason = Reason.VALUE_OUT_OF_RANGE
         if reason is not Reason.NONE:
             self.reject(0, asset, reason)

@@ -75,6 +75,35 @@ def test_a_second_token_follows_and_a_wallet_can_be_lost_twice() -> None:
     assert Exchange.restore(image).snapshot() == image
 
 
+def test_the_cash_of_a_lost_wallet_follows_and_can_be_withdrawn() -> None:
+    check(
+        """
+        buy 2 10 @ 50                   => accepted 1 rests 10 held 500
+        migrate 2 9 100 to 100          => wallet of 2 lots migrated, wallet of 2 usdc stays
+        migrate 2 9 10000 to 10000 in 0 => wallet of 2 usdc migrated
+        level 9 usdc 5 to 10005 => nothing
+        level 2 usdc 3 to 3             => parked 3
+        sell 3 4 @ 50                   => accepted 2, trade 1 by 2 4 @ 50
+        level 9 usdc 0 to 10005 requested 9505 => ready 2 usdc 9505
+        funds 2 usdc                    => held 300 owed_out 200 requested 9505
+        """
+    )
+
+
+def test_cash_may_go_before_the_tokens_and_to_another_account() -> None:
+    check(
+        """
+        migrate 2 9 10000 to 10000 in 0 => wallet of 2 usdc migrated, wallet of 2 lots stays
+        migrate 2 9 100 to 100          => wallet of 2 lots migrated
+        funds 2 lots                    => free 100
+        buy 3 10 @ 50                   => accepted 1 rests 10 held 500
+        migrate 3 4 10000 to 20000 in 0 => closed 1 cover_lost 10
+        funds 3 usdc                    => nothing
+        funds 4 usdc                    => free 20000
+        """
+    )
+
+
 def test_neither_wallet_can_be_linked_again() -> None:
     check(
         """

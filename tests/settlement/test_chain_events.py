@@ -12,6 +12,7 @@ from settlement.chain import Log
 from settlement.chain_events import (
     BATCH_SETTLED,
     CASH_CHANGED,
+    CASH_MIGRATED,
     LOCK_CHANGED,
     NOBODY,
     TRANSFER,
@@ -151,6 +152,15 @@ def test_a_lock_that_is_carried_over_is_one_command() -> None:
     ]
     nothing = [moved(ALICE, 0, 0, 0, index=3), moved(BOB, 0, 0, 0, index=4)]
     assert [type(each) for each in read(*nothing, balances=empty)] == [t.MigrateWallet]
+
+
+def test_cash_that_is_carried_over_is_one_command() -> None:
+    data = encode(["uint256", "uint256", "uint256"], [70, 100, 40])
+    topics = [CASH_MIGRATED, word(ALICE), word(BOB)]
+    assert read(log(VAULT, topics, data, 3)) == [
+        t.MigrateWallet(t.USDC, 70, 70, 100, 40, 7, engine_log_index(3), ALICE, BOB)
+    ]
+    assert read(log(CAROL, topics, data, 3)) == []
 
 
 def test_two_locks_that_change_are_two_commands_where_nothing_was_carried_over() -> None:
