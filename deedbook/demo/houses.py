@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
+from uuid import UUID
 
 import msgspec
 
@@ -11,8 +12,11 @@ from api.amounts import usdc
 from compliance.audit import record
 from compliance.instruments import Instrument, instrument_by_number
 from deedbook.demo.market import ACTOR, Property
+from deedbook.demo.papers import papers
 from deedbook.issuance import COUNTRIES, issuer_of
-from persistence.database import Pool
+from persistence.database import Connection, Pool
+from persistence.documents import Documents, received
+from properties.attachments import PURPOSE, attach
 from properties.issuer import require_issuer
 from properties.property import (
     PropertyState,
@@ -22,7 +26,7 @@ from properties.property import (
     store_instrument,
     store_mint_decision,
 )
-from properties.terms import Terms, TermsWords, terms_of
+from properties.terms import TermsWords, terms_of
 from settlement.tokenization import TokenSuite
 
 TOWN: Final = "Exampleton"
@@ -34,17 +38,19 @@ async def houseless(pool: Pool, properties: Sequence[Property]) -> list[Property
     return [each for each in properties if each.token_symbol not in taken]
 
 
-async def add_house(pool: Pool, each: Property, suite: TokenSuite, supply_base_units: int, issuer: bytes) -> None:
-    """A TOKENIZED property, wholly or not at all, worth what its tokens cost at the demo's first price.
+async def add_house(
+    pool: Pool, documents: Documents, each: Property, suite: TokenSuite, supply_base_units: int, issuer: bytes
+) -> None:
+    """A TOKENIZED property with its papers, wholly or not at all, worth what its tokens cost at the demo's first price.
 
     issuer  a linked wallet with an identity on chain; its owner manages the property
     """
-    instrument = await instrument_by_number(pool, each.number)
-    terms = _terms(each, instrument, supply_base_units)
+    words = _words(each, await instrument_by_number(pool, each.number), supply_base_units)
     addresses = [bytes.fromhex(address[2:]) for address in (suite.token, suite.registry, suite.compliance)]
     async with pool.acquire() as connection, connection.transaction():
         manager_id = await connection.fetchval("SELECT user_id FROM wallets WHERE address = $1", issuer)
-        drafted = await draft(connection, manager_id, issuer, terms)
+        drafted = await draft(connection, manager_id, issuer, terms_of(words, COUNTRIES))
+        await _document(connection, documents, drafted.property_id, manager_id, words)
         await require_issuer(connection, drafted, issuer_of, COUNTRIES)
         await move(connection, drafted.property_id, PropertyState.PENDING_APPROVAL)
         await move(connection, drafted.property_id, PropertyState.APPROVED)
@@ -56,8 +62,22 @@ async def add_house(pool: Pool, each: Property, suite: TokenSuite, supply_base_u
         await record(connection, ACTOR, "property tokenized", instrument=each.number, details=details)
 
 
-def _terms(each: Property, instrument: Instrument, supply_base_units: int) -> Terms:
-    """What the instrument is listed with, in the words of a manager and under the rules for these."""
+async def _document(
+    connection: Connection, documents: Documents, property_id: UUID, manager_id: UUID, words: TermsWords
+) -> None:
+    """The papers, kept as an upload of the manager's is."""
+    for name, content in papers(words).items():
+        async with received(_whole(content)) as whole:
+            document = await documents.keep(connection, whole, name=name, owner_user_id=manager_id, purpose=PURPOSE)
+        await attach(connection, property_id, document)
+
+
+async def _whole(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+def _words(each: Property, instrument: Instrument, supply_base_units: int) -> TermsWords:
+    """What the instrument is listed with, in the words of a manager."""
     supply_tokens, rest = divmod(supply_base_units, 10**instrument.token_decimals)
     assert rest == 0, "the demo mints whole tokens"
     tick_usdc_micros = instrument.tick_value_usdc_micros * 10**instrument.lot_decimals
@@ -78,4 +98,4 @@ def _terms(each: Property, instrument: Instrument, supply_base_units: int) -> Te
         "maker_fee_bps": instrument.maker_fee_bps,
         "taker_fee_bps": instrument.taker_fee_bps,
     }
-    return terms_of(msgspec.convert(words, TermsWords), COUNTRIES)
+    return msgspec.convert(words, TermsWords)

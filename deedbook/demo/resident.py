@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import os
+import secrets
 import sys
 import time
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from deedbook.process import announce_ready, stop_signals
 from deedbook.running import Running, running
 from deedbook.settings import Settings
 from gateway.keys import KeyStore
+from persistence.document_store import document_store
+from persistence.documents import Documents
 from persistence.whole_file import write_whole
 from settlement.artifacts import trex
 from settlement.infrastructure import read
@@ -130,11 +133,14 @@ async def _set_up(market: Running, accounts: list[Trading]) -> list[Trading]:
 async def _house(market: Running, issuer: Trading) -> None:
     """Give each instrument its house; the chain is asked only where one is missing."""
     wallet = bytes.fromhex(Account.from_key(issuer.wallet_key).address[2:])
+    assert market.settings.documents_url is not None
+    store = document_store(market.settings.documents_url)
+    documents = Documents(market.pool, store, secrets.token_bytes(32), time.time)  # kept here, linked to elsewhere
     for each in await houseless(market.pool, PROPERTIES):
         suite = await (await _builder(market)).contracts(each)
         chain, token = (await market.deployment(_notice)).chain, trex("token/Token.sol/Token")
         supply_base_units = await read(chain, token, suite.token, "totalSupply")
-        await add_house(market.pool, each, suite, supply_base_units, wallet)
+        await add_house(market.pool, documents, each, suite, supply_base_units, wallet)
 
 
 async def _builder(market: Running) -> MarketBuilder:

@@ -31,6 +31,11 @@ function terms({ terms: of, token, market, tokenized_at: at }) {
   ]);
 }
 
+/** Its regime, and its lock-up where it has one: a regime may come without. */
+function whoMayBuy({ regime, lock_up_days: days }) {
+  return make("p", {}, REGIMES[regime].text, days > 0 && ` What is bought is locked up for ${shown(String(days))} days.`);
+}
+
 function documents(found) {
   return table({
     caption: "Documents",
@@ -66,7 +71,7 @@ openPage({
       make("div", { class: "row" }, make("div", {}, make("h2", { class: "big" }, property.terms.name), make("p", { class: "quiet" }, property.terms.address)), badge(property.state)),
       make("div", { class: "columns wide-first" },
         make("div", { class: "column" }, panel("The property", terms(property)), panel("Documents", papers)),
-        make("div", { class: "column" }, panel("First sale", selling), panel("Who may buy", make("p", {}, REGIMES[property.terms.regime].text)))));
+        make("div", { class: "column" }, panel("First sale", selling), panel("Who may buy", whoMayBuy(property.terms)))));
     if (!who) {
       for (const place of [papers, selling]) place.append(notice("note", make("a", { href: signInLink() }, "Sign in"), " to see this."));
       return;

@@ -11,8 +11,8 @@ import { propertyOf } from "./property.js";
 
 const REGIMES = [
   ["OPEN", "Open: whoever is identified"],
-  ["REG_D_506C", "Reg D 506(c): accredited, one year of lock-up"],
-  ["REG_S", "Reg S: outside the United States, one year of lock-up"],
+  ["REG_D_506C", "Reg D 506(c): accredited investors"],
+  ["REG_S", "Reg S: outside the United States"],
 ];
 
 /** Names as the API has them; a `group` begins a heading. */
@@ -32,7 +32,7 @@ function fields(terms, wallets, issuerWallet) {
     { name: "allowed_countries", label: "Countries", required: false, value: (at("allowed_countries", null) ?? []).join(", "), help: "Two-letter codes with commas, such as DE, FR; none: every country that the regime allows." },
     { name: "holder_cap", label: "Most holders", type: "number", min: 0, value: at("holder_cap", 0), unit: "people", help: "The issuer counts too. 0: any number." },
     { name: "ownership_cap_bps", label: "Most that one owner may hold", type: "number", min: 0, max: 10000, value: at("ownership_cap_bps", 0), unit: "basis points", help: "100 basis points are 1 % of the supply. 0: no cap." },
-    { name: "lock_up_days", label: "Lock-up after the first sale", type: "number", min: 0, value: at("lock_up_days", 0), unit: "days" },
+    { name: "lock_up_days", label: "Lock-up after the first sale", type: "number", min: 0, value: at("lock_up_days", 0), unit: "days", help: "Reg D and Reg S ask for up to a year: 365. 0: none." },
     { name: "tick_usdc", label: "Price step", value: at("tick_usdc", "0.01"), unit: "USDC", inputMode: "decimal" },
     { name: "price_max_usdc", label: "Highest price", value: at("price_max_usdc", "100000"), unit: "USDC", inputMode: "decimal" },
     { name: "lot_decimals", label: "Smallest quantity", type: "number", min: 0, max: 12, value: at("lot_decimals", 2), unit: "decimals of a token", help: "2: a hundredth of a token." },

@@ -7,13 +7,14 @@ from uuid import UUID
 
 from deedbook.demo.flows.sign_up import ADMINS, MANAGER
 from deedbook.demo.flows.stage import Stage, Told
+from deedbook.demo.papers import papers
 from deedbook.demo.waiting import until
+from properties.terms import TermsWords
 
 SUPPLY_TOKENS: Final = 1_000
 DECIMALS: Final = 18
 TOKEN: Final = 10**DECIMALS
-DEED: Final = b"%PDF-1.7\n% the deed of the demo's house\n%%EOF\n"
-TERMS: Final = {
+TERMS: Final[dict[str, Any]] = {
     "name": "5 Birch Lane",
     "symbol": "BIRCH5",
     "address": "5 Birch Lane, Exampleton",
@@ -31,7 +32,8 @@ async def play(stage: Stage) -> Told:
     drafted = await manager.visitor.post("/properties", body)
     stage.property_id = UUID(drafted["property_id"])
     one = f"/properties/{stage.property_id}"
-    await manager.visitor.upload(f"{one}/documents", DEED, name="deed.pdf")
+    for name, content in papers(TermsWords(**TERMS)).items():
+        await manager.visitor.upload(f"{one}/documents", content, name=name)
     await manager.visitor.post(f"{one}/submit")
     await first.noticed("PROPERTY_SUBMITTED")
     await stage.approve(await first.visitor.post(f"{one}/approve"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from compliance.rules import Regime
 from deedbook.demo.houses import add_house, houseless
 from deedbook.demo.market import Property
 from persistence.database import Pool
+from persistence.document_store import document_store
+from persistence.documents import Documents
+from properties.attachments import attached
 from properties.property import PropertyState, SymbolTakenError, visible
 from settlement.tokenization import TokenSuite
 from tests.deedbook.marketplace_world import MarketWorld, market_world
@@ -31,8 +35,17 @@ async def world(pool: Pool, tmp_path: Path) -> AsyncIterator[MarketWorld]:
         yield made
 
 
-async def test_a_house_is_tokenized_public_and_joined_to_its_market(world: MarketWorld) -> None:
-    await add_house(world.pool, OAK, SUITE, SUPPLY_BASE_UNITS, address_of("alice"))
+@pytest.fixture
+def documents(pool: Pool, tmp_path: Path) -> Documents:
+    return Documents(pool, document_store((tmp_path / "documents").as_uri()), bytes(32), time.time)
+
+
+async def build(world: MarketWorld, documents: Documents) -> None:
+    await add_house(world.pool, documents, OAK, SUITE, SUPPLY_BASE_UNITS, address_of("alice"))
+
+
+async def test_a_house_is_tokenized_public_and_joined_to_its_market(world: MarketWorld, documents: Documents) -> None:
+    await build(world, documents)
     (found,) = await visible(world.pool, manager_id=None, every=False, before=None, limit=9)
     assert (found.state, found.manager_id, found.instrument) == (PropertyState.TOKENIZED, world.users["alice"], 2)
     assert (found.token, found.identity_registry, found.compliance_contract) == tuple(
@@ -48,10 +61,20 @@ async def test_a_house_is_tokenized_public_and_joined_to_its_market(world: Marke
     assert (joined["supply_tokens"], float(joined["dividends_usdc"])) == ("61000", 0)
 
 
-async def test_a_house_that_stands_is_not_built_again(world: MarketWorld) -> None:
+async def test_a_house_has_papers_that_say_what_it_is(world: MarketWorld, documents: Documents) -> None:
+    await build(world, documents)
+    property_id = await world.pool.fetchval("SELECT property_id FROM properties")
+    deed, valuation = await documents.among(await attached(world.pool, property_id))
+    assert (deed.name, deed.content_type, deed.owner_user_id) == ("deed.pdf", "application/pdf", world.users["alice"])
+    content = b"".join([chunk async for chunk in documents.content(valuation)])
+    assert b"(Valuation of 2 Oak Street \\(OAK2\\)) Tj" in content
+    assert b"(Value of one token: 100.00 USDC) Tj" in content
+
+
+async def test_a_house_that_stands_is_not_built_again(world: MarketWorld, documents: Documents) -> None:
     assert await houseless(world.pool, [OAK]) == [OAK]
-    await add_house(world.pool, OAK, SUITE, SUPPLY_BASE_UNITS, address_of("alice"))
+    await build(world, documents)
     assert await houseless(world.pool, [OAK]) == []
     with pytest.raises(SymbolTakenError):  # two starts at once
-        await add_house(world.pool, OAK, SUITE, SUPPLY_BASE_UNITS, address_of("alice"))
+        await build(world, documents)
     assert await world.pool.fetchval("SELECT count(*) FROM audit_log WHERE action = 'property tokenized'") == 1
