@@ -17,6 +17,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from bench.client import REFUSED
+from bench.disk import sync_ns
 from bench.exchange import running
 from bench.load import Job, Load, Phase, Trader
 from bench.report import disk, machine, percentiles_us
@@ -56,11 +57,13 @@ def run(arguments: argparse.Namespace) -> int:
     made = requests(arguments.seed, arguments.resting, arguments.connections, count, arguments.response)
     with tempfile.TemporaryDirectory(prefix="deedbook-bench-", dir=arguments.directory) as name:
         layout = Layout(Path(name))
+        alone_ns = sync_ns(layout.root)
         load = asyncio.run(_measure(arguments, made, layout, open_loop))
         checks, state_hash = _checks(layout, made, load)
         where = disk(layout.root)
     print(f"gateway: {count:,} requests of {arguments.connections} connections, seed {arguments.seed}")
     print(f"  machine      {machine()}; {where}")
+    print(f"  disk alone   a sync {percentiles_us(alone_ns)}")
     print(f"  flow         {dict(made.kinds)}, {arguments.resting:,} resting before")
     for phase in load.phases:
         _print_phase(phase)

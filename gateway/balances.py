@@ -10,7 +10,7 @@ from engine import types as t
 from engine.wire import EVENT, EVENT_DTYPE, encode_event
 
 Row = tuple[Any, ...]  # a Balance event's slots in the order of wire.EVENT_SLOTS
-WAITING_MAX: Final = 20_000  # events that were taken and not looked at
+WAITING_MAX: Final = 5_000  # events that were taken and not looked at: to look takes a millisecond
 
 
 class Balances:

@@ -54,7 +54,7 @@ class JournalWriter:
         self._capacity = 0
         self._why_unusable = ""
         self._lock = JournalLock(directory)
-        self._reserve = Reserve(directory, segment_bytes, with_thread)
+        self._reserve = Reserve(directory, segment_bytes, with_thread, lambda: self._offset)
 
     @classmethod
     def open(

@@ -1,10 +1,14 @@
-"""The next segment, written full of zeros before it is needed; when the disk is full it is the room for cancels."""
+"""The next segment, written full of zeros before it is needed; when the disk is full it is the room for cancels.
+
+Written at once it would hold up the syncs of whole milliseconds' worth of orders, so it is written little by little.
+"""
 
 from __future__ import annotations
 
 import errno
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -14,19 +18,28 @@ RESERVE_NAME: Final = "next.seg"
 OVERSIZE_NAME: Final = "oversize.seg"  # in the making: the segment of one frame that no ordinary segment can hold
 UNFINISHED: Final = ".tmp"
 RETRY_SECONDS: Final = 1.0
+PIECE_BYTES: Final = 128 * 1024  # of one sync, so that an append's own sync waits behind no more
+PAUSE_SECONDS: Final = 0.01  # after each; then 64 MiB take five seconds
 NO_SPACE: Final = (errno.ENOSPC, errno.EDQUOT)
+
+
+class _ClosedError(Exception):
+    """Nobody wants the reserve any more."""
 
 
 class Reserve:
     """Keeps DIR/next.seg ready: full size, zeros after the header's place, synced, its name synced.
 
+    used_bytes  how far the segment in use is filled: the thread hurries so as to be done when that is half full.
     disk_full  the last attempt found no space; tried again every second until there is.
     error      any other OSError of the thread: fatal, raised by the writer's next append.
     """
 
-    def __init__(self, directory: Path, segment_bytes: int, with_thread: bool) -> None:
+    def __init__(self, directory: Path, segment_bytes: int, with_thread: bool, used_bytes: Callable[[], int]) -> None:
         self._directory = directory
         self._segment_bytes = segment_bytes
+        self._used_bytes = used_bytes
+        self._hurry = threading.Event()  # the writer waits for it, or nobody does any more
         self._wanted = threading.Event()
         self._attempted = threading.Event()
         self._closed = threading.Event()
@@ -39,6 +52,7 @@ class Reserve:
     def refill(self) -> None:
         """Ask for a ready reserve: from the thread, or here and now if there is none."""
         self._attempted.clear()
+        self._hurry.clear()
         if self._thread is None:
             self._attempt()
         else:
@@ -48,6 +62,7 @@ class Reserve:
         """Return the reserve's path, waiting for it if it is being written; OSError (ENOSPC) if there is none."""
         if self._thread is None and self.disk_full:
             self._attempt()
+        self._hurry.set()
         self._attempted.wait()
         self.raise_error()
         if self.disk_full:
@@ -60,6 +75,7 @@ class Reserve:
 
     def close(self) -> None:
         self._closed.set()
+        self._hurry.set()
         self._wanted.set()
         if self._thread is not None:
             self._thread.join()
@@ -75,8 +91,11 @@ class Reserve:
     def _attempt(self) -> None:
         try:
             if not _is_ready(self._directory / RESERVE_NAME, self._segment_bytes):
-                write_zeros(self._directory, RESERVE_NAME, self._segment_bytes)
+                pause = None if self._thread is None else self._pause
+                write_zeros(self._directory, RESERVE_NAME, self._segment_bytes, pause)
             self.disk_full = False
+        except _ClosedError:
+            return
         except OSError as error:
             if error.errno in NO_SPACE:
                 (self._directory / (RESERVE_NAME + UNFINISHED)).unlink(
@@ -87,16 +106,28 @@ class Reserve:
                 self.error = error
         self._attempted.set()
 
+    def _pause(self, written_bytes: int) -> None:
+        if written_bytes > 2 * self._used_bytes():
+            self._hurry.wait(PAUSE_SECONDS)
+        if self._closed.is_set():
+            raise _ClosedError
 
-def write_zeros(directory: Path, name: str, size_bytes: int) -> None:
-    """Make DIR/name of `size_bytes` zeros, really written and synced; what had that name is replaced as a whole."""
+
+def write_zeros(directory: Path, name: str, size_bytes: int, pause: Callable[[int], None] | None = None) -> None:
+    """Make DIR/name of `size_bytes` zeros, really written and synced; what had that name is replaced as a whole.
+
+    pause  called after each synced piece with the bytes that are written; what it raises leaves the file unfinished.
+    """
     unfinished = directory / (name + UNFINISHED)
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
     try:
         os.posix_fallocate(fd, 0, size_bytes)  # no space shows at once, before the last bytes are taken from others
-        for offset in range(0, size_bytes, len(ZEROS)):
-            write_all(fd, memoryview(ZEROS)[: size_bytes - offset], offset)
-            os.fdatasync(fd)  # piece by piece, so that an append's own sync never waits behind 64 MiB
+        for offset in range(0, size_bytes, PIECE_BYTES):
+            piece_bytes = min(PIECE_BYTES, size_bytes - offset)
+            write_all(fd, memoryview(ZEROS)[:piece_bytes], offset)
+            os.fdatasync(fd)
+            if pause is not None:
+                pause(offset + piece_bytes)
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -1,6 +1,8 @@
 // Client order ids of all accounts: of open orders, and of those closed within a day. One table, keyed by account and id.
+// It grows a few places with each insert: to move a million ids at once would hold up the market for tens of milliseconds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <random>
@@ -19,9 +21,14 @@ public:
 
     /// The order that has this id, or 0.
     std::uint64_t find(std::uint32_t account, const Text& id) const noexcept {
-        for (std::size_t at = place(account, id); slots_[at] != NIL; at = next(at)) {
-            const Entry& entry = entries_[slots_[at]];
-            if (entry.account == account && entry.id == id) return entry.order_id;
+        const std::size_t hash = mix(account, id);
+        for (const Slots* slots : {&slots_, &old_}) {
+            if (slots->empty()) continue;
+            for (std::size_t at = hash & mask(*slots); (*slots)[at] != NIL; at = (at + 1) & mask(*slots)) {
+                if ((*slots)[at] == MOVED) continue;
+                const Entry& entry = entries_[(*slots)[at]];
+                if (entry.account == account && entry.id == id) return entry.order_id;
+            }
         }
         return 0;
     }
@@ -29,6 +36,7 @@ public:
     /// `id` must be new to the account. Returns the number by which it is kept.
     std::uint32_t insert(std::uint32_t account, const Text& id, std::uint64_t order_id) {
         if (++count_ * 2 > slots_.size()) grow();
+        move_some();
         const std::uint32_t number = entries_.take();
         entries_[number] = {order_id, account, id};
         put(number);
@@ -39,23 +47,16 @@ public:
     std::uint64_t order_id(std::uint32_t number) const noexcept { return entries_[number].order_id; }
 
     void erase(std::uint32_t number) {
-        std::size_t at = home(number);
-        while (slots_[at] != number) {
-            require(slots_[at] != NIL, "a client order id is forgotten that is not known");
-            at = next(at);
+        if (const std::size_t at = place(slots_, number); slots_[at] == number) {
+            close_gap(at);
+        } else {
+            require(!old_.empty(), "a client order id is forgotten that is not known");
+            const std::size_t before = place(old_, number);
+            require(old_[before] == number, "a client order id is forgotten that is not known");
+            old_[before] = MOVED;
         }
         --count_;
         entries_.give_back(number);
-        for (std::size_t hole = at, after = next(at);; after = next(after)) {  // close the gap behind it
-            if (slots_[after] == NIL) {
-                slots_[hole] = NIL;
-                return;
-            }
-            if (((after - home(slots_[after])) & mask()) >= ((after - hole) & mask())) {
-                slots_[hole] = slots_[after];
-                hole = after;
-            }
-        }
     }
 
 private:
@@ -65,12 +66,23 @@ private:
         Text id;
     };
 
-    std::size_t mask() const noexcept { return slots_.size() - 1; }
-    std::size_t next(std::size_t at) const noexcept { return (at + 1) & mask(); }
-    std::size_t home(std::uint32_t number) const noexcept { return place(entries_[number].account, entries_[number].id); }
+    using Slots = std::vector<std::uint32_t>;  // numbers by hash, with open addressing
+
+    static constexpr std::uint32_t MOVED = NIL - 1;  // in the old table: nothing here any more, look on
+    static constexpr std::size_t STEPS = 8;          // of the old table with each insert; it is done long before the next
+
+    static std::size_t mask(const Slots& slots) noexcept { return slots.size() - 1; }
+    std::size_t hash(std::uint32_t number) const noexcept { return mix(entries_[number].account, entries_[number].id); }
+
+    /// Where the number stands, or else the free slot that ends the search for it.
+    std::size_t place(const Slots& slots, std::uint32_t number) const noexcept {
+        std::size_t at = hash(number) & mask(slots);
+        while (slots[at] != NIL && slots[at] != number) at = (at + 1) & mask(slots);
+        return at;
+    }
 
     /// Traders choose the ids, so where one lands must not be theirs to choose: nothing that is told depends on it.
-    std::size_t place(std::uint32_t account, const Text& id) const noexcept {
+    std::size_t mix(std::uint32_t account, const Text& id) const noexcept {
         std::uint64_t words[5] = {0, 0, 0, 0, account};
         std::memcpy(words, id.data(), 32);
         std::uint32_t rest;
@@ -82,24 +94,40 @@ private:
             const Product product = static_cast<Product>(mixed ^ word) * (seed_ | 0xA0761D6478BD642FULL);
             mixed = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64) ^ 0x9E3779B97F4A7C15ULL;
         }
-        return static_cast<std::size_t>(mixed) & mask();
+        return static_cast<std::size_t>(mixed);
     }
 
-    void put(std::uint32_t number) noexcept {
-        std::size_t at = home(number);
-        while (slots_[at] != NIL) at = next(at);
-        slots_[at] = number;
+    void put(std::uint32_t number) noexcept { slots_[place(slots_, number)] = number; }
+
+    void close_gap(std::size_t hole) noexcept {
+        for (std::size_t after = (hole + 1) & mask(slots_); slots_[after] != NIL; after = (after + 1) & mask(slots_)) {
+            const std::size_t home = hash(slots_[after]);
+            if (((after - home) & mask(slots_)) < ((after - hole) & mask(slots_))) continue;
+            slots_[hole] = slots_[after];
+            hole = after;
+        }
+        slots_[hole] = NIL;
     }
 
     void grow() {
-        std::vector<std::uint32_t> old(slots_.size() * 2, NIL);
-        std::swap(old, slots_);
-        for (const std::uint32_t number : old)
-            if (number != NIL) put(number);
+        require(old_.empty(), "the table of client order ids grows while it grows");
+        old_ = std::exchange(slots_, Slots(slots_.size() * 2, NIL));
+        moved_ = 0;
+    }
+
+    void move_some() noexcept {
+        const std::size_t end = std::min(moved_ + STEPS, old_.size());
+        for (; moved_ < end; ++moved_) {
+            if (old_[moved_] == NIL || old_[moved_] == MOVED) continue;
+            put(std::exchange(old_[moved_], MOVED));
+        }
+        if (moved_ == old_.size()) old_ = Slots();
     }
 
     Pool<Entry> entries_;
-    std::vector<std::uint32_t> slots_;
+    Slots slots_;
+    Slots old_;  // while it grows: the table of half the size, moved up to `moved_`
+    std::size_t moved_ = 0;
     std::size_t count_ = 0;
     std::uint64_t seed_;
 };

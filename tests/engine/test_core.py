@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from random import Random
 from typing import Protocol
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine import types as t
 from engine.core_exchange import CoreExchange
 from engine.engines import CORE, PYTHON, EngineMissing, core_is_built, engine_class
 from engine.exchange import Exchange
 from engine.types import CommandKind
-from engine.wire import COMMAND, COMMAND_SIZE, COMMAND_SLOTS, STAMP, decode_commands
+from engine.wire import COMMAND, COMMAND_SIZE, COMMAND_SLOTS, EVENT, STAMP, decode_commands, encode_command
 from tests.engine.quick import HOSTILE, QuickGenerator
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +28,8 @@ COMMANDS_A_MARKET = 20_000
 AT_ONCE = 16
 SANITIZED = ("-std=c++20", "-O1", "-g", "-Wall", "-Wextra", "-Werror", "-fsanitize=address,undefined")
 FUZZ_RUNS = 3_000
+IDS_BATCHES = 1_000
+FOREVER_NS = 2**62
 
 
 class Applies(Protocol):
@@ -231,6 +236,46 @@ def test_what_is_no_snapshot_is_refused() -> None:
     with pytest.raises(ValueError, match=r"memory|snapshot"):
         CoreExchange.restore(image[:8] + b"\xff" * 64 + image[72:])
     assert CoreExchange.restore(image).snapshot() == image
+
+
+def test_client_order_ids_are_known_while_their_table_grows() -> None:
+    """Ids come and are forgotten a day later, ever more of them a day, and come again as soon as they are forgotten: so
+    they are looked for, added and removed on both sides of a move.
+    """
+    random, python, core = Random(1), Exchange(), CoreExchange()
+    owner, cash = b"w" * 20, 10**15
+    setup: list[t.Command] = [
+        t.OpenAccount(1, owner),
+        t.SetInstrument(1, 1, 1, 10, 10, 1, 100, 10**6, symbol=b"TEST1", token=owner),
+        t.SetPermission(1, 1, 1, 1, FOREVER_NS),
+        t.LevelChanged(t.USDC, cash, cash, 0, 1, 1, t.LevelCause.DEPOSIT, owner),
+    ]
+    time_ns, made, kept, reasons = 0, 0, deque[tuple[int, int]](), Counter[int]()
+
+    def command() -> t.Command:
+        nonlocal made
+        chance = random.random()
+        if chance < 0.2:
+            return t.Cancel(1, 1, 0, b"%d" % random.randint(0, made))
+        if kept and kept[0][0] <= time_ns:
+            _, number = kept.popleft()
+        elif chance < 0.9:
+            made, number = made + 1, made
+        else:
+            number = random.randint(0, made)
+        kept.append((time_ns + t.CLIENT_ORDER_ID_KEPT_NS, number))
+        tif = t.TimeInForce.GTC if chance < 0.3 else t.TimeInForce.IOC
+        return t.Place(1, 1, t.Side.BUY, t.OrderType.LIMIT, tif, 1, 1, client_order_id=b"%d" % number)
+
+    for number in range(IDS_BATCHES):
+        commands = [command() for _ in range(AT_ONCE)] if number else setup
+        batch = b"".join(encode_command(each, python.seq + 1 + at, time_ns) for at, each in enumerate(commands))
+        events = python.apply(batch)
+        assert events == core.apply(batch)
+        reasons.update(row[2] for row in EVENT.iter_unpack(events) if row[1] == t.EventKind.REJECTED)
+        time_ns += random.randrange(2 * t.CLIENT_ORDER_ID_KEPT_NS // (10 + number // 5))
+    assert min(reasons[t.Reason.CLIENT_ORDER_ID_IN_USE], reasons[t.Reason.ORDER_NOT_FOUND]) > 100
+    assert CoreExchange.restore(python.snapshot()).snapshot() == core.snapshot() == python.snapshot()
 
 
 def test_when_something_is_due_next_is_told() -> None:

@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+from persistence import reserve
 from persistence.frame import (
     NO_HASH,
     Frame,
@@ -310,5 +311,20 @@ def test_a_spoiled_reserve_is_made_anew(directory: Path) -> None:
     writer = open_small(directory)
     for _ in range(30):
         append(writer)
+    writer.close()
+    assert_content(read_small(directory))
+
+
+def test_who_needs_the_reserve_or_closes_does_not_wait_for_its_pauses(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reserve, "PAUSE_SECONDS", 3_600.0)
+    writer = open_small(directory, with_thread=True)
+    for _ in range(30):
+        append(writer)
+    assert len(segments(directory)) > 2
+    writer.close()
+    writer = open_small(directory, with_thread=True)
+    append(writer)
     writer.close()
     assert_content(read_small(directory))
