@@ -11,6 +11,7 @@ from typing import Any, Final
 from engine import snapshot
 from engine.bands import set_bands
 from engine.clearing import Clearing
+from engine.ex_date import ex_date
 from engine.limits import Guard
 from engine.listing import Listing
 from engine.phases import Phases
@@ -57,6 +58,7 @@ class Exchange:
             CommandKind.KILL_SWITCH: guard.kill_switch,
             CommandKind.SET_LIMITS: guard.set_limits,
             CommandKind.MIGRATE_WALLET: recovery.migrate_wallet,
+            CommandKind.EX_DATE: partial(ex_date, self._venue),
             CommandKind.ADJUST: clearing.adjust,
             CommandKind.EJECT_TRADE: clearing.eject_trade,
             CommandKind.COMPOSE_BATCH: clearing.compose_batch,

@@ -24,7 +24,7 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP5"
+MAGIC: Final = b"DEEDSNP6"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -67,6 +67,7 @@ SECTIONS: Final = {
     "ejecting": Struct("<4q"),
     "compositions": Struct("<5q32s"),  # batch, range, attempt, place of this hash among the attempts, hash
     "ejected": Struct("<4q"),  # batch, place, trade, reason
+    "ex_dates": Struct("<q16s"),  # seq, dividend
 }
 
 
@@ -214,6 +215,7 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
             for place, by_trade in enumerate(c.ejected_by_hash.values())
             for ejected in sorted(by_trade.items())
         ],
+        "ex_dates": [(seq, dividend) for dividend, seq in venue.ex_dates.items()],
     }
 
 
@@ -254,6 +256,7 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
         seats = (venue.seat(venue.accounts[account], instrument) for account in (buyer, seller))
         venue.unsettled[trade_id] = (*seats, *amounts)
     _restore_batches(venue, sections)
+    venue.ex_dates = {dividend: seq for seq, dividend in sections["ex_dates"]}
     for instrument, row in zip(venue.instruments[1:], sections["instruments"], strict=True):
         for name, value in zip(INSTRUMENT_FIELDS, row[-len(INSTRUMENT_FIELDS) :], strict=True):
             setattr(instrument, name, value)

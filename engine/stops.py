@@ -31,6 +31,10 @@ class Stops:
         else:
             self._falling.remove((-order.stop_ticks, order.order_id))
 
+    def falling(self) -> list[int]:
+        """The order ids of those that wait for a fall, in the order in which one would reach them."""
+        return [order_id for _, order_id in self._falling]
+
     def reached(self, price_ticks: int) -> int:
         """The order id of the next one at this price of the last trade, or 0; those that it rises to come first."""
         if not price_ticks:

@@ -23,6 +23,7 @@ INT64_MAX = 2**63 - 1
 CLIENT_ORDER_ID_BYTES = 36
 CLIENT_ORDER_ID_KEPT_NS = 24 * 3600 * 10**9  # how long a closed order's client id stays refused
 CLIENT_ORDER_ID_KEPT_MAX = 10_000  # closed ids kept by account; the oldest goes first
+EX_DATES_KEPT_MAX = 1_000  # by which a dividend's second ex-date is refused; the oldest goes first
 
 
 class Side(IntEnum):
@@ -94,6 +95,7 @@ class CommandKind(IntEnum):
     KILL_SWITCH = 24
     SET_LIMITS = 25
     MIGRATE_WALLET = 26
+    EX_DATE = 28
     LEVEL_CHANGED = 32
     POSITION_CHANGED = 33
     ADJUST = 34
@@ -111,6 +113,7 @@ class EventKind(IntEnum):
     AMENDED = 5
     TRIGGERED = 6
     PREVENTED = 7
+    REPRICED = 9
     BALANCE = 16
     ACCOUNT_OPENED = 17
     APPLIED = 18
@@ -118,6 +121,7 @@ class EventKind(IntEnum):
     PHASE_CHANGED = 20
     INDICATIVE = 21
     AUCTION = 22
+    WENT_EX = 23
     WALLET_MIGRATED = 24
     KILL_SWITCHED = 25
     WITHDRAWAL_READY = 32
@@ -173,6 +177,7 @@ class Reason(IntEnum):
     BATCH_OUT_OF_ORDER = 38
     BATCH_UNKNOWN = 39
     EJECTED_MISMATCH = 40
+    EX_DATE_DONE = 41  # the dividend had its own already
     # why an order closed before it was filled
     CANCELLED = 64  # by its trader
     CANCELLED_REPLACED = 65
@@ -185,6 +190,7 @@ class Reason(IntEnum):
     KILL_SWITCH = 76  # of the account, the instrument or the venue
     COVER_LOST = 72  # a withdrawal, a failed trade or the issuer took what the order was held against
     BAND_REACHED = 73  # it would have traded through the dynamic band, and does not rest
+    EX_DATE = 77  # less the dividend its price would be below one tick
     # why a trade failed on chain
     SELLER_NOT_VERIFIED = 96
     BUYER_NOT_VERIFIED = 97
@@ -382,6 +388,15 @@ class SetLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class ExDate:
+    """Who buys from here on does not get the dividend: orders that a price without it would reach are lowered by it."""
+
+    instrument: int
+    usdc_micros_per_lot: int
+    dividend: bytes  # 16 bytes, its own: said again it is refused
+
+
+@dataclass(frozen=True, slots=True)
 class LevelChanged:
     """A confirmed chain event on a vault slot (instrument USDC, micros) or a lock (lots): change and result."""
 
@@ -495,6 +510,7 @@ Command = (
     | SetAuctions
     | KillSwitch
     | SetLimits
+    | ExDate
     | LevelChanged
     | PositionChanged
     | MigrateWallet
@@ -514,7 +530,7 @@ class Rejected:
     account: int
     instrument: int
     reason: int
-    order_id: int = 0  # CLIENT_ORDER_ID_IN_USE: the first order that had the id
+    order_id: int = 0  # CLIENT_ORDER_ID_IN_USE: the first order that had the id; EX_DATE_DONE: the seq that did it
 
 
 @dataclass(frozen=True, slots=True)
@@ -598,6 +614,21 @@ class Amended:
     open_lots: int
     removed_lots: int
     price_ticks: int
+    update_id: int  # 0: a stop that waits, and is in no book
+
+
+@dataclass(frozen=True, slots=True)
+class Repriced:
+    """A dividend's ex-date has lowered an open order; its place among the others is the same."""
+
+    account: int
+    instrument: int
+    side: int
+    order_id: int
+    price_ticks: int  # from now on
+    stop_ticks: int  # 0: it is no stop
+    open_lots: int
+    lowered_ticks: int
     update_id: int  # 0: a stop that waits, and is in no book
 
 
@@ -690,6 +721,16 @@ class Auction:
 
 
 @dataclass(frozen=True, slots=True)
+class WentEx:
+    """An instrument's price is without a dividend from here on: what is lowered, and the prices it leaves; 0: none."""
+
+    instrument: int
+    lowered_ticks: int
+    last_price_ticks: int
+    reference_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
 class KillSwitched:
     account: int
     instrument: int
@@ -755,6 +796,7 @@ Event = (
     | Trade
     | Closed
     | Amended
+    | Repriced
     | Prevented
     | Balance
     | AccountOpened
@@ -763,6 +805,7 @@ Event = (
     | PhaseChanged
     | Indicative
     | Auction
+    | WentEx
     | KillSwitched
     | WalletMigrated
     | WithdrawalReady

@@ -129,6 +129,7 @@ class Venue:
         self.killed: set[tuple[int, int]] = set()  # account and instrument of each kill switch that is on
         self.limits: dict[tuple[int, int], Limits] = {}  # by account (0: of all) and instrument
         self.orders: dict[int, Order] = {}  # by rank
+        self.ex_dates: dict[bytes, int] = {}  # the latest dividends that had theirs, and at which seq
         self.stirred: set[int] = set()  # instruments of which stops may be due
         # heap of (when, DUE_ORDER, order id, 0), (when, DUE_PERMISSION, account, instrument), and of (when, what,
         # instrument, 0) for the other two

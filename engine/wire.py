@@ -118,6 +118,10 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
         CommandKind.SET_LIMITS,
         _FIND | {"notional_usdc_micros_max": "a", "position_lots_max": "b", "open_orders_max": "c"},
     ),
+    t.ExDate: (
+        CommandKind.EX_DATE,
+        {"instrument": "instrument", "usdc_micros_per_lot": "a", "dividend": "text"},
+    ),
     t.LevelChanged: (
         CommandKind.LEVEL_CHANGED,
         {"instrument": "instrument", "delta": "a", "level": "b", "requested": "c", "block": "d", "log_index": "e"}
@@ -188,6 +192,12 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
         | {"side": "side", "order_id": "a", "qty_lots": "b", "open_lots": "c", "removed_lots": "d"}
         | {"price_ticks": "e", "update_id": "f"},
     ),
+    t.Repriced: (
+        EventKind.REPRICED,
+        _WHERE
+        | {"side": "side", "order_id": "a", "price_ticks": "b", "stop_ticks": "c", "open_lots": "d"}
+        | {"lowered_ticks": "e", "update_id": "f"},
+    ),
     t.Prevented: (
         EventKind.PREVENTED,
         {"account": "account", "maker_account": "peer", "instrument": "instrument", "taker_side": "side"}
@@ -207,6 +217,10 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
     t.PhaseChanged: (EventKind.PHASE_CHANGED, {"instrument": "instrument", "phase": "flags", "until_ns": "a"}),
     t.Indicative: (EventKind.INDICATIVE, _CROSSING | {"until_ns": "d"}),
     t.Auction: (EventKind.AUCTION, _CROSSING),
+    t.WentEx: (
+        EventKind.WENT_EX,
+        {"instrument": "instrument", "lowered_ticks": "a", "last_price_ticks": "b", "reference_ticks": "c"},
+    ),
     t.KillSwitched: (EventKind.KILL_SWITCHED, _WHERE | {"on": "flags"}),
     t.WalletMigrated: (EventKind.WALLET_MIGRATED, _WHERE | {"stays": "flags"}),
     t.WithdrawalReady: (EventKind.WITHDRAWAL_READY, _WHERE | {"amount": "a"}),
@@ -237,6 +251,7 @@ _BYTES_LENGTH: Final = {
     "facts_hash": 32,
     "payload_hash": 32,
     "transaction": 32,
+    "dividend": 16,
 }
 
 

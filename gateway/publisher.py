@@ -83,12 +83,14 @@ class Publisher:
             (EventKind.TRADE, self._trade),
             (EventKind.CLOSED, self._closed),
             (EventKind.AMENDED, self._amended),
+            (EventKind.REPRICED, self._repriced),
             (EventKind.PREVENTED, self._prevented),
             (EventKind.BALANCE, self._balance),
             (EventKind.APPLIED, self._applied),
             (EventKind.PHASE_CHANGED, self._phase_changed),
             (EventKind.INDICATIVE, self._called),
             (EventKind.AUCTION, self._called),
+            (EventKind.WENT_EX, self._went_ex),
             (EventKind.TRADE_SETTLED, self._trade_settled),
         ):
             self._handlers[kind] = handler
@@ -288,6 +290,19 @@ class Publisher:
         if order.account in self._followed:
             self._report(order, "REPLACED")
 
+    def _repriced(self, event: Row) -> None:
+        """An ex-date has lowered it; one that names no limit of its own goes on naming none."""
+        price_ticks, stop_ticks, lots, lowered_ticks, update_id = event[6:11]
+        order = self._orders.of(event[4]).open[event[5]]
+        order.price_ticks, order.stop_ticks = price_ticks if order.price_ticks else 0, stop_ticks
+        order.update_time_ns = self._row[1]
+        if not order.waits:
+            feed = self.feeds[event[3]]
+            feed.level(order.rank, order.side, price_ticks + lowered_ticks, -lots, update_id)
+            feed.level(order.rank, order.side, price_ticks, lots, update_id)
+        if order.account in self._followed:
+            self._report(order, "REPLACED", reason=Reason.EX_DATE)
+
     def _prevented(self, event: Row) -> None:
         """Both got smaller, and are told so; a maker of which nothing is left closes by its next event instead."""
         (_, _, _, number, taker_account, prevented_id, maker_order_id, taker_order_id, price_ticks, lots) = event[:10]
@@ -405,6 +420,10 @@ class Publisher:
             self._markets.venue_phase = event[15]
         else:
             self._called(event)
+
+    def _went_ex(self, event: Row) -> None:
+        market = self._markets.by_number[event[3]]
+        market.last_price_ticks, market.reference_ticks = event[6], event[7]
 
     def _called(self, event: Row) -> None:
         self.feeds[event[3]].call(event, self._row[1])

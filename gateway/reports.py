@@ -26,6 +26,7 @@ EXPIRY_REASONS: Final = {
     Reason.BAND_REACHED: "EXCHANGE_CANCELED",
     Reason.PERMISSION_LOST: "EXCHANGE_CANCELED",
     Reason.COVER_LOST: "EXCHANGE_CANCELED",
+    Reason.EX_DATE: "EXCHANGE_CANCELED",
 }
 
 
@@ -185,7 +186,8 @@ class Reports:
         client_id, original_id = (cancel_id, order.client_order_id) if cancel_id else (order.client_order_id, "")
         stop_price = price[order.stop_ticks] if order.stop_ticks else ZERO
         is_working = order.is_open and not order.waits
-        ended = f',"eR":"{EXPIRY_REASONS[Reason(reason)]}"' if reason in EXPIRY_REASONS else ""
+        expired = reason in EXPIRY_REASONS and not order.is_open
+        ended = f',"eR":"{EXPIRY_REASONS[Reason(reason)]}"' if expired else ""
         why = f',"reason":"{Reason(reason).name}"' if reason else ""
         prevented = self._prevented(order, prevention) if order.prevented_lots else ""
         return (

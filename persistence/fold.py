@@ -21,6 +21,7 @@ TRADE: Final = int(EventKind.TRADE)
 CLOSED: Final = int(EventKind.CLOSED)
 AMENDED: Final = int(EventKind.AMENDED)
 PREVENTED: Final = int(EventKind.PREVENTED)
+REPRICED: Final = int(EventKind.REPRICED)
 BALANCE: Final = int(EventKind.BALANCE)
 ACCOUNT_OPENED: Final = int(EventKind.ACCOUNT_OPENED)
 WALLET_MIGRATED: Final = int(EventKind.WALLET_MIGRATED)
@@ -221,6 +222,8 @@ class Fold:
                 self._closed(row, command[1])
             elif kind == AMENDED:
                 self._amended(row, command[1])
+            elif kind == REPRICED:
+                self._repriced(row, command[1])
             elif kind == PREVENTED:
                 self._prevented(row, command[1])
             elif kind == ACCOUNT_OPENED:
@@ -320,6 +323,11 @@ class Fold:
         order.qty_lots, order.open_lots = row[6], row[7]
         self._changed(order, row[0], time_ns)
         self._changes.amendments.append(AmendmentRow(row[5], row[0], time_ns, row[6], row[8]))
+
+    def _repriced(self, row: tuple[Any, ...], time_ns: int) -> None:
+        order = self.open_orders[row[5]]
+        order.price_ticks, order.stop_ticks = row[6], row[7]
+        self._changed(order, row[0], time_ns)
 
     def _prevented(self, row: tuple[Any, ...], time_ns: int) -> None:
         """The taker was accepted with what is left; a maker of which nothing is left closes by its own event."""

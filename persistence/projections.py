@@ -190,11 +190,14 @@ async def _copy(connection: Connection, table: str, columns: Sequence[str], rows
 async def _update_orders(connection: Connection, orders: list[OrderRow]) -> None:
     if orders:
         await connection.execute(
-            "UPDATE orders SET qty_lots = n.qty, open_lots = n.open, executed_lots = n.executed,"
-            " executed_usdc_micros = n.usdc, close_reason = n.reason, changed_seq = n.seq, changed_ns = n.ns"
-            " FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[], $6::smallint[],"
-            " $7::bigint[], $8::bigint[]) AS n (id, qty, open, executed, usdc, reason, seq, ns) WHERE order_id = n.id",
+            "UPDATE orders SET price_ticks = n.price, stop_ticks = n.stop, qty_lots = n.qty, open_lots = n.open,"
+            " executed_lots = n.executed, executed_usdc_micros = n.usdc, close_reason = n.reason, changed_seq = n.seq,"
+            " changed_ns = n.ns FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
+            " $6::bigint[], $7::bigint[], $8::smallint[], $9::bigint[], $10::bigint[])"
+            " AS n (id, price, stop, qty, open, executed, usdc, reason, seq, ns) WHERE order_id = n.id",
             [order.order_id for order in orders],
+            [order.price_ticks for order in orders],
+            [order.stop_ticks for order in orders],
             [order.qty_lots for order in orders],
             [order.open_lots for order in orders],
             [order.executed_lots for order in orders],

@@ -12,8 +12,9 @@ from engine.types import CommandKind, EventKind
 
 PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
 AUCTION: Final = int(EventKind.AUCTION)
+WENT_EX: Final = int(EventKind.WENT_EX)
 KILL_SWITCHED: Final = int(EventKind.KILL_SWITCHED)
-TOLD: Final = frozenset({PHASE_CHANGED, AUCTION, KILL_SWITCHED})
+TOLD: Final = frozenset({PHASE_CHANGED, AUCTION, WENT_EX, KILL_SWITCHED})
 
 
 class PhaseRow(NamedTuple):
@@ -61,6 +62,8 @@ class Structure:
             self.phases[instrument] = PhaseRow(instrument, flags, event[5], time_ns)
         elif kind == KILL_SWITCHED:
             self.switched[account, instrument] = time_ns if flags else None
+        elif kind == WENT_EX:
+            self._rules(instrument).reference_ticks = event[7]
         elif event[5]:  # an auction's price is the reference from now on
             self._rules(instrument).reference_ticks = event[5]
 

@@ -96,6 +96,13 @@ public:
             visit(key * sign_, levels_.at(key).lots);
     }
 
+    /// Calls `visit(place)` for each order, as they would fill.
+    template <typename Visit>
+    void each(const Orders& orders, Visit visit) {
+        for (std::int64_t key = levels_.first_key(); key != Levels::NO_KEY; key = levels_.next_key(key))
+            for (std::uint32_t at = levels_.at(key).first; at != NIL; at = orders[at].level_after) visit(at);
+    }
+
     template <typename Each>
     void add(Pool<Each>& orders, std::uint32_t number) {
         Each& order = orders[number];

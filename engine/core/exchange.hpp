@@ -11,6 +11,7 @@
 #include "bands.hpp"
 #include "broken_rule.hpp"
 #include "clearing.hpp"
+#include "ex_date.hpp"
 #include "limits.hpp"
 #include "listing.hpp"
 #include "lookahead.hpp"
@@ -121,6 +122,7 @@ private:
             case KILL_SWITCH: return guard_.kill_switch(command);
             case SET_LIMITS: return guard_.set_limits(command);
             case MIGRATE_WALLET: return recovery_.migrate_wallet(command);
+            case EX_DATE: return ex_date(venue_, command);
             case ADJUST: return clearing_.adjust(command);
             case EJECT_TRADE: return clearing_.eject_trade(command);
             case COMPOSE_BATCH: return clearing_.compose_batch(command);

@@ -55,7 +55,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-constexpr std::uint8_t KINDS[] = {1, 1, 1, 1, 2, 3, 4, 5, 16, 17, 17, 18, 19, 20, 20, 21, 22, 24, 24, 25, 26, 32, 32, 33, 34, 40, 41, 42, 63, 255};
+constexpr std::uint8_t KINDS[] = {1, 1, 1, 1, 2, 3, 4, 5, 16, 17, 17, 18, 19, 20, 20, 21, 22, 24, 24, 25, 26, 28, 32, 32, 33, 34, 40, 41, 42, 63, 255};
 constexpr std::int64_t EDGES[] = {INT64_MIN, -1, 0, 1, std::int64_t{1} << 62, INT64_MAX};
 
 std::vector<std::uint8_t> commands(std::mt19937_64& random) {

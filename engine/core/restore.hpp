@@ -86,6 +86,7 @@ public:
         in_.section([this] { ejecting(); });
         in_.section([this] { attempt(); });
         in_.section([this] { ejected(); });
+        in_.section([this] { ex_date(); });
         require(in_.is_at_end(), "the snapshot is longer than its rows");
     }
 
@@ -284,6 +285,11 @@ private:
                 "the snapshot ejects from an unknown batch");
         const std::int64_t trade_id = in_.number();
         composition->second.attempts[place].second[trade_id] = in_.as<std::uint8_t>();
+    }
+
+    void ex_date() {
+        const std::uint64_t seq = in_.as<std::uint64_t>();
+        venue_.ex_dates[seq] = in_.raw<Dividend>();
     }
 
     Account& account_of(std::uint32_t number) {

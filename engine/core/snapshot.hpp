@@ -14,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP5";
+constexpr std::string_view MAGIC = "DEEDSNP6";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -60,6 +60,7 @@ public:
         ejecting();
         compositions();
         ejected();
+        ex_dates();
         return std::move(out_.bytes);
     }
 
@@ -226,6 +227,14 @@ private:
             for (std::size_t place = 0; place < composition.attempts.size(); ++place)
                 for (const auto& [trade, reason] : composition.attempts[place].second)
                     out_.numbers(number, place, trade, reason);
+    }
+
+    void ex_dates() {
+        out_.section(venue_.ex_dates.size());
+        for (const auto& [seq, dividend] : venue_.ex_dates) {
+            out_.number(static_cast<std::int64_t>(seq));
+            out_.raw(dividend);
+        }
     }
 
     const Venue& venue_;

@@ -40,6 +40,12 @@ public:
     void add(const Order& order, std::int64_t stop_ticks) { of(order).insert(key(order, stop_ticks)); }
     void remove(const Order& order, std::int64_t stop_ticks) { of(order).erase(key(order, stop_ticks)); }
 
+    /// Calls `visit(order_id)` for those that wait for a fall, in the order in which one would reach them.
+    template <typename Visit>
+    void each_falling(Visit visit) const {
+        for (const auto& [price, order_id] : falling_) visit(order_id);
+    }
+
     /// The order id of the next one at this price of the last trade, or 0; those that it rises to come first.
     std::uint64_t reached(std::int64_t price_ticks) const noexcept {
         if (price_ticks == 0) return 0;

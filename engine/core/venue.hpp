@@ -76,6 +76,7 @@ public:
     std::map<Scope, Limits> limits;
     Orders orders;
     Pool<Stop> stops;
+    std::map<std::uint64_t, Dividend> ex_dates;  // by seq: the latest dividends that had theirs
     std::set<std::uint16_t> stirred;  // instruments of which stops may be due
     OrderIndex index;
     ClientIds client_ids;

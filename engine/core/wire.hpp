@@ -12,6 +12,7 @@ namespace deedbook {
 using Text = std::array<char, 36>;
 using Wallet = std::array<unsigned char, 20>;  // ordered as bytes are
 using Hash = std::array<char, 32>;
+using Dividend = std::array<char, 16>;
 __extension__ typedef __int128 Wide;  // for products of two records' numbers
 
 struct Command {
@@ -54,6 +55,7 @@ enum CommandKind : std::uint8_t {
     KILL_SWITCH = 24,
     SET_LIMITS = 25,
     MIGRATE_WALLET = 26,
+    EX_DATE = 28,
     LEVEL_CHANGED = 32,
     POSITION_CHANGED = 33,
     ADJUST = 34,
@@ -71,6 +73,7 @@ enum class EventKind : std::uint8_t {
     AMENDED = 5,
     TRIGGERED = 6,
     PREVENTED = 7,
+    REPRICED = 9,
     BALANCE = 16,
     ACCOUNT_OPENED = 17,
     APPLIED = 18,
@@ -78,6 +81,7 @@ enum class EventKind : std::uint8_t {
     PHASE_CHANGED = 20,
     INDICATIVE = 21,
     AUCTION = 22,
+    WENT_EX = 23,
     WALLET_MIGRATED = 24,
     KILL_SWITCHED = 25,
     WITHDRAWAL_READY = 32,
@@ -125,6 +129,7 @@ enum class Reason : std::uint8_t {
     BATCH_OUT_OF_ORDER = 38,
     BATCH_UNKNOWN = 39,
     EJECTED_MISMATCH = 40,
+    EX_DATE_DONE = 41,
     CANCELLED = 64,
     CANCELLED_REPLACED = 65,
     EXPIRED = 66,
@@ -136,6 +141,7 @@ enum class Reason : std::uint8_t {
     COVER_LOST = 72,
     BAND_REACHED = 73,
     KILL_SWITCH = 76,
+    EX_DATE = 77,
     SELLER_NOT_VERIFIED = 96,
     CHAIN_REFUSED = 105,
 };
@@ -155,6 +161,7 @@ constexpr std::uint16_t VENUE = 0;  // the scope of a command that is meant for 
 constexpr std::int64_t BASIS_POINTS = 10'000;
 constexpr std::int64_t CLIENT_ORDER_ID_KEPT_NS = 24LL * 3600 * 1'000'000'000;
 constexpr std::size_t CLIENT_ORDER_ID_KEPT_MAX = 10'000;
+constexpr std::size_t EX_DATES_KEPT_MAX = 1'000;
 constexpr std::int64_t AMOUNT_MAX = std::int64_t{1} << 62;  // of a level, a quote and the dearest order
 constexpr Text NO_ID{};
 

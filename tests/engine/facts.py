@@ -115,6 +115,7 @@ class Facts:
     permissions: list[t.SetPermission] = field(default_factory=list)
     killed: set[tuple[int, int]] = field(default_factory=set)  # account and instrument, 0: all
     limits: dict[tuple[int, int], t.SetLimits] = field(default_factory=dict)
+    ex_dates: list[tuple[int, bytes]] = field(default_factory=list)  # seq and dividend
     orders: list[Order] = field(default_factory=list)
     last_order_id: int = 0  # also of those that stops were triggered with
     closings: int = 0

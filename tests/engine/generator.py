@@ -68,6 +68,7 @@ class Generator:
             self.account: 1,
             self.kill_switch: 1,
             self.limits: 1,
+            self.ex_date: 1,
             self.level: 8,
             self.position: 2,
             self.recovery: 1,
@@ -123,6 +124,7 @@ class Generator:
             t.SetBands: ("reference_ticks", "static_bps", "dynamic_bps", "volatility_call_ns"),
             t.SetFees: ("maker_fee_bps", "taker_fee_bps"),
             t.Adjust: ("level", "requested", "position_lots", "block"),
+            t.ExDate: ("usdc_micros_per_lot",),
             t.SetLimits: ("notional_usdc_micros_max", "position_lots_max", "open_orders_max"),
             t.MigrateWallet: ("moved_lots", "gained_lots", "level", "requested"),
             t.ComposeBatch: ("batch_id", "attempt", "trade_after", "trade_last", "ejected_count"),
@@ -272,6 +274,12 @@ class Generator:
         random, account = self.random, self.random.choice((0, self._account()))
         numbers = (random.choice((0, 0, 100, 200)), random.choice((0, 0, 30, 60)), random.choice((0, 0, 2, 5)))
         return t.SetLimits(account, random.choice((self._instrument(), 1)), *numbers)
+
+    def ex_date(self) -> t.ExDate:
+        """Of a tick or two, of three micros each; now and then one that was before."""
+        known = len(self.oracle.ex_dates)
+        number = self.random.randint(0, known) if self.random.random() < 0.2 else known
+        return t.ExDate(self._instrument(), self.random.randint(1, 7), number.to_bytes(16))
 
     def account(self) -> t.OpenAccount:
         wallet = self.random.choice(WALLETS + NEW_WALLETS[:1] if self.random.random() < 0.3 else WALLETS[:3])

@@ -83,6 +83,8 @@ class Oracle(VenueRules):
                 self.kill_switch(command)
             case t.SetLimits():
                 self.set_limits(command)
+            case t.ExDate():
+                self.ex_date(command)
             case t.Clock():
                 pass
             case _:

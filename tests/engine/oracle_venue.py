@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from fractions import Fraction
+from math import ceil
+
 from engine import types as t
-from engine.types import Reason
-from tests.engine.facts import Listing
+from engine.types import Reason, Side
+from tests.engine.facts import Listing, Order
 from tests.engine.oracle_auction import AuctionRules
+from tests.engine.oracle_orders import rises
 from tests.engine.oracle_terms import terms_are_in_range
 
 FEE_BPS_MAX = 1_000
@@ -109,6 +114,43 @@ class VenueRules(AuctionRules):
         if any(numbers):
             self.limits[where] = command
         self.events.append(t.Applied(*where))
+
+    def ex_date(self, command: t.ExDate) -> None:
+        listing, where = self.listing(command.instrument), command.instrument
+        kept = self.ex_dates[-t.EX_DATES_KEPT_MAX :]
+        done = next((seq for seq, dividend in kept if dividend == command.dividend), 0)
+        if listing is None:
+            self.reject(0, where, Reason.UNKNOWN_INSTRUMENT)
+        elif done:
+            self.reject(0, where, Reason.EX_DATE_DONE, done)
+        elif command.usdc_micros_per_lot < 1:
+            self.reject(0, where, Reason.VALUE_OUT_OF_RANGE)
+        else:
+            self.ex_dates.append((self.seq, command.dividend))
+            less = ceil(Fraction(command.usdc_micros_per_lot, listing.terms.tick_value_usdc_micros))
+            if listing.last_price_ticks:
+                listing.last_price_ticks = max(1, listing.last_price_ticks - less)
+            if listing.reference_ticks:
+                listing.reference_ticks = max(1, listing.reference_ticks - less)
+            self.events.append(t.WentEx(where, less, listing.last_price_ticks, listing.reference_ticks))
+            waiting = [each for each in self.open_orders(instrument=where) if each.waits and not rises(each.terms)]
+            waiting.sort(key=lambda order: -order.terms.stop_ticks)
+            for order in self.book(where, Side.BUY) + waiting:
+                self.lower(order, less)
+
+    def lower(self, order: Order, less: int) -> None:
+        if order.limit_ticks <= less or (order.waits and order.terms.stop_ticks <= less):
+            self.close(order, Reason.EX_DATE)
+            return
+        order.limit_ticks -= less
+        if order.waits:
+            order.terms = replace(order.terms, stop_ticks=order.terms.stop_ticks - less)
+        account, where, side = order.terms.account, order.terms.instrument, order.terms.side
+        if side == Side.BUY:
+            self.touch(account, where, side)
+        update_id = 0 if order.waits else self.book_change(where)
+        prices = (order.limit_ticks, order.terms.stop_ticks, order.open_lots, less)
+        self.events.append(t.Repriced(account, where, side, order.order_id, *prices, update_id))
 
 
 def identity(terms: t.SetInstrument) -> tuple[int | bytes, ...]:

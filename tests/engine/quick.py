@@ -45,6 +45,7 @@ class QuickGenerator:
             self._bands: 1,
             self._kill_switch: 1,
             self._limits: 1,
+            self._ex_date: 1,
             self._level: 7,
             self._position: 3,
             self._recovery: 1,
@@ -266,6 +267,11 @@ class QuickGenerator:
         slots |= {"b": random.choice((0, 0, self._number(10, 60))), "c": random.choice((0, 0, self._number(1, 6)))}
         account = random.choice((0, self._who()))
         return self._pack(CommandKind.SET_LIMITS, account=account, instrument=self._where(), **slots)
+
+    def _ex_date(self) -> bytes:
+        known = len(self._venue.ex_dates)
+        number = self._random.randint(0, known) if self._random.random() < 0.2 else known
+        return self._pack(CommandKind.EX_DATE, instrument=self._where(), a=self._number(1, 7), text=number.to_bytes(16))
 
     # -- the chain
 

@@ -13,6 +13,7 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
     terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]
     phase PHASE [until T [then PHASE]] [ends-day] [in I]                  period NS [in I]
     bands REFERENCE STATIC DYNAMIC CALL [in I]
+    ex MICROS dividend NUMBER [in I]
     kill|release [account A] [in I]          limit [account A] [order N] [position N] [orders N] [in I]
     open OWNER WALLET                        at T
     level WALLET usdc|lots DELTA to LEVEL [requested R] [block B] [in I]
@@ -102,6 +103,7 @@ class Market:
                 "phase": phase,
                 "bands": lambda words: t.SetBands(number(words, "in", 1), *map(int, words[:4])),
                 "period": lambda words: t.SetAuctions(number(words, "in", 1), int(words[0])),
+                "ex": ex_date,
                 "kill": lambda words: t.KillSwitch(number(words, "account", 0), number(words, "in", 0), 1),
                 "release": lambda words: t.KillSwitch(number(words, "account", 0), number(words, "in", 0), 0),
                 "limit": limits,
@@ -250,6 +252,10 @@ def limits(words: list[str]) -> t.SetLimits:
     return t.SetLimits(number(words, "account", 0), number(words, "in", 1), *numbers)
 
 
+def ex_date(words: list[str]) -> t.ExDate:
+    return t.ExDate(number(words, "in", 1), int(words[0]), number(words, "dividend", 0).to_bytes(16))
+
+
 def eject(words: list[str]) -> t.EjectTrade:
     batch_id, attempt, trade_id = map(int, words[:3])
     return t.EjectTrade(batch_id, attempt, trade_id, Reason[words[3].upper()])
@@ -289,6 +295,11 @@ def told(event: t.Event) -> str:
             )
         case t.Amended():
             return f"amended {event.order_id} to {event.qty_lots} rests {event.open_lots}"
+        case t.Repriced():
+            stop = f" stop {event.stop_ticks}" if event.stop_ticks else ""
+            return f"repriced {event.order_id} {event.open_lots} @ {event.price_ticks}{stop}"
+        case t.WentEx():
+            return f"ex {event.lowered_ticks} last {event.last_price_ticks} reference {event.reference_ticks}"
         case t.AccountOpened():
             return f"account {event.account}"
         case t.Applied():

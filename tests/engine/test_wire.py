@@ -27,6 +27,7 @@ BYTES_EXACT = {
     "facts_hash": 32,
     "payload_hash": 32,
     "transaction": 32,
+    "dividend": 16,
 }
 DOCUMENTED_TYPES = {"u64": "Q", "i64": "q", "u32": "I", "u16": "H", "u8": "B", "36 bytes": "36s"}
 
@@ -142,7 +143,7 @@ def test_the_sequencer_stamps_consecutive_seqs_and_one_time(
     assert list(wire.decode_commands(bytes(batch))) == expected
 
 
-@pytest.mark.parametrize("kind", [0, 23, 255])
+@pytest.mark.parametrize("kind", [0, 29, 255])
 def test_kinds_that_are_not_ours_are_an_error(kind: int) -> None:
     command = bytearray(wire.encode_command(t.Clock()))
     command[16] = kind

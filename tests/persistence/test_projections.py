@@ -367,5 +367,20 @@ async def test_what_operators_set_is_in_the_tables(pool: Pool) -> None:
     assert await named(pool, market.frames) == []
 
 
+async def test_an_ex_date_is_in_the_tables(pool: Pool) -> None:
+    market = market_after(12)
+    market.send(t.SetBands(1, 100, 500, 0, 0))
+    halfway = len(market.frames)
+    await write(pool, market.frames)
+    bids = [order for order in market.exchange.state().orders if order.instrument == 1 and order.side == t.Side.BUY]
+    market.send(t.ExDate(1, 3 * market.exchange.state().instruments[0].terms.tick_value_usdc_micros, bytes(16)))
+    await write(pool, market.frames[halfway:])
+    after = {order.order_id: order for order in market.exchange.state().orders}
+    assert [after[order.order_id].price_ticks for order in bids] == [order.price_ticks - 3 for order in bids] != []
+    await require_state(pool, market.exchange.state())
+    assert await pool.fetchval("SELECT reference_ticks FROM listings WHERE instrument = 1") == 97
+    assert await named(pool, market.frames) == []
+
+
 async def rows(pool: Pool, table: str, columns: str = "*") -> list[tuple[int, ...]]:
     return [tuple(row) for row in await pool.fetch(f"SELECT {columns} FROM {table} ORDER BY 1, 2")]
