@@ -134,6 +134,22 @@ class RecordDates:
         entries = holdings(balances, trades, record_seq, record_block)
         return HoldersOfRecord(instrument, record_seq, record_block, entries, issuer_wallet)
 
+    async def dividend_of_lot(self, instrument: int, pool_usdc_micros: int, without: Wallet | None) -> int:
+        """What one lot gets of a pool, in USDC micros, rounded up, as the last FINAL block has the holders; 0: none.
+
+        without  a holder who gets nothing
+        Raises ChainUnavailable, ChainRefused; errors of the database.
+        """
+        listed = await self._pool.fetchrow(
+            "SELECT token, lot_base_units FROM settlement_instruments WHERE instrument = $1", instrument
+        )
+        assert listed is not None, f"instrument {instrument} is not listed"
+        balances = await self.balances_at(Token(listed["token"]), await self._chain.final_block())
+        units = sum(held for wallet, held in balances.items() if wallet != without)
+        if not units:
+            return 0
+        return min(t.INT64_MAX, -(-pool_usdc_micros * int(listed["lot_base_units"]) // units))
+
     async def balances_at(self, token: Token, block: int) -> dict[Wallet, int]:
         """Balances in base units after a FINAL block, from the token's events: a node forgets the state of old blocks.
 

@@ -10,7 +10,7 @@ from api.actor import Actor
 from api.doors import Decide
 from api.problem import Problem
 from deedbook.jobs.payout import SOON_S, collected, pay, payout_of, plan_of
-from engine.types import Clock
+from engine.types import Clock, Command, ExDate, Reason
 from payments.allocation import (
     DIVIDEND_CHUNK_HOLDERS,
     Allocation,
@@ -93,14 +93,25 @@ class DividendJobs:
     async def _record(self, found: Payout, terms: Terms) -> HoldersOfRecord:
         seq = terms.record_seq
         if seq is None:
-            answers = await self._submit([Clock()])
-            await dividends.fix_seq(self._pool, found.payout_id, answers[-1].seq)
+            await dividends.fix_seq(self._pool, found.payout_id, await self._went_ex(found, terms.includes_unsold))
             seq = (await dividends.terms(self._pool, found.payout_id)).record_seq
             assert seq is not None
         try:
             return await self._dates.fix(found.instrument, seq, Wallet(found.issuer_wallet))
         except RecordOpen as waits:
             raise JobWaits(SOON_S, str(waits)) from waits
+
+    async def _went_ex(self, found: Payout, includes_unsold: bool) -> int:
+        """The seq from which on a buyer does not get it: the present, and asked again the same."""
+        issuer = None if includes_unsold else Wallet(found.issuer_wallet)
+        micros = await self._dates.dividend_of_lot(found.instrument, found.pool_usdc_micros, issuer)
+        command: Command = ExDate(found.instrument, micros, found.payout_id.bytes) if micros else Clock()
+        (answer,) = await self._submit([command])
+        refused = answer.rejection()
+        if refused is None:
+            return answer.seq
+        assert refused.reason == Reason.EX_DATE_DONE, refused
+        return refused.order_id
 
     async def _fail(self, found: Payout, failure: str) -> None:
         async with self._pool.acquire() as connection, connection.transaction():

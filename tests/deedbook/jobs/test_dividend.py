@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
@@ -12,6 +13,8 @@ from api.problem import Problem
 from deedbook.jobs.dividend import DividendJobs
 from deedbook.jobs.payout import plan_of
 from deedbook.outages import waiting_out
+from engine import types as t
+from engine.wire import decode_events
 from persistence.commands import Answer
 from persistence.feed import FeedLost
 from persistence.jobs import Job, JobWaits
@@ -33,7 +36,7 @@ from tests.deedbook.jobs.payout_world import (
 )
 from tests.settlement.killing import Killed, KillingSender, KillingSteps
 from tests.settlement.local_chain import file_steps, free_port, keys
-from tests.settlement.world import INVESTORS, TOKENS, investor
+from tests.settlement.world import INVESTORS, OAK, TICK_VALUE_USDC_MICROS, TOKENS, account_of, investor
 
 POOL = 10_000_001
 SUPPLY = INVESTORS * TOKENS
@@ -141,6 +144,76 @@ async def test_an_earlier_record_date_counts_those_who_held_then(payouts: Payout
     assert len(await payout_rows.lines(payouts.world.pool, payout_id)) == INVESTORS
     now_id = await prepared(payouts, tmp_path, asked())
     assert len(await payout_rows.lines(payouts.world.pool, now_id)) == INVESTORS - 1
+
+
+def ex_dates(payouts: PayoutWorld) -> list[tuple[int, t.WentEx]]:
+    """With their seqs, in the journal."""
+    events = [each for frame in payouts.world.feed.frame_list for each in decode_events(frame.events)]
+    return [(seq, event) for seq, event in events if isinstance(event, t.WentEx)]
+
+
+async def bid_at(payouts: PayoutWorld, price_ticks: int) -> None:
+    limit, gtc = t.OrderType.LIMIT, t.TimeInForce.GTC
+    await payouts.world.feed.send(t.Place(account_of(0), OAK, t.Side.BUY, limit, gtc, price_ticks, 1))
+
+
+def bids(payouts: PayoutWorld) -> list[int]:
+    return [order.price_ticks for order in payouts.world.feed.exchange.state().orders]
+
+
+async def test_the_record_date_is_the_ex_date_of_open_orders(payouts: PayoutWorld, tmp_path: Path) -> None:
+    await bid_at(payouts, 50)
+    ticks = 7
+    payout_id = await prepared(payouts, tmp_path, asked(SUPPLY * (ticks - 1) * TICK_VALUE_USDC_MICROS + 1))
+    ((seq, ex),) = ex_dates(payouts)
+    assert (await dividends.terms(payouts.world.pool, payout_id)).record_seq == seq
+    assert (ex.instrument, ex.lowered_ticks) == (OAK, ticks)
+    assert bids(payouts) == [50 - ticks]
+    await acts_of(payouts).cancel(payout_id, admin())
+    assert bids(payouts) == [50 - ticks], "who bought meanwhile was not to get it"
+
+
+async def test_supply_that_gets_nothing_is_no_part_of_what_a_lot_gets(payouts: PayoutWorld, tmp_path: Path) -> None:
+    pool = (SUPPLY - TOKENS) * 3 * TICK_VALUE_USDC_MICROS
+    await prepared(payouts, tmp_path, asked(pool, includes_unsold=False))
+    assert [ex.lowered_ticks for _, ex in ex_dates(payouts)] == [3]
+
+
+async def test_an_earlier_record_date_leaves_orders_alone(payouts: PayoutWorld, tmp_path: Path) -> None:
+    await bid_at(payouts, 50)
+    await prepared(payouts, tmp_path, asked(record_seq=payouts.world.feed.exchange.seq - 1))
+    assert (ex_dates(payouts), bids(payouts)) == ([], [50])
+
+
+async def test_killed_after_its_ex_date_it_has_no_second_one(payouts: PayoutWorld, tmp_path: Path) -> None:
+    async def sent_and_died(commands: Sequence[t.Command]) -> list[Answer]:
+        await submit(commands)
+        raise Killed
+
+    await bid_at(payouts, 50)
+    payout_id = await acts_of(payouts).propose(asked(), admin())
+    submit, payouts.submit = payouts.submit, sent_and_died
+    with pytest.raises(Killed):
+        await payouts.perform(jobs_of(payouts, payouts.treasury(file_steps(tmp_path))).prepare, "prepare", payout_id)
+    payouts.submit = submit
+    await bid_at(payouts, 45)
+    await payouts.perform(jobs_of(payouts, payouts.treasury(file_steps(tmp_path))).prepare, "prepare", payout_id)
+    ((seq, _),) = ex_dates(payouts)
+    assert (await dividends.terms(payouts.world.pool, payout_id)).record_seq == seq
+    assert bids(payouts) == [49, 45]
+
+
+async def test_a_token_that_nobody_holds_has_no_ex_date(payouts: PayoutWorld, tmp_path: Path) -> None:
+    async def nothing(*_: object) -> dict[bytes, int]:
+        return {}
+
+    dates = payouts.dates()
+    dates.balances_at = nothing  # type: ignore[method-assign, assignment]
+    payouts.dates = lambda: dates  # type: ignore[method-assign]
+    found = await payout_rows.payout(payouts.world.pool, await prepared(payouts, tmp_path, asked()))
+    assert found is not None
+    assert found.failure == "Nobody held the token at the record date."
+    assert ex_dates(payouts) == []
 
 
 async def test_a_blacklisted_holder_is_owed_and_claims(payouts: PayoutWorld, tmp_path: Path) -> None:
