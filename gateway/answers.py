@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
 import msgspec
@@ -26,6 +26,11 @@ class Owner(Protocol):
 
 class Sink(Protocol):
     """Where an answer goes: a websocket session, or the future of a REST request."""
+
+    @property
+    def unit_ns(self) -> int:
+        """Of the times in what it is told."""
+        ...
 
     @property
     def owned(self) -> Owner | None:
@@ -78,9 +83,10 @@ def own(sink: Sink, outcome: Outcome) -> None:
         sink.owned.add(outcome.order)
 
 
-def reply(reports: Reports, asked: Asked, outcome: Outcome, seq: int) -> None:
+def reply(reports_by_unit: Mapping[int, Reports], asked: Asked, outcome: Outcome, seq: int) -> None:
     """Answer a request whose command is durable."""
     order, sink = outcome.order, asked.sink
+    reports = reports_by_unit[sink.unit_ns]
     own(sink, outcome)
     if asked.kind == REPLACE:
         _reply_replaced(reports, asked, outcome)

@@ -177,9 +177,9 @@ class Gateway:
 
     def announce_stop(self) -> None:
         """Tell every client that the server is about to shut down, before anything is refused for it."""
-        event = f'{{"e":"serverShutdown","E":{self._clock() // 10**6}}}'
+        now = self._clock()
         for connection in list(self._connections):
-            connection.say_shutdown(event)
+            connection.say_shutdown(f'{{"e":"serverShutdown","E":{now // connection.unit_ns}}}')
         self._cork.flush()
 
     async def _measured(self, _request: web.Request) -> web.Response:
@@ -246,7 +246,9 @@ class Gateway:
         spelled = (unquote(name).replace(" ", "+") for name in (*rest, *named))
         names = [name for name in spelled if name and name != "ws" and not name.isdigit()]
         if len(names) == 1 and self._services.listen_keys.api_key(names[0]) is not None:
-            return ListenSession(self._services, self._cork, self._opened, self._closed, names[0], wrapped=wrapped)
+            return ListenSession(
+                self._services, self._cork, self._opened, self._closed, names[0], wrapped=wrapped, unit_ns=unit_ns
+            )
         if not all(stream_exists(self._services, name) for name in names) or len(names) > 1_024:
             return _refuse(400, "Invalid stream.")
         return StreamSession(

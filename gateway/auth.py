@@ -99,12 +99,12 @@ def _by_public_key(key: Key, payload: bytes, signature: str) -> bool:
 class LogOn:
     """A session's key of session.logon."""
 
-    __slots__ = ("account", "api_key", "checked_in", "since_ms")
+    __slots__ = ("account", "api_key", "checked_in", "since_ns")
 
-    def __init__(self, key: Key, since_ms: int) -> None:
+    def __init__(self, key: Key, since_ns: int) -> None:
         self.api_key = key.key
         self.account = key.account
-        self.since_ms = since_ms
+        self.since_ns = since_ns
         self.checked_in: object = None  # the keys as they were when it might trade
 
 

@@ -28,6 +28,10 @@ class Batch:
         self._missing = count
 
     @property
+    def unit_ns(self) -> int:
+        return self._sink.unit_ns
+
+    @property
     def owned(self) -> Owner | None:
         return self._sink.owned
 

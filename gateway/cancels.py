@@ -15,6 +15,7 @@ from gateway.desk import Submit
 from gateway.errors import mandatory
 from gateway.markets import Markets
 from gateway.orders import Order
+from gateway.times import MS
 
 AGAIN_S: Final = 0.05
 COUNTDOWN_MS_MAX: Final = 24 * 3600 * 1000
@@ -79,22 +80,22 @@ class Countdowns:
         self._clock = clock
         self._timers: dict[tuple[int, int], asyncio.TimerHandle] = {}
 
-    def set(self, account: int, params: m.Countdown) -> str:
-        """Start it anew, or stop it with 0; the answer says when it ends (ms, 0: never)."""
+    def set(self, account: int, params: m.Countdown, unit_ns: int) -> str:
+        """Start it anew, or stop it with 0; the answer says when it ends (0: never)."""
         if not 0 <= params.countdown_time <= COUNTDOWN_MS_MAX:
             raise mandatory("countdownTime")
         number = 0 if params.symbol is None else self._markets.of(params.symbol).number
         timer = self._timers.pop((account, number), None)
         if timer is not None:
             timer.cancel()
-        cancel_time_ms = 0
+        cancel_time = 0
         if params.countdown_time:
-            cancel_time_ms = self._clock() // 10**6 + params.countdown_time
+            cancel_time = (self._clock() + params.countdown_time * MS) // unit_ns
             self._timers[account, number] = asyncio.get_running_loop().call_later(
                 params.countdown_time / 1_000, self._end, account, number
             )
         symbol = "" if params.symbol is None else f'"symbol":"{params.symbol}",'
-        return f'{{{symbol}"countdownTime":{params.countdown_time},"cancelTime":{cancel_time_ms}}}'
+        return f'{{{symbol}"countdownTime":{params.countdown_time},"cancelTime":{cancel_time}}}'
 
     def stop(self) -> None:
         for timer in self._timers.values():

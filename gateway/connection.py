@@ -15,6 +15,8 @@ from typing import Any, Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from gateway.times import MS
+
 log = logging.getLogger("gateway")
 
 MESSAGE_BYTES_MAX: Final = 64 * 1024
@@ -89,8 +91,15 @@ class Connection(WSListener):
 
     only_follows = False  # a market's streams: it may write after those who trade
 
-    def __init__(self, cork: Cork, opened: Callable[[Connection], bool], closed: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        cork: Cork,
+        opened: Callable[[Connection], bool],
+        closed: Callable[[Connection], None],
+        unit_ns: int = MS,
+    ) -> None:
         super().__init__()
+        self.unit_ns = unit_ns  # of the times that it is told
         self._cork = cork
         self._opened = opened
         self._closed = closed

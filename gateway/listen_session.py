@@ -25,8 +25,9 @@ class ListenSession(Connection):
         listen_key: str,
         *,
         wrapped: bool,
+        unit_ns: int,
     ) -> None:
-        super().__init__(cork, opened, closed)
+        super().__init__(cork, opened, closed, unit_ns)
         self._services = services
         self._listen_key = listen_key
         self._wrapped = wrapped  # whether events carry their stream's name
@@ -68,6 +69,6 @@ class ListenSession(Connection):
         try:
             self._services.authenticator.key(self._services.listen_keys.api_key(self._listen_key), self.ip, READ)
         except ApiError:
-            ended = f'{{"e":"listenKeyExpired","E":{now // 10**6},"listenKey":"{self._listen_key}"}}'
+            ended = f'{{"e":"listenKeyExpired","E":{now // self.unit_ns},"listenKey":"{self._listen_key}"}}'
             self.send_event(0, 0, ended)
             self.close(WSCloseCode.POLICY_VIOLATION, "the listen key has ended")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Final
 
@@ -32,7 +32,7 @@ AGGREGATES_READ_MAX: Final = 20  # times that trades are read for one answer
 class MarketQueries:
     """Each answer is JSON text; ApiError where there is none."""
 
-    def __init__(self, public: PublicQueries, archive: Archive, reports: Reports) -> None:
+    def __init__(self, public: PublicQueries, archive: Archive, reports: Mapping[int, Reports]) -> None:
         self._public = public
         self._archive = archive
         self._reports = reports
@@ -66,7 +66,7 @@ class MarketQueries:
         return _array(f"{{{aggregate_fields(aggregate, unit_ns)}}}" for aggregate in chosen)
 
     def _trades_json(self, fills: Iterable[Fill], unit_ns: int) -> str:
-        return _array(self._reports.trade_public(fill, unit_ns) for fill in fills)
+        return _array(self._reports[unit_ns].trade_public(fill) for fill in fills)
 
     async def _past(self, feed: MarketFeed, rows: Range) -> list[Fill]:
         try:

@@ -47,13 +47,13 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Private:
-    """Needs a signature by a key with the permission."""
+    """Needs a signature by a key with the permission; the answer takes what a public one does, and the key."""
 
     name: str
     route: str
     params: type[m.Signed]
     weight: Weight
-    answer: Callable[[Services, Key, Any, int], Answer]
+    answer: Callable[[Services, Key, Any, int, int], Answer]
     permission: str = READ
 
 
@@ -159,7 +159,7 @@ KEYED: Final = (
 )
 
 
-def _test(services: Services, key: Key, params: m.TestOrder, now: int) -> str:
+def _test(services: Services, key: Key, params: m.TestOrder, now: int, unit_ns: int) -> str:
     services.desk.test(params)
     return services.terms.order_commission(params.symbol) if params.compute_commission_rates else "{}"
 
@@ -172,48 +172,66 @@ def _prevented_weight(params: m.MyPreventedMatches) -> int:
     return 2 if params.order_id is None else 20
 
 
-def _no_order_lists(services: Services, key: Key, params: m.Signed, now: int) -> str:
+def _no_order_lists(services: Services, key: Key, params: m.Signed, now: int, unit_ns: int) -> str:
     """No order is part of a list here."""
     return "[]"
 
 
 PRIVATE: Final = (
-    Private("order.status", "GET order", m.FindOrder, 4, lambda s, key, p, now: s.private.order(key.account, p)),
+    Private(
+        "order.status", "GET order", m.FindOrder, 4, lambda s, key, p, now, unit: s.private.order(key.account, p, unit)
+    ),
     Private(
         "openOrders.status",
         "GET openOrders",
         m.OpenOrders,
         6,
-        lambda s, key, p, now: s.private.open_orders(key.account, p),
+        lambda s, key, p, now, unit: s.private.open_orders(key.account, p, unit),
     ),
-    Private("allOrders", "GET allOrders", m.AllOrders, 20, lambda s, key, p, now: s.private.all_orders(key.account, p)),
+    Private(
+        "allOrders",
+        "GET allOrders",
+        m.AllOrders,
+        20,
+        lambda s, key, p, now, unit: s.private.all_orders(key.account, p, unit),
+    ),
     Private(
         "order.amendments",
         "GET order/amendments",
         m.OrderAmendments,
         4,
-        lambda s, key, p, now: s.private.amendments(key.account, p),
+        lambda s, key, p, now, unit: s.private.amendments(key.account, p, unit),
     ),
-    Private("account.status", "GET account", m.AccountStatus, 20, lambda s, key, p, now: s.terms.account(key, p)),
-    Private("myTrades", "GET myTrades", m.MyTrades, 20, lambda s, key, p, now: s.private.trades(key.account, p)),
+    Private(
+        "account.status", "GET account", m.AccountStatus, 20, lambda s, key, p, now, unit: s.terms.account(key, p, unit)
+    ),
+    Private(
+        "myTrades", "GET myTrades", m.MyTrades, 20, lambda s, key, p, now, unit: s.private.trades(key.account, p, unit)
+    ),
     Private(
         "myPreventedMatches",
         "GET myPreventedMatches",
         m.MyPreventedMatches,
         _prevented_weight,
-        lambda s, key, p, now: s.private.prevented_matches(key.account, p),
+        lambda s, key, p, now, unit: s.private.prevented_matches(key.account, p, unit),
     ),
     Private("order.test", "POST order/test", m.TestOrder, _test_weight, _test, TRADE),
     Private(
-        "account.commission", "GET account/commission", m.SymbolSigned, 20, lambda s, key, p, now: s.terms.commission(p)
+        "account.commission",
+        "GET account/commission",
+        m.SymbolSigned,
+        20,
+        lambda s, key, p, now, unit: s.terms.commission(p),
     ),
-    Private("myFilters", "GET myFilters", m.SymbolSigned, 40, lambda s, key, p, now: s.terms.filters(key.account, p)),
+    Private(
+        "myFilters", "GET myFilters", m.SymbolSigned, 40, lambda s, key, p, now, unit: s.terms.filters(key.account, p)
+    ),
     Private(
         "account.rateLimits.orders",
         "GET rateLimit/order",
         m.Signed,
         40,
-        lambda s, key, p, now: s.terms.order_counts(key.account, now),
+        lambda s, key, p, now, unit: s.terms.order_counts(key.account, now),
     ),
     Private("openOrderLists.status", "GET openOrderList", m.Signed, 6, _no_order_lists),
     Private("allOrderLists", "GET allOrderList", m.AllOrderLists, 20, _no_order_lists),
@@ -222,12 +240,14 @@ PRIVATE: Final = (
         "POST countdownCancelAll",
         m.Countdown,
         10,
-        lambda s, key, p, now: s.countdowns.set(key.account, p),
+        lambda s, key, p, now, unit: s.countdowns.set(key.account, p, unit),
         TRADE,
     ),
     # What clients ask of the wallet when they start; it is a part of REST alone.
-    Private("", "GET /sapi/v1/capital/config/getall", m.Signed, 10, lambda s, key, p, now: s.terms.coins(key.account)),
-    Private("", "GET /sapi/v1/asset/tradeFee", m.OpenOrders, 1, lambda s, key, p, now: s.terms.trade_fees(p)),
+    Private(
+        "", "GET /sapi/v1/capital/config/getall", m.Signed, 10, lambda s, key, p, now, unit: s.terms.coins(key.account)
+    ),
+    Private("", "GET /sapi/v1/asset/tradeFee", m.OpenOrders, 1, lambda s, key, p, now, unit: s.terms.trade_fees(p)),
 )
 
 TRADING: Final = (

@@ -83,11 +83,6 @@ class Order(msgspec.Struct, gc=False, eq=False):
         """A stop that was not triggered."""
         return self.stop_ticks != 0 and self.rank == self.order_id
 
-    @property
-    def working_ns(self) -> int:
-        """Since when it is in the market; negative while it waits; triggered before a restart: since it came."""
-        return -(10**6) if self.waits else self.triggered_ns or self.time_ns
-
     def amend(self, amendment: Amendment) -> None:
         if self.amendments is None:
             self.amendments = deque()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Final, TypeVar
 
@@ -14,29 +14,32 @@ from gateway.markets import Market, Markets
 from gateway.orders import Amendment, Fill, Order, Orders
 from gateway.public import bounded
 from gateway.reports import Reports
+from gateway.times import MS, time_end_ns, time_ns
 
-MS: Final = 10**6  # nanoseconds
 ROWS_DEFAULT: Final = 500
 ROWS_MAX: Final = 1_000
-DAY_MS: Final = 24 * 3600 * 1000
+DAY_NS: Final = 24 * 3600 * 10**9
 Row = TypeVar("Row")
 
 
 class PrivateQueries:
     """Each answer is JSON text; ApiError where there is none."""
 
-    def __init__(self, markets: Markets, orders: Orders, reports: Reports, history: History | None) -> None:
+    def __init__(
+        self, markets: Markets, orders: Orders, reports: Mapping[int, Reports], history: History | None
+    ) -> None:
+        """`reports` by the unit of their times."""
         self._markets = markets
         self._orders = orders
         self._reports = reports
         self._history = history
 
-    async def order(self, account: int, params: m.FindOrder) -> str:
+    async def order(self, account: int, params: m.FindOrder, unit_ns: int) -> str:
         market, order_id, client_id = self._markets.of(params.symbol), params.order_id, params.orig_client_order_id
         if order_id is None and client_id is None:
             text = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
             raise ApiError(errors.MANDATORY_PARAM, text)
-        return self._reports.order(await self._found(account, market, order_id, client_id))
+        return self._reports[unit_ns].order(await self._found(account, market, order_id, client_id))
 
     async def _found(self, account: int, market: Market, order_id: int | None, client_id: str | None) -> Order:
         orders = self._orders.of(account)
@@ -52,7 +55,7 @@ class PrivateQueries:
             raise ApiError(errors.NO_SUCH_ORDER, "Order does not exist.")
         return order
 
-    async def amendments(self, account: int, params: m.OrderAmendments) -> str:
+    async def amendments(self, account: int, params: m.OrderAmendments, unit_ns: int) -> str:
         """The oldest, from an execution id on."""
         order = await self._found(account, self._markets.of(params.symbol), params.order_id, None)
         from_id, limit = params.from_execution_id or 0, bounded(params.limit, ROWS_DEFAULT, ROWS_MAX)
@@ -65,13 +68,13 @@ class PrivateQueries:
                 raise errors.away() from None
         known = {each.execution_id: each for each in (*past, *(order.amendments or ()))}
         chosen = (each for execution_id, each in sorted(known.items()) if execution_id >= from_id)
-        return _json(self._reports.amendment(order, each) for each in islice(chosen, limit))
+        return _json(self._reports[unit_ns].amendment(order, each) for each in islice(chosen, limit))
 
-    def open_orders(self, account: int, params: m.OpenOrders) -> str:
+    def open_orders(self, account: int, params: m.OpenOrders, unit_ns: int) -> str:
         market = self._markets.of(params.symbol) if params.symbol is not None else None
-        return _json(self._reports.order(order) for order in self._orders.open_of(account, market))
+        return _json(self._reports[unit_ns].order(order) for order in self._orders.open_of(account, market))
 
-    async def all_orders(self, account: int, params: m.AllOrders) -> str:
+    async def all_orders(self, account: int, params: m.AllOrders, unit_ns: int) -> str:
         market = self._markets.of(params.symbol)
         rows = _range(params.limit, params.order_id, None, params.start_time, params.end_time)
         orders = self._orders.of(account)
@@ -89,9 +92,9 @@ class PrivateQueries:
             for _, order in sorted(known.items())
             if order.market is market and _within(order.time_ns, rows) and order.order_id >= (rows.from_id or 0)
         )
-        return _json(self._reports.order(order) for order in _cut(chosen, rows))
+        return _json(self._reports[unit_ns].order(order) for order in _cut(chosen, rows))
 
-    async def trades(self, account: int, params: m.MyTrades) -> str:
+    async def trades(self, account: int, params: m.MyTrades, unit_ns: int) -> str:
         market = self._markets.of(params.symbol)
         if params.from_id is not None and (params.start_time is not None or params.end_time is not None):
             raise ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")
@@ -114,9 +117,10 @@ class PrivateQueries:
             and fill.trade_id >= (rows.from_id or 0)
             and rows.order_id in (None, fill.maker_order_id, fill.taker_order_id)
         )
-        return _json(text for fill in _cut(chosen, rows) for text in self._sides(fill, account, rows.order_id))
+        reports = self._reports[unit_ns]
+        return _json(text for fill in _cut(chosen, rows) for text in _sides(reports, fill, account, rows.order_id))
 
-    def prevented_matches(self, account: int, params: m.MyPreventedMatches) -> str:
+    def prevented_matches(self, account: int, params: m.MyPreventedMatches, unit_ns: int) -> str:
         """Of what memory has: since the start, the newest TRADES_KEPT."""
         market, one, order_id = self._markets.of(params.symbol), params.prevented_match_id, params.order_id
         if (one is None) == (order_id is None):
@@ -130,7 +134,7 @@ class PrivateQueries:
             and each.prevented_id >= (params.from_prevented_match_id or 0)
         )
         limit = bounded(params.limit, ROWS_DEFAULT, ROWS_MAX)
-        return _json(self._reports.prevention(each) for each in islice(chosen, limit))
+        return _json(self._reports[unit_ns].prevention(each) for each in islice(chosen, limit))
 
     async def _need_seq(self, history: History, seq: int) -> None:
         """HistoryAwayError where the database does not yet have all that memory let go."""
@@ -146,13 +150,6 @@ class PrivateQueries:
             projected.trade_id = await history.last_trade_id()
         if trade_id > projected.trade_id:
             raise HistoryAwayError("trades that are not in memory any more are not in the database yet")
-
-    def _sides(self, fill: Fill, account: int, order_id: int | None) -> Iterable[str]:
-        """The account's side of a fill, or both where it traded with itself."""
-        if fill.taker_account == account and order_id in (None, fill.taker_order_id):
-            yield self._reports.trade(fill, account, is_maker=False)
-        if fill.maker_account == account and order_id in (None, fill.maker_order_id):
-            yield self._reports.trade(fill, account, is_maker=True)
 
     def _past_order(self, past: PastOrder, account: int) -> Order:
         assert past.account == account, "history answers for one account"
@@ -183,18 +180,20 @@ class PrivateQueries:
         return past.fill(self._markets.by_number[past.instrument])
 
 
-def _range(
-    limit: int | None, from_id: int | None, order_id: int | None, start_ms: int | None, end_ms: int | None
-) -> Range:
-    if start_ms is not None and end_ms is not None and not 0 <= end_ms - start_ms <= DAY_MS:
+def _sides(reports: Reports, fill: Fill, account: int, order_id: int | None) -> Iterable[str]:
+    """The account's side of a fill, or both where it traded with itself."""
+    if fill.taker_account == account and order_id in (None, fill.taker_order_id):
+        yield reports.trade(fill, account, is_maker=False)
+    if fill.maker_account == account and order_id in (None, fill.maker_order_id):
+        yield reports.trade(fill, account, is_maker=True)
+
+
+def _range(limit: int | None, from_id: int | None, order_id: int | None, start: int | None, end: int | None) -> Range:
+    start_ns = None if start is None else time_ns("startTime", start)
+    end_ns = None if end is None else time_end_ns("endTime", end)
+    if start_ns is not None and end_ns is not None and not 0 <= end_ns - start_ns < DAY_NS + MS:
         raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
-    return Range(
-        bounded(limit, ROWS_DEFAULT, ROWS_MAX),
-        from_id,
-        order_id,
-        None if start_ms is None else start_ms * MS,
-        None if end_ms is None else end_ms * MS + MS - 1,
-    )
+    return Range(bounded(limit, ROWS_DEFAULT, ROWS_MAX), from_id, order_id, start_ns, end_ns)
 
 
 def _within(time_ns: int, rows: Range) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Concatenate, Final, ParamSpec, Protocol
 
 import numpy as np
 
@@ -30,10 +30,12 @@ from gateway.orders import (
     Prevention,
     end_status,
 )
-from gateway.reports import Reports
+from gateway.reports import Reports, reports_by_unit
+from gateway.times import MS, US
 from gateway.users import UserStreams
 
 Row = tuple[Any, ...]
+P = ParamSpec("P")
 LEVEL_CHANGED: Final = int(CommandKind.LEVEL_CHANGED)
 MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
 IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
@@ -65,7 +67,7 @@ class Publisher:
         self._balances = balances
         self._users = users
         self._followed = users.streams
-        self._reports = Reports(markets)
+        self.reports: Final = reports_by_unit(markets)
         self.feeds: dict[int, MarketFeed] = {}
         self._changed: list[MarketFeed] = []  # by this frame
         self._row: Row = ()
@@ -94,10 +96,6 @@ class Publisher:
             (EventKind.TRADE_SETTLED, self._trade_settled),
         ):
             self._handlers[kind] = handler
-
-    @property
-    def reports(self) -> Reports:
-        return self._reports
 
     def publish(self, durable: Durable) -> None:
         first_seq, origins, handlers = durable.first_seq, durable.origins, self._handlers
@@ -152,14 +150,14 @@ class Publisher:
         """The command at hand has been told: `frame` is its answer where the core has written it."""
         if self._positions:
             for account, changed in self._positions.items():
-                self._users.emit(account, self._reports.position(changed, self._row[1]))
+                self._tell(account, Reports.position, changed, self._row[1])
             self._positions = {}
         if frame is not None:
             assert isinstance(origin, PlainAsked)
             own(origin.sink, self._outcome)
             origin.send_frame(frame)
         elif isinstance(origin, Asked):
-            reply(self._reports, origin, self._outcome, self._row[0])
+            reply(self.reports, origin, self._outcome, self._row[0])
 
     # -- orders
 
@@ -338,7 +336,9 @@ class Publisher:
         prevention: Prevention | None = None,
     ) -> None:
         self._executions += 1
-        report = self._reports.execution(
+        self._tell(
+            order.account,
+            Reports.execution,
             order,
             execution,
             self._executions,
@@ -349,7 +349,13 @@ class Publisher:
             reason=reason,
             prevention=prevention,
         )
-        self._users.emit(order.account, report)
+
+    def _tell(
+        self, account: int, write: Callable[Concatenate[Reports, P], str], *facts: P.args, **more: P.kwargs
+    ) -> None:
+        """An event on the stream of an account that is followed."""
+        micros = write(self.reports[US], *facts, **more) if self._followed[account].micros is not None else ""
+        self._users.emit(account, write(self.reports[MS], *facts, **more), micros)
 
     # -- money
 
@@ -360,7 +366,7 @@ class Publisher:
             return
         self._positions.setdefault(account, {})[asset] = free_and_locked(event)
         if row[2] == LEVEL_CHANGED and row[6] == asset and row[11]:
-            self._users.emit(account, self._reports.balance_change(asset, row[11], row[1]))
+            self._tell(account, Reports.balance_change, asset, row[11], row[1])
 
     def _trade_settled(self, event: Row) -> None:
         """FINAL, or FAILED: then both sides get back what they gave and lose what they got."""
@@ -371,15 +377,13 @@ class Publisher:
         fill = self._orders.unsettled.pop(trade_id, None)
         if fill is not None:
             fill.settlement, fill.reason, fill.transaction = state, why, transaction
-        report = ""
         for account, cash, tokens in ((buyer, notional + buyer_fee, -lots), (seller, seller_fee - notional, lots)):
             if account not in self._followed:
                 continue
-            report = report or self._reports.settlement(number, trade_id, state, why, transaction, time_ns)
-            self._users.emit(account, report)
+            self._tell(account, Reports.settlement, number, trade_id, state, why, transaction, time_ns)
             if reason:
-                self._users.emit(account, self._reports.balance_change(t.USDC, cash, time_ns))
-                self._users.emit(account, self._reports.balance_change(number, tokens, time_ns))
+                self._tell(account, Reports.balance_change, t.USDC, cash, time_ns)
+                self._tell(account, Reports.balance_change, number, tokens, time_ns)
 
     def settling(self, trade_ids: range, left_out: frozenset[int], state: str, transaction: str, time_ns: int) -> None:
         """A batch on its way: SUBMITTED or MINED, or SUBMITTED again after a reorg. FINAL comes from the journal."""
@@ -388,10 +392,10 @@ class Publisher:
             if fill is None or trade_id in left_out or (fill.settlement, fill.transaction) == (state, transaction):
                 continue
             fill.settlement, fill.transaction = state, transaction
-            report = self._reports.settlement(fill.market.number, trade_id, state, "", transaction, time_ns)
+            number = fill.market.number
             for account in {fill.taker_account, fill.maker_account}:
                 if account in self._followed:
-                    self._users.emit(account, report)
+                    self._tell(account, Reports.settlement, number, trade_id, state, "", transaction, time_ns)
 
     # -- the venue
 

@@ -1,7 +1,7 @@
 """Orders, trades and balances as the order API writes them: replies, query results and user-data events, all JSON text.
 
 Everything in them is a number or a string of ours (symbols and client order ids are plain ASCII by rule), so nothing
-needs escaping. Times are milliseconds.
+needs escaping.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
 from gateway.markets import QUOTE, Markets
 from gateway.orders import Amendment, Fill, Order, Prevention
+from gateway.times import MS, US
 
-MS: Final = 10**6  # nanoseconds
 SIDES: Final = tuple(side.name for side in Side)
 TYPES: Final = {int(kind): kind.name for kind in OrderType}
 TIMES_IN_FORCE: Final = {int(kind): kind.name for kind in TimeInForce}
@@ -31,10 +31,11 @@ EXPIRY_REASONS: Final = {
 
 
 class Reports:
-    """Writes them; knows the markets for their decimals."""
+    """Writes them; knows the markets for their decimals, and the unit of its times."""
 
-    def __init__(self, markets: Markets) -> None:
+    def __init__(self, markets: Markets, unit_ns: int) -> None:
         self._markets = markets
+        self._unit_ns = unit_ns
         self._usdc = markets.usdc
 
     # -- replies to trading requests
@@ -43,11 +44,11 @@ class Reports:
         """ACK, RESULT or FULL, without the braces' end where more is to be added."""
         head = (
             f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
-            f'"clientOrderId":"{order.client_order_id}","transactTime":{order.update_time_ns // MS}'
+            f'"clientOrderId":"{order.client_order_id}","transactTime":{order.update_time_ns // self._unit_ns}'
         )
         if kind == "ACK":
             return head + "}"
-        body = f'{head},{self._body(order)},"workingTime":{order.working_ns // MS}'
+        body = f'{head},{self._body(order)},"workingTime":{self._working(order)}'
         if kind == "RESULT":
             return body + "}"
         return f'{body},"fills":[{",".join([self._fill(order, fill) for fill in fills])}]}}'
@@ -56,20 +57,20 @@ class Reports:
         return (
             f'{{"symbol":"{order.market.symbol}","origClientOrderId":"{order.client_order_id}",'
             f'"orderId":{order.order_id},"orderListId":-1,"clientOrderId":"{cancel_id}",'
-            f'"transactTime":{order.update_time_ns // MS},{self._body(order)}}}'
+            f'"transactTime":{order.update_time_ns // self._unit_ns},{self._body(order)}}}'
         )
 
     def amended(self, order: Order, execution_id: int) -> str:
         market = order.market
         return (
-            f'{{"transactTime":{order.update_time_ns // MS},"executionId":{execution_id},"amendedOrder":{{'
+            f'{{"transactTime":{order.update_time_ns // self._unit_ns},"executionId":{execution_id},"amendedOrder":{{'
             f'"symbol":"{market.symbol}","orderId":{order.order_id},"orderListId":-1,'
             f'"origClientOrderId":"{order.client_order_id}","clientOrderId":"{order.client_order_id}",'
             f'"price":"{market.price[order.price_ticks]}","qty":"{market.qty[order.qty_lots]}",'
             f'"executedQty":"{market.qty[order.executed_lots]}","preventedQty":"{market.qty[order.prevented_lots]}",'
             f'"quoteOrderQty":"{self._usdc[order.quote_usdc_micros]}",'
             f'"cumulativeQuoteQty":"{self._usdc[order.executed_usdc_micros]}",{self._kind(order)},'
-            f'"workingTime":{order.working_ns // MS}}}}}'
+            f'"workingTime":{self._working(order)}}}}}'
         )
 
     def _body(self, order: Order) -> str:
@@ -97,17 +98,21 @@ class Reports:
             f'"tradeId":{fill.trade_id}}}'
         )
 
+    def _working(self, order: Order) -> int:
+        """Since when it is in the market; -1 while it waits; triggered before a restart: since it came."""
+        return -1 if order.waits else (order.triggered_ns or order.time_ns) // self._unit_ns
+
     # -- query results
 
     def order(self, order: Order) -> str:
-        good_till = f',"goodTillDate":{order.expire_time_ns // MS}' if order.expire_time_ns else ""
+        good_till = f',"goodTillDate":{order.expire_time_ns // self._unit_ns}' if order.expire_time_ns else ""
         no_stop = "" if order.stop_ticks else f',"stopPrice":"{ZERO}"'
         is_working = order.is_open and not order.waits
         return (
             f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
             f'"clientOrderId":"{order.client_order_id}",{self._body(order)}{no_stop},"icebergQty":"{ZERO}",'
-            f'"time":{order.time_ns // MS},"updateTime":{order.update_time_ns // MS},'
-            f'"isWorking":{"true" if is_working else "false"},"workingTime":{order.working_ns // MS}{good_till}}}'
+            f'"time":{order.time_ns // self._unit_ns},"updateTime":{order.update_time_ns // self._unit_ns},'
+            f'"isWorking":{"true" if is_working else "false"},"workingTime":{self._working(order)}{good_till}}}'
         )
 
     def trade(self, fill: Fill, account: int, *, is_maker: bool) -> str:
@@ -122,9 +127,9 @@ class Reports:
             f'{{"symbol":"{market.symbol}","id":{fill.trade_id},"orderId":{order_id},"orderListId":-1,'
             f'"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
             f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","commission":"{self._usdc[fee]}",'
-            f'"commissionAsset":"{QUOTE}","time":{fill.time_ns // MS},"isBuyer":{"true" if is_buyer else "false"},'
-            f'"isMaker":{"true" if is_maker else "false"},"isBestMatch":true,'
-            f'"settlement":"{fill.settlement}"{reason}{transaction}}}'
+            f'"commissionAsset":"{QUOTE}","time":{fill.time_ns // self._unit_ns},'
+            f'"isBuyer":{"true" if is_buyer else "false"},"isMaker":{"true" if is_maker else "false"},'
+            f'"isBestMatch":true,"settlement":"{fill.settlement}"{reason}{transaction}}}'
         )
 
     def amendment(self, order: Order, each: Amendment) -> str:
@@ -133,7 +138,7 @@ class Reports:
             f'{{"symbol":"{market.symbol}","orderId":{order.order_id},"executionId":{each.execution_id},'
             f'"origClientOrderId":"{client_id}","newClientOrderId":"{client_id}",'
             f'"origQty":"{market.qty[each.qty_lots + each.removed_lots]}","newQty":"{market.qty[each.qty_lots]}",'
-            f'"time":{each.time_ns // MS}}}'
+            f'"time":{each.time_ns // self._unit_ns}}}'
         )
 
     def prevention(self, each: Prevention) -> str:
@@ -145,15 +150,15 @@ class Reports:
             f'"makerOrderId":{each.maker_order_id},"tradeGroupId":{each.prevented_id},'
             f'"selfTradePreventionMode":"{SELF_TRADES[each.mode]}","price":"{market.price[each.price_ticks]}",'
             f'"takerPreventedQuantity":"{market.qty[each.lots]}","makerPreventedQuantity":"{market.qty[each.lots]}",'
-            f'"transactTime":{each.time_ns // MS}}}'
+            f'"transactTime":{each.time_ns // self._unit_ns}}}'
         )
 
-    def trade_public(self, fill: Fill, unit_ns: int) -> str:
+    def trade_public(self, fill: Fill) -> str:
         """A fill as the public sees it."""
         market = fill.market
         return (
             f'{{"id":{fill.trade_id},"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
-            f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","time":{fill.time_ns // unit_ns},'
+            f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","time":{fill.time_ns // self._unit_ns},'
             f'"isBuyerMaker":{"true" if fill.taker_side else "false"},"isBestMatch":true}}'
         )
 
@@ -173,7 +178,7 @@ class Reports:
         prevention: Prevention | None = None,
     ) -> str:
         """An executionReport: `execution` is NEW, TRADE, CANCELED, REPLACED, EXPIRED or TRADE_PREVENTION."""
-        market, usdc, time_ms = order.market, self._usdc, time_ns // MS
+        market, usdc, time = order.market, self._usdc, time_ns // self._unit_ns
         price, qty = market.price, market.qty
         if fill is not None:
             fee = fill.maker_fee_usdc_micros if is_maker else fill.taker_fee_usdc_micros
@@ -191,14 +196,14 @@ class Reports:
         why = f',"reason":"{Reason(reason).name}"' if reason else ""
         prevented = self._prevented(order, prevention) if order.prevented_lots else ""
         return (
-            f'{{"e":"executionReport","E":{time_ms},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
+            f'{{"e":"executionReport","E":{time},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
             f'"o":"{TYPES[order.order_type]}","f":"{TIMES_IN_FORCE[order.time_in_force]}","q":"{qty[order.qty_lots]}",'
             f'"p":"{price[order.price_ticks]}","P":"{stop_price}","F":"{ZERO}","g":-1,"C":"{original_id}",'
             f'"x":"{execution}","X":"{order.status}","r":"NONE","i":{order.order_id},{last}'
-            f'"z":"{qty[order.executed_lots]}","T":{time_ms},"I":{execution_id},'
+            f'"z":"{qty[order.executed_lots]}","T":{time},"I":{execution_id},'
             f'"w":{"true" if is_working else "false"},"m":{"true" if is_maker else "false"},"M":false,'
-            f'"O":{order.time_ns // MS},"Z":"{usdc[order.executed_usdc_micros]}",'
-            f'"Q":"{usdc[order.quote_usdc_micros]}","W":{order.working_ns // MS},'
+            f'"O":{order.time_ns // self._unit_ns},"Z":"{usdc[order.executed_usdc_micros]}",'
+            f'"Q":"{usdc[order.quote_usdc_micros]}","W":{self._working(order)},'
             f'"V":"{SELF_TRADES[order.self_trade]}"{prevented}{ended}{why}}}'
         )
 
@@ -217,24 +222,29 @@ class Reports:
 
     def position(self, balances: dict[int, tuple[int, int]], time_ns: int) -> str:
         """outboundAccountPosition: the assets that changed, free and locked."""
-        time_ms, assets = time_ns // MS, self._markets.assets
+        time, assets = time_ns // self._unit_ns, self._markets.assets
         rows = []
         for asset, (free, locked) in balances.items():
             name, amounts = assets[asset]
             rows.append(f'{{"a":"{name}","f":"{amounts[free]}","l":"{amounts[locked]}"}}')
-        return f'{{"e":"outboundAccountPosition","E":{time_ms},"u":{time_ms},"B":[{",".join(rows)}]}}'
+        return f'{{"e":"outboundAccountPosition","E":{time},"u":{time},"B":[{",".join(rows)}]}}'
 
     def balance_change(self, asset: int, delta: int, time_ns: int) -> str:
         """balanceUpdate: a deposit, a withdrawal, what a failed trade gave back."""
-        time_ms, (name, amounts) = time_ns // MS, self._markets.assets[asset]
-        return f'{{"e":"balanceUpdate","E":{time_ms},"a":"{name}","d":"{amounts[delta]}","T":{time_ms}}}'
+        time, (name, amounts) = time_ns // self._unit_ns, self._markets.assets[asset]
+        return f'{{"e":"balanceUpdate","E":{time},"a":"{name}","d":"{amounts[delta]}","T":{time}}}'
 
     def settlement(
         self, instrument: int, trade_id: int, state: str, reason: str, transaction: str, time_ns: int
     ) -> str:
         """tradeSettlement (ours): how a trade of this account ended on chain."""
-        time_ms = time_ns // MS
+        time = time_ns // self._unit_ns
         return (
-            f'{{"e":"tradeSettlement","E":{time_ms},"s":"{self._markets.by_number[instrument].symbol}","t":{trade_id},'
-            f'"X":"{state}","r":"{reason}","h":"{transaction}","T":{time_ms}}}'
+            f'{{"e":"tradeSettlement","E":{time},"s":"{self._markets.by_number[instrument].symbol}","t":{trade_id},'
+            f'"X":"{state}","r":"{reason}","h":"{transaction}","T":{time}}}'
         )
+
+
+def reports_by_unit(markets: Markets) -> dict[int, Reports]:
+    """By the nanoseconds of the time unit that a client may ask for."""
+    return {unit_ns: Reports(markets, unit_ns) for unit_ns in (MS, US)}

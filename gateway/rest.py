@@ -34,7 +34,8 @@ class Waiting:
 
     owned = None
 
-    def __init__(self) -> None:
+    def __init__(self, unit_ns: int) -> None:
+        self.unit_ns = unit_ns
         self.result: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def succeed(self, asked: Asked, result: str) -> None:
@@ -84,8 +85,8 @@ class Rest:
         if isinstance(method, Keyed):
             return method.answer(self._services, key, params)
         if isinstance(method, Private):
-            return method.answer(self._services, key, params, now)
-        waiting = Waiting()
+            return method.answer(self._services, key, params, now, unit_ns)
+        waiting = Waiting(unit_ns)
         method.act(self._services.desk, key.account, params, waiting, "", None, now)
         return _durable(waiting)
 

@@ -41,14 +41,14 @@ class ApiSession(Connection):
         return_rate_limits: bool,
         unit_ns: int = MS,
     ) -> None:
-        super().__init__(cork, opened, closed)
-        self.unit_ns: Final = unit_ns  # of times in answers about the market
+        super().__init__(cork, opened, closed, unit_ns)
         self.services = services
+        self._plain = services.plain if unit_ns == MS else None  # the core writes milliseconds
         self._authenticator = services.authenticator
         self._limits = services.limits
         self._clock = services.clock
         self.wants_limits = return_rate_limits
-        self._connected_ms = services.clock() // 10**6
+        self._connected_ns = services.clock()
         self._log_on_now: LogOn | None = None
         self._subscriptions = Subscriptions(services.users, self)
         self._questions = Questions(self._send, self.refuse)
@@ -58,7 +58,7 @@ class ApiSession(Connection):
 
     def on_text(self, message: bytes) -> None:
         now = self._clock()
-        plain, log_on = self.services.plain, self._log_on_now
+        plain, log_on = self._plain, self._log_on_now
         if plain is not None and log_on is not None and plain.take(message, log_on, self, now):
             return
         try:
@@ -171,7 +171,7 @@ class ApiSession(Connection):
             raise ApiError(errors.UNSUPPORTED_OPERATION, "session.logon takes Ed25519 keys only; sign each request.")
         verify(key, m.signed_text(params), params.signature)
         check_time(params.timestamp, params.recv_window, now)
-        self._log_on_now = LogOn(key, now // 10**6)
+        self._log_on_now = LogOn(key, now)
         self._status(params, request_id, limits, now)
 
     def _log_out(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
@@ -182,11 +182,12 @@ class ApiSession(Connection):
         self._status(params, request_id, limits, now)
 
     def _status(self, params: m.Params, request_id: str, limits: str | None, now: int) -> None:
-        log_on = self._log_on_now
-        key, since = (f'"{log_on.api_key}"', str(log_on.since_ms)) if log_on is not None else ("null", "null")
+        log_on, unit_ns, key, since = self._log_on_now, self.unit_ns, "null", "null"
+        if log_on is not None:
+            key, since = f'"{log_on.api_key}"', str(log_on.since_ns // unit_ns)
         result = (
-            f'{{"apiKey":{key},"authorizedSince":{since},"connectedSince":{self._connected_ms},'
-            f'"returnRateLimits":{"true" if self.wants_limits else "false"},"serverTime":{now // 10**6},'
+            f'{{"apiKey":{key},"authorizedSince":{since},"connectedSince":{self._connected_ns // unit_ns},'
+            f'"returnRateLimits":{"true" if self.wants_limits else "false"},"serverTime":{now // unit_ns},'
             f'"userDataStream":{"true" if self._subscriptions else "false"}}}'
         )
         self._send(request_id, result, limits)
@@ -262,7 +263,7 @@ def _private(method: Private) -> Handler:
 
     def handle(session: ApiSession, params: Any, request_id: str, limits: str | None, now: int) -> None:
         key = session.key(params, permission, now)
-        session.answer(answer(session.services, key, params, now), request_id, limits)
+        session.answer(answer(session.services, key, params, now, session.unit_ns), request_id, limits)
 
     return handle
 

@@ -53,7 +53,7 @@ class StreamSession(Connection):
         wrapped: bool,
         unit_ns: int = MS,
     ) -> None:
-        super().__init__(cork, opened, closed)
+        super().__init__(cork, opened, closed, unit_ns)
         self._services = services
         self._first = streams  # asked for by the address
         self._form = (wrapped, unit_ns)

@@ -47,7 +47,7 @@ class Subscriptions:
             raise ApiError(MAXIMUM_SUBSCRIPTION_IDS, "Maximum subscription ID reached for this connection.")
         missed: Sequence[str] = ()
         if asked.from_seq is not None:
-            missed = self._users.of(key.account).since(asked.stream_id or "", asked.from_seq)
+            missed = self._users.of(key.account).since(asked.stream_id or "", asked.from_seq, self._listener.unit_ns)
         subscription_id = self._made
         self._made += 1
         self._open[subscription_id] = Subscription(key.key, key.account, by_logon)
@@ -64,7 +64,8 @@ class Subscriptions:
     def end(self, subscription_id: int, now_ns: int) -> None:
         """End it and say so on it."""
         self._forget(subscription_id)
-        self._listener.send_event(subscription_id, 0, f'{{"e":"eventStreamTerminated","E":{now_ns // 10**6}}}')
+        time = now_ns // self._listener.unit_ns
+        self._listener.send_event(subscription_id, 0, f'{{"e":"eventStreamTerminated","E":{time}}}')
 
     def forget_all(self) -> None:
         """The connection is gone."""

@@ -27,7 +27,7 @@ class Terms:
         self._balances = balances
         self._limits = limits
 
-    def account(self, key: Key, params: m.AccountStatus) -> str:
+    def account(self, key: Key, params: m.AccountStatus, unit_ns: int) -> str:
         balances, markets = self._balances.of(key.account), self._markets
         rows = []
         for asset, (name, amounts) in markets.assets.items():
@@ -41,7 +41,7 @@ class Terms:
             f'"commissionRates":{{"maker":"{_rate(maker)}","taker":"{_rate(taker)}","buyer":"0.0000","seller":"0.0000"}},'
             f'"canTrade":{"true" if TRADE in key.permissions else "false"},"canWithdraw":false,"canDeposit":false,'
             f'"brokered":false,"requireSelfTradePrevention":false,"preventSor":true,'
-            f'"updateTime":{self._balances.update_time_ns(key.account) // 10**6},"accountType":"SPOT",'
+            f'"updateTime":{self._balances.update_time_ns(key.account) // unit_ns},"accountType":"SPOT",'
             f'"balances":[{",".join(rows)}],"permissions":["SPOT"],"uid":{key.account}}}'
         )
 

@@ -21,9 +21,9 @@ def redirected(venue: Venue, monkeypatch: pytest.MonkeyPatch) -> Venue:
     return venue
 
 
-async def client(venue: Venue, account: int) -> Any:
+async def client(venue: Venue, account: int, **settings: Any) -> Any:
     key = venue.keys[account]
-    return await binance.AsyncClient.create(key.key, key.secret.decode())
+    return await binance.AsyncClient.create(key.key, key.secret.decode(), **settings)
 
 
 async def test_python_binance_trades_and_listens(redirected: Venue) -> None:
@@ -74,3 +74,17 @@ async def test_python_binance_reads_the_market(redirected: Venue) -> None:
     finally:
         await alice.close_connection()
         await bob.close_connection()
+
+
+async def test_python_binance_is_told_microseconds(redirected: Venue) -> None:
+    alice = await client(redirected, ALICE, time_unit="MICROSECOND")
+    order = {"symbol": SYMBOL, "side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "quantity": "1"}
+    try:
+        async with asyncio.timeout(30):
+            first = await alice.create_order(**order, price="100")
+            second = await alice.ws_create_order(**order, price="101")
+            [one, two] = await alice.get_open_orders(symbol=SYMBOL)
+            assert (one["time"], two["time"]) == (first["transactTime"], second["transactTime"])
+            assert one["time"] > 10**15
+    finally:
+        await alice.close_connection()

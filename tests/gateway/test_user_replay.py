@@ -8,6 +8,7 @@ import pytest
 
 from gateway import users
 from gateway.errors import ApiError
+from gateway.times import MS, US
 from gateway.users import UserStreams
 from tests.gateway.venue import ALICE, BOB, SYMBOL, Trader, Venue
 
@@ -69,7 +70,8 @@ async def test_only_an_account_that_is_followed_costs_anything(venue: Venue) -> 
 
 
 class Taker:
-    def __init__(self) -> None:
+    def __init__(self, unit_ns: int = MS) -> None:
+        self.unit_ns = unit_ns
         self.taken: list[tuple[int, int, str]] = []
 
     def send_event(self, subscription_id: int, seq: int, event: str) -> None:
@@ -84,13 +86,32 @@ def test_what_is_kept_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for number in range(1, 6):
         streams.emit(1, f"e{number}")
     assert taker.taken[-1] == (7, 5, "e5")
-    assert list(first.since(first.stream_id, 2)) == ["e3", "e4", "e5"]
+    assert list(first.since(first.stream_id, 2, MS)) == ["e3", "e4", "e5"]
     with pytest.raises(ApiError):
-        first.since(first.stream_id, 1)
+        first.since(first.stream_id, 1, MS)
     streams.subscribe(2, taker, 8)
     for number in range(20):
         streams.emit(2, f"f{number}")
     assert sum(len(stream.events) for stream in streams.streams.values()) <= 5
+
+
+def test_microseconds_are_kept_since_somebody_wanted_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(users, "EVENTS_KEPT", 3)
+    streams, slow, fine = UserStreams(lambda: 0), Taker(), Taker(US)
+    stream = streams.subscribe(1, slow, 0)
+    streams.emit(1, "e1")
+    assert list(stream.since(stream.stream_id, 1, US)) == []
+    with pytest.raises(ApiError):
+        stream.since(stream.stream_id, 0, US)
+    streams.subscribe(1, fine, 0)
+    for number in range(2, 6):
+        streams.emit(1, f"e{number}", f"f{number}")
+    assert [event for _, _, event in slow.taken] == ["e1", "e2", "e3", "e4", "e5"]
+    assert [event for _, _, event in fine.taken] == ["f2", "f3", "f4", "f5"]
+    assert list(stream.since(stream.stream_id, 2, US)) == ["f3", "f4", "f5"]
+    assert list(stream.since(stream.stream_id, 3, MS)) == ["e4", "e5"]
+    with pytest.raises(ApiError):
+        stream.since(stream.stream_id, 1, US)
 
 
 def test_a_stream_is_forgotten_a_while_after_its_last_listener_left() -> None:
@@ -103,7 +124,7 @@ def test_a_stream_is_forgotten_a_while_after_its_last_listener_left() -> None:
     streams.unsubscribe(1, taker, 0)
     streams.emit(1, "while nobody listens")
     streams.forget_old()
-    assert list(stream.since(stream.stream_id, 0)) == ["while nobody listens"]
+    assert list(stream.since(stream.stream_id, 0, MS)) == ["while nobody listens"]
     now_ns[0] += users.KEPT_NS
     streams.forget_old()
     assert streams.streams == {}
