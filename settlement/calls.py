@@ -31,8 +31,10 @@ def topic(signature: str) -> bytes:
 
 SETTLE: Final = selector(f"settle(uint64,uint64,uint64,bytes32,{_BATCH})")
 LAST_TRADE: Final = selector("lastTrade()")
-RELEASE_WITHDRAW: Final = selector("releaseWithdraw(address,uint256)")
-RELEASE_UNLOCK: Final = selector("releaseUnlock(address,address,uint256)")
+RELEASE_WITHDRAW: Final = selector("releaseWithdraw(address,uint256,uint256)")
+RELEASE_UNLOCK: Final = selector("releaseUnlock(address,address,uint256,uint256)")
+_WITHDRAW: Final = ["address", "uint256", "uint256"]
+_UNLOCK: Final = ["address", *_WITHDRAW]
 _SIMULATE: Final = selector(f"simulate(address,address,{_FILL}[])")
 _ACCOUNT_OF: Final = selector("accountOf(address)")
 _LOCK_OF: Final = selector("lockOf(address,address)")
@@ -63,31 +65,32 @@ def settled_cash(data: bytes) -> list[tuple[Wallet, int]]:
     return [(_wallet(account), delta) for account, delta in batch[2]]
 
 
-def release_withdraw_data(wallet: Wallet, amount_usdc_micros: int) -> bytes:
-    return RELEASE_WITHDRAW + encode(["address", "uint256"], [wallet, amount_usdc_micros])
-
-
-def release_unlock_data(token: Token, wallet: Wallet, amount_base_units: int) -> bytes:
-    return RELEASE_UNLOCK + encode(["address", "address", "uint256"], [token, wallet, amount_base_units])
-
-
 @dataclass(frozen=True, slots=True)
 class Payment:
-    """What a release call pays: `token` is None for USDC; micros or base units."""
+    """What a release call pays: `token` is None for USDC; micros or base units. What was requested after `known_block`
+    is another request, and not paid."""
 
     token: Token | None
     wallet: Wallet
     amount: int
+    known_block: int
+
+
+def release_data(payment: Payment) -> bytes:
+    numbers = (payment.wallet, payment.amount, payment.known_block)
+    if payment.token is None:
+        return RELEASE_WITHDRAW + encode(_WITHDRAW, numbers)
+    return RELEASE_UNLOCK + encode(_UNLOCK, (payment.token, *numbers))
 
 
 def payment_of(data: bytes) -> Payment:
     """Read a release call. Raises ValueError if it is none."""
     if data[:4] == RELEASE_WITHDRAW:
-        wallet, amount = _strictly(["address", "uint256"], data)
-        return Payment(None, _wallet(wallet), amount)
+        wallet, amount, known_block = _strictly(_WITHDRAW, data)
+        return Payment(None, _wallet(wallet), amount, known_block)
     if data[:4] == RELEASE_UNLOCK:
-        token, wallet, amount = _strictly(["address", "address", "uint256"], data)
-        return Payment(Token(_wallet(token)), _wallet(wallet), amount)
+        token, wallet, amount, known_block = _strictly(_UNLOCK, data)
+        return Payment(Token(_wallet(token)), _wallet(wallet), amount, known_block)
     raise ValueError("not a release call")
 
 

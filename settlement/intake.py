@@ -57,7 +57,8 @@ class Intake:
             )
             self.seq = await connection.fetchval("SELECT seq FROM journal_cursors WHERE consumer = $1", CONSUMER)
             rows = await connection.fetch("SELECT instrument, tick_value_usdc_micros FROM settlement_instruments")
-        self._fold = Fold({row["instrument"]: row["tick_value_usdc_micros"] for row in rows})
+            block = await connection.fetchval("SELECT engine_block FROM settlement_state")
+        self._fold = Fold({row["instrument"]: row["tick_value_usdc_micros"] for row in rows}, block)
 
     async def run(self) -> None:
         """Until cancelled or the feed ends. Raises asyncpg errors, OSError, LotUnknown; open a new one then."""
@@ -134,9 +135,9 @@ async def write(connection: Connection, changes: Changes, lot_of: LotOf) -> None
         [(each.account, each.instrument) for each in changes.ready],
     )
     await connection.executemany(
-        "INSERT INTO settlement_releases (seq, account, instrument, amount, state) VALUES ($1, $2, $3, $4, 'READY')"
-        " ON CONFLICT DO NOTHING",
-        [(each.seq, each.account, each.instrument, each.amount) for each in changes.ready],
+        "INSERT INTO settlement_releases (seq, account, instrument, amount, known_block, state)"
+        " VALUES ($1, $2, $3, $4, $5, 'READY') ON CONFLICT DO NOTHING",
+        [(each.seq, each.account, each.instrument, each.amount, each.known_block) for each in changes.ready],
     )
     await _write_batches(connection, changes)
     if changes.chain_position is not None:

@@ -51,12 +51,14 @@ class WalletChange:
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The engine set aside all of what an account asked for: micros, or lots of the instrument."""
+    """The engine set aside all of what an account asked for: micros, or lots of the instrument; and the last block that
+    it knew of."""
 
     seq: int
     account: int
     instrument: int
     amount: int
+    known_block: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +86,12 @@ class Changes:
 
 
 class Fold:
-    """Reads frames in order; keeps only the tick values and the ejections whose ComposeBatch has not come yet."""
+    """Reads frames in order; keeps only the tick values, the ejections whose ComposeBatch has not come yet, and the
+    last block that the engine knows of."""
 
-    def __init__(self, tick_values: dict[int, int]) -> None:
+    def __init__(self, tick_values: dict[int, int], known_block: int) -> None:
         self._tick_values = tick_values
+        self._known_block = known_block
         self._ejecting: tuple[int, int, dict[int, int]] = (0, 0, {})
         self._changes = Changes()
 
@@ -128,9 +132,13 @@ class Fold:
                 changes.composed.append(Composed(seq, command, ejected))
             case t.BatchFinal():
                 changes.final_batches.append(command)
-                changes.chain_position = (command.block, command.log_index)
+                self._moved_to(command.block, command.log_index)
             case t.LevelChanged() | t.PositionChanged() | t.MigrateWallet() | t.Adjust():
-                changes.chain_position = (command.block, command.log_index)
+                self._moved_to(command.block, command.log_index)
+
+    def _moved_to(self, block: int, log_index: int) -> None:
+        self._changes.chain_position = (block, log_index)
+        self._known_block = block
 
     def _read_event(self, frame: DurableFrame, commands: Any, seq: int, event: object) -> None:
         changes, at = self._changes, seq - frame.first_seq
@@ -146,7 +154,7 @@ class Fold:
                 wallet = Wallet(bytes(commands["text2"][at])[:20])
                 changes.wallets.append(WalletChange(event.account, ANY_ASSET, seq, wallet))
             case t.WithdrawalReady():
-                changes.ready.append(Ready(seq, event.account, event.instrument, event.amount))
+                changes.ready.append(Ready(seq, event.account, event.instrument, event.amount, self._known_block))
             case t.TradeSettled() if event.reason == Reason.NONE:
                 changes.settled_trades.append(event.trade_id)
             case t.TradeSettled():

@@ -64,6 +64,7 @@ class Release:
     account: int
     instrument: int
     amount: int
+    known_block: int
     state: str
     mined_block: int | None
 
@@ -284,8 +285,8 @@ class Records:
 
     async def open_releases(self) -> list[Release]:
         rows = await self._pool.fetch(
-            "SELECT release_id, seq, account, instrument, amount, state, mined_block FROM settlement_releases"
-            " WHERE state NOT IN ('FINAL', 'DROPPED') ORDER BY release_id"
+            "SELECT release_id, seq, account, instrument, amount, known_block, state, mined_block"
+            " FROM settlement_releases WHERE state NOT IN ('FINAL', 'DROPPED') ORDER BY release_id"
         )
         return [Release(*row) for row in rows]
 

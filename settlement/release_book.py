@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -19,26 +19,36 @@ from settlement.trades import ANY_ASSET, Token, Wallet, Wallets
 _KINDS: Final = np.array(
     [EventKind.WITHDRAWAL_READY, EventKind.BALANCE, EventKind.ACCOUNT_OPENED, EventKind.WALLET_MIGRATED]
 )
+_CHAIN_COMMANDS: Final = np.array(
+    [
+        *(CommandKind.LEVEL_CHANGED, CommandKind.POSITION_CHANGED, CommandKind.MIGRATE_WALLET),
+        *(CommandKind.ADJUST, CommandKind.BATCH_FINAL),
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
 class _Ready:
     seq: int
     amount: int
+    known_block: int
 
 
 class ReleaseBook:
-    """Accounts' wallets, instruments' tokens, and what stands set aside for whom, as of the last frame read."""
+    """Accounts' wallets, instruments' tokens, what stands set aside for whom, and the last block that the engine knows
+    of, as of the last frame read."""
 
     def __init__(self) -> None:
         self._wallets: defaultdict[int, list[tuple[int, int, int, Wallet]]] = defaultdict(list)  # rows of Wallets
         self._tokens: dict[int, Token] = {}
         self._ready: dict[tuple[int, int], _Ready] = {}
+        self._known_block = 0
 
     def apply(self, frame: DurableFrame) -> None:
         commands = np.frombuffer(frame.commands, COMMAND_DTYPE)
         events = np.frombuffer(frame.events, EVENT_DTYPE)
-        refused = {int(seq) for seq in events["seq"][events["kind"] == EventKind.REJECTED]}
+        refused = events["seq"][events["kind"] == EventKind.REJECTED]
+        chain = commands[np.isin(commands["kind"], _CHAIN_COMMANDS) & ~np.isin(commands["seq"], refused)]
         for seq, _, command in decode_commands(commands[commands["kind"] == CommandKind.SET_INSTRUMENT].tobytes()):
             if seq not in refused and isinstance(command, t.SetInstrument):
                 self._tokens[command.instrument] = Token(command.token)
@@ -51,11 +61,16 @@ class ReleaseBook:
                     fresh = Wallet(bytes(commands["text2"][seq - frame.first_seq])[:20])
                     self._migrated(seq, event, fresh)
                 case t.WithdrawalReady():
-                    self._ready[event.account, event.instrument] = _Ready(seq, event.amount)
+                    known_block = self._block_after(chain[: np.searchsorted(chain["seq"], seq, side="right")])
+                    self._ready[event.account, event.instrument] = _Ready(seq, event.amount, known_block)
                 case t.Balance():  # what was set aside is no longer so: paid out, cancelled, or lost
                     ready = self._ready.get((event.account, event.instrument))
                     if ready is not None and event.requested < ready.amount:
                         del self._ready[event.account, event.instrument]
+        self._known_block = self._block_after(chain)
+
+    def _block_after(self, chain_commands: np.ndarray[Any, Any]) -> int:
+        return int(chain_commands["d"][-1]) if len(chain_commands) else self._known_block
 
     def _migrated(self, seq: int, event: t.WalletMigrated, fresh: Wallet) -> None:
         account, asset = event.account, event.instrument
@@ -77,7 +92,8 @@ class ReleaseBook:
         if reference is None:
             raise SigningRefused("a release needs its WithdrawalReady event")
         ready = self._ready.get((reference.account, reference.instrument))
-        if ready is None or (ready.seq, ready.amount) != (reference.seq, reference.amount):
+        said = _Ready(reference.seq, reference.amount, reference.known_block)
+        if ready != said:
             raise SigningRefused(f"the journal has nothing ready for {reference}")
         if request.to != (vault if reference.instrument == t.USDC else locker):
             raise SigningRefused("the wrong contract for this asset")
@@ -92,8 +108,8 @@ class ReleaseBook:
     def _due(self, reference: Reference, lots: dict[Token, int]) -> Payment:
         wallet = Wallets(self._wallets[reference.account]).of(reference.account, reference.instrument)
         if reference.instrument == t.USDC:
-            return Payment(None, wallet, reference.amount)
+            return Payment(None, wallet, reference.amount, reference.known_block)
         token = self._tokens[reference.instrument]
         if token not in lots:
             raise SigningRefused(f"the lot size of token 0x{token.hex()} is not known")
-        return Payment(token, wallet, reference.amount * lots[token])
+        return Payment(token, wallet, reference.amount * lots[token], reference.known_block)

@@ -6,7 +6,7 @@ import logging
 from typing import Final
 
 from engine import types as t
-from settlement.calls import release_unlock_data, release_withdraw_data
+from settlement.calls import Payment, release_data
 from settlement.chain import Chain
 from settlement.composition import gas_limit
 from settlement.outbox import Call, Outbox, Standing
@@ -16,7 +16,8 @@ from settlement.simulation import Addresses, revert_of_call
 
 _log: Final = logging.getLogger(__name__)
 REPLACE_AFTER_S: Final = 45.0
-OVERTAKEN: Final = frozenset({"MoreThanRequested"})  # cancelled, taken by its owner, or lowered by a settlement
+# Cancelled, taken by its owner, lowered by a settlement, or asked for anew.
+OVERTAKEN: Final = frozenset({"MoreThanRequested", "RequestIsNewer"})
 
 
 class Releases:
@@ -91,13 +92,14 @@ class Releases:
     async def _call(self, release: Release, gas: int) -> Call:
         wallet = (await self._records.wallets([release.account])).of(release.account, release.instrument)
         if release.instrument == t.USDC:
-            to, data = self._addresses.vault, release_withdraw_data(wallet, release.amount)
+            to, payment = self._addresses.vault, Payment(None, wallet, release.amount, release.known_block)
         else:
             instrument = (await self._records.instruments())[release.instrument]
             amount_base_units = release.amount * instrument.lot_base_units
-            to, data = self._addresses.locker, release_unlock_data(instrument.token, wallet, amount_base_units)
-        reference = Reference(release.seq, release.account, release.instrument, release.amount)
-        return Call(_purpose(release), 0, to, data, gas, reference)
+            to = self._addresses.locker
+            payment = Payment(instrument.token, wallet, amount_base_units, release.known_block)
+        reference = Reference(release.seq, release.account, release.instrument, release.amount, release.known_block)
+        return Call(_purpose(release), 0, to, release_data(payment), gas, reference)
 
 
 def _purpose(release: Release) -> str:

@@ -19,12 +19,14 @@ class SigningRefused(Exception):  # noqa: N818
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """The WithdrawalReady event that a release rests on: the command that caused it, and what it says."""
+    """The WithdrawalReady event that a release rests on: the command that caused it, what it says, and the last block
+    that the engine knew of."""
 
     seq: int
     account: int
     instrument: int  # 0: USDC
     amount: int  # micros or lots
+    known_block: int
 
 
 class SignRequest(msgspec.Struct, frozen=True):

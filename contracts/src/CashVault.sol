@@ -18,9 +18,10 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
 
     /// @dev One storage slot.
     struct Account {
-        uint96 balance;
-        uint96 requested;
+        uint88 balance;
+        uint88 requested;
         uint40 requestedAt; // seconds; zero while nothing is requested
+        uint32 requestedIn; // the block
         bool registered;
     }
 
@@ -63,6 +64,7 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
     error MoreThanBalance(uint256 amount, uint256 balance);
     error MoreThanRequested(uint256 amount, uint256 requested);
     error NothingRequested(address account);
+    error RequestIsNewer(uint256 requestedIn, uint256 asOf);
     error DelayNotOver(uint256 readyAt);
     error WrongAmountReceived(uint256 expected, uint256 received);
     error SameWallet(address wallet);
@@ -96,8 +98,9 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         if (amount == 0) revert ZeroAmount();
         Account storage account = _accounts[msg.sender];
         if (amount > account.balance) revert MoreThanBalance(amount, account.balance);
-        account.requested = uint96(amount);
+        account.requested = uint88(amount);
         account.requestedAt = uint40(block.timestamp);
+        account.requestedIn = uint32(block.number);
         emit CashChanged(msg.sender, 0, account.balance, amount);
     }
 
@@ -110,7 +113,11 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
     }
 
     /// @notice Pay out all or a part of what the account's owner requested, to that owner.
-    function releaseWithdraw(address account, uint256 amount) external only(RELEASER) nonReentrant {
+    /// @param asOf The last block of which the releaser knew: what was requested later is another request, for which
+    ///             nothing may be set aside yet.
+    function releaseWithdraw(address account, uint256 amount, uint256 asOf) external only(RELEASER) nonReentrant {
+        uint256 requestedIn = _accounts[account].requestedIn;
+        if (requestedIn > asOf) revert RequestIsNewer(requestedIn, asOf);
         _payOut(account, amount);
     }
 
@@ -158,11 +165,11 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         uint256 moved = _accounts[lost].balance;
         if (moved == 0) revert ZeroAmount();
         delete _migrations[lost];
-        _accounts[lost] = Account(0, 0, 0, true); // a batch on its way may still credit it
+        _accounts[lost] = Account(0, 0, 0, 0, true); // a batch on its way may still credit it
         Account storage account = _accounts[fresh];
         uint256 balance = account.balance + moved;
-        if (balance > type(uint96).max) revert AmountTooLarge(balance);
-        account.balance = uint96(balance);
+        if (balance > type(uint88).max) revert AmountTooLarge(balance);
+        account.balance = uint88(balance);
         account.registered = true;
         emit CashMigrated(lost, fresh, moved, balance, account.requested);
     }
@@ -204,8 +211,8 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         if (!account.registered) revert NotRegistered(who);
         int256 balance = int256(uint256(account.balance)) + delta;
         if (balance < 0) revert Overdrawn(who);
-        if (balance > int256(uint256(type(uint96).max))) revert AmountTooLarge(uint256(balance));
-        account.balance = uint96(uint256(balance));
+        if (balance > int256(uint256(type(uint88).max))) revert AmountTooLarge(uint256(balance));
+        account.balance = uint88(uint256(balance));
         if (account.requested > account.balance) account.requested = account.balance;
         _accounts[who] = account;
     }
@@ -214,14 +221,14 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         if (amount == 0) revert ZeroAmount();
         Account memory account = _accounts[msg.sender];
         uint256 balance = account.balance + amount;
-        if (balance > type(uint96).max) revert AmountTooLarge(amount);
+        if (balance > type(uint88).max) revert AmountTooLarge(amount);
 
         uint256 before = usdc.balanceOf(address(this));
         usdc.safeTransferFrom(msg.sender, address(this), amount);
         uint256 received = usdc.balanceOf(address(this)) - before;
         if (received != amount) revert WrongAmountReceived(amount, received); // a fee on transfer would make us insolvent
 
-        account.balance = uint96(balance);
+        account.balance = uint88(balance);
         account.registered = true;
         _accounts[msg.sender] = account;
         totalBalances += uint128(amount);
@@ -232,8 +239,8 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
         if (amount == 0) revert ZeroAmount();
         Account memory account = _accounts[who];
         if (amount > account.requested) revert MoreThanRequested(amount, account.requested);
-        account.balance -= uint96(amount);
-        account.requested -= uint96(amount);
+        account.balance -= uint88(amount);
+        account.requested -= uint88(amount);
         if (account.requested == 0) account.requestedAt = 0;
         _accounts[who] = account;
         totalBalances -= uint128(amount);

@@ -26,6 +26,7 @@ contract TokenLocker is ITokenLocker, Timelocked, NonReentrant {
     struct Request {
         uint128 amount;
         uint64 requestedAt; // seconds
+        uint64 requestedIn; // the block
     }
 
     /// @dev What one buyer got in the token that is being settled; locked for them when its last leg is done.
@@ -59,6 +60,7 @@ contract TokenLocker is ITokenLocker, Timelocked, NonReentrant {
     error MoreThanRequested(uint256 amount, uint256 requested);
     error MoreThanIssuerFrozen(uint256 amount, uint256 issuerFrozen);
     error NothingRequested(address token, address holder);
+    error RequestIsNewer(uint256 requestedIn, uint256 asOf);
     error DelayNotOver(uint256 readyAt);
     error InSync(address token, address holder);
     error WalletEmpty(address token, address holder);
@@ -109,7 +111,7 @@ contract TokenLocker is ITokenLocker, Timelocked, NonReentrant {
         Lock storage slot = _locks[token][msg.sender];
         if (amount > slot.locked) revert MoreThanLocked(amount, slot.locked);
         slot.requesting = true;
-        _requests[token][msg.sender] = Request(uint128(amount), uint64(block.timestamp));
+        _requests[token][msg.sender] = Request(uint128(amount), uint64(block.timestamp), uint64(block.number));
         emit LockChanged(token, msg.sender, 0, slot.locked, amount);
     }
 
@@ -133,7 +135,15 @@ contract TokenLocker is ITokenLocker, Timelocked, NonReentrant {
     // ---- the exchange ----
 
     /// @notice Unlock all or a part of what the holder requested.
-    function releaseUnlock(address token, address holder, uint256 amount) external only(RELEASER) nonReentrant {
+    /// @param asOf The last block of which the releaser knew: what was requested later is another request, for which
+    ///             nothing may be set aside yet.
+    function releaseUnlock(address token, address holder, uint256 amount, uint256 asOf)
+        external
+        only(RELEASER)
+        nonReentrant
+    {
+        uint256 requestedIn = _requests[token][holder].requestedIn;
+        if (requestedIn > asOf) revert RequestIsNewer(requestedIn, asOf);
         _unlock(token, holder, amount);
     }
 

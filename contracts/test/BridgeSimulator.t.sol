@@ -20,7 +20,7 @@ contract BridgeSimulatorTest is World {
         vm.prank(carol);
         locker.requestUnlock(address(token), TOKENS);
         vm.prank(RELEASER);
-        locker.releaseUnlock(address(token), carol, TOKENS);
+        locker.releaseUnlock(address(token), carol, TOKENS, block.number);
         Fill[] memory fills = new Fill[](3);
         fills[0] = _fill(alice, carol, 10, 100);
         fills[1] = _fill(carol, bob, 10, 100); // rests on the first

@@ -52,7 +52,7 @@ contract CashVaultTest is Test {
         vm.stopPrank();
         _expect(alice, -300, 1_200, 500);
         vm.prank(RELEASER);
-        vault.releaseWithdraw(alice, 300);
+        vault.releaseWithdraw(alice, 300, block.number);
         vm.warp(block.timestamp + DELAY);
         _expect(alice, -500, 700, 0);
         vm.prank(alice);
@@ -132,12 +132,30 @@ contract CashVaultTest is Test {
         vault.requestWithdraw(100);
         vm.startPrank(RELEASER);
         vm.expectRevert(abi.encodeWithSelector(CashVault.MoreThanRequested.selector, 101, 100));
-        vault.releaseWithdraw(alice, 101);
+        vault.releaseWithdraw(alice, 101, block.number);
         vm.expectRevert(abi.encodeWithSelector(CashVault.MoreThanRequested.selector, 1, 0));
-        vault.releaseWithdraw(BOB, 1);
+        vault.releaseWithdraw(BOB, 1, block.number);
         vm.expectRevert(abi.encodeWithSelector(CashVault.ZeroAmount.selector));
-        vault.releaseWithdraw(alice, 0);
+        vault.releaseWithdraw(alice, 0, block.number);
         vm.stopPrank();
+    }
+
+    function testAReleaseOfAnEarlierRequestPaysNoLaterOne() public {
+        uint256 known = block.number;
+        vm.startPrank(alice);
+        vault.requestWithdraw(100);
+        vault.cancelWithdraw();
+        vm.roll(known + 1);
+        vault.requestWithdraw(100);
+        vm.stopPrank();
+        vm.startPrank(RELEASER);
+        vm.expectRevert(abi.encodeWithSelector(CashVault.RequestIsNewer.selector, known + 1, known));
+        vault.releaseWithdraw(alice, 100, known);
+        vault.releaseWithdraw(alice, 40, known + 1);
+        vm.roll(known + 2);
+        vault.releaseWithdraw(alice, 60, known + 1);
+        vm.stopPrank();
+        assertEq(usdc.balanceOf(alice), 100, "in two parts");
     }
 
     function testOnlyTheReleaserReleases() public {
@@ -147,7 +165,7 @@ contract CashVaultTest is Test {
         for (uint256 i = 0; i < others.length; ++i) {
             vm.prank(others[i]);
             vm.expectRevert(abi.encodeWithSelector(Timelocked.NotHolder.selector, bytes32("releaser"), others[i]));
-            vault.releaseWithdraw(alice, 1);
+            vault.releaseWithdraw(alice, 1, block.number);
         }
     }
 
@@ -224,10 +242,10 @@ contract CashVaultTest is Test {
         _applyPay(alice, BOB, 10);
         vm.prank(RELEASER);
         vm.expectRevert();
-        vault.releaseWithdraw(alice, 100);
+        vault.releaseWithdraw(alice, 100, block.number);
         usdc.setBlacklisted(alice, false);
         vm.prank(RELEASER);
-        vault.releaseWithdraw(alice, 100);
+        vault.releaseWithdraw(alice, 100, block.number);
     }
 
     function testUsdcSentWithoutADepositIsSurplus() public {
@@ -280,7 +298,7 @@ contract CashVaultTest is Test {
         vm.startPrank(alice);
         vm.expectRevert(abi.encodeWithSelector(CashVault.ZeroAmount.selector));
         vault.deposit(0);
-        uint256 amount = uint256(type(uint96).max);
+        uint256 amount = uint256(type(uint88).max);
         vm.expectRevert(abi.encodeWithSelector(CashVault.AmountTooLarge.selector, amount));
         vault.deposit(amount);
         vm.stopPrank();
@@ -347,7 +365,7 @@ contract CashVaultTest is Test {
         vm.prank(alice);
         vault.requestWithdraw(1_000);
         vm.prank(RELEASER);
-        vault.releaseWithdraw(alice, 1_000);
+        vault.releaseWithdraw(alice, 1_000, block.number);
         vm.warp(block.timestamp + 12 hours);
         vm.prank(OWNER);
         vm.expectRevert(abi.encodeWithSelector(CashVault.ZeroAmount.selector));

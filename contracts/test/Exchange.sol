@@ -70,7 +70,7 @@ contract Exchange is World {
         uint256 requested = withdrawRequestOf(trader);
         if (requested == 0) return;
         vm.prank(RELEASER);
-        vault.releaseWithdraw(trader, bound(amount, 1, requested));
+        vault.releaseWithdraw(trader, bound(amount, 1, requested), block.number);
     }
 
     function takeWithdraw(uint256 who) external {
@@ -109,7 +109,7 @@ contract Exchange is World {
         uint256 requested = unlockRequestOf(trader);
         if (requested == 0) return;
         vm.prank(RELEASER);
-        locker.releaseUnlock(address(token), trader, bound(amount, 1, requested));
+        locker.releaseUnlock(address(token), trader, bound(amount, 1, requested), block.number);
     }
 
     function takeUnlock(uint256 who) external {

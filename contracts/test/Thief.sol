@@ -62,9 +62,9 @@ contract Thief is World {
 
     function release(uint256 who, uint256 amount) external {
         vm.prank(OPERATOR);
-        try vault.releaseWithdraw(_wallet(who), amount) {} catch {}
+        try vault.releaseWithdraw(_wallet(who), amount, block.number) {} catch {}
         vm.prank(OPERATOR);
-        try locker.releaseUnlock(address(token), _wallet(who), amount) {} catch {}
+        try locker.releaseUnlock(address(token), _wallet(who), amount, block.number) {} catch {}
     }
 
     function sync(uint256 who) external {

@@ -31,7 +31,7 @@ contract TokenLockerTest is World {
         vm.stopPrank();
         _expect(alice, -30, TOKENS + 20, 50);
         vm.prank(RELEASER);
-        locker.releaseUnlock(oak, alice, 30);
+        locker.releaseUnlock(oak, alice, 30, block.number);
         vm.warp(block.timestamp + EXIT_DELAY);
         _expect(alice, -50, TOKENS - 30, 0);
         vm.prank(alice);
@@ -92,11 +92,26 @@ contract TokenLockerTest is World {
         vm.stopPrank();
         vm.startPrank(RELEASER);
         vm.expectRevert(abi.encodeWithSelector(TokenLocker.MoreThanRequested.selector, 6, 5));
-        locker.releaseUnlock(oak, alice, 6);
+        locker.releaseUnlock(oak, alice, 6, block.number);
         vm.expectRevert(abi.encodeWithSelector(TokenLocker.MoreThanRequested.selector, 1, 0));
-        locker.releaseUnlock(oak, bob, 1);
+        locker.releaseUnlock(oak, bob, 1, block.number);
         vm.expectRevert(abi.encodeWithSelector(TokenLocker.ZeroAmount.selector));
-        locker.releaseUnlock(oak, alice, 0);
+        locker.releaseUnlock(oak, alice, 0, block.number);
+        vm.stopPrank();
+    }
+
+    function testAReleaseOfAnEarlierRequestUnlocksNoLaterOne() public {
+        uint256 known = block.number;
+        vm.startPrank(alice);
+        locker.requestUnlock(oak, 5);
+        locker.cancelUnlock(oak);
+        vm.roll(known + 1);
+        locker.requestUnlock(oak, 5);
+        vm.stopPrank();
+        vm.startPrank(RELEASER);
+        vm.expectRevert(abi.encodeWithSelector(TokenLocker.RequestIsNewer.selector, known + 1, known));
+        locker.releaseUnlock(oak, alice, 5, known);
+        locker.releaseUnlock(oak, alice, 5, known + 1);
         vm.stopPrank();
     }
 
@@ -107,7 +122,7 @@ contract TokenLockerTest is World {
         for (uint256 i = 0; i < others.length; ++i) {
             vm.startPrank(others[i]);
             vm.expectRevert(abi.encodeWithSelector(Timelocked.NotHolder.selector, bytes32("releaser"), others[i]));
-            locker.releaseUnlock(oak, alice, 1);
+            locker.releaseUnlock(oak, alice, 1, block.number);
             vm.expectRevert(abi.encodeWithSelector(Timelocked.NotHolder.selector, bytes32("issuer"), others[i]));
             locker.issuerFreeze(oak, alice, 1);
             vm.expectRevert(abi.encodeWithSelector(Timelocked.NotHolder.selector, bytes32("issuer"), others[i]));
@@ -134,7 +149,7 @@ contract TokenLockerTest is World {
         locker.setListed(address(0xDEAD), true);
         vm.stopPrank();
         vm.prank(RELEASER);
-        locker.releaseUnlock(oak, alice, TOKENS);
+        locker.releaseUnlock(oak, alice, TOKENS, block.number);
         vm.prank(alice);
         vm.expectRevert(abi.encodeWithSelector(TokenLocker.TokenNotListed.selector, oak));
         locker.lock(oak, 1);
@@ -189,7 +204,7 @@ contract TokenLockerTest is World {
             abi.encodeWithSelector(TokenLocker.FrozenTooSmall.selector, oak, alice, TOKENS - 5, TOKENS);
         vm.prank(RELEASER);
         vm.expectRevert(reason);
-        locker.releaseUnlock(oak, alice, 10);
+        locker.releaseUnlock(oak, alice, 10, block.number);
         vm.prank(alice);
         vm.expectRevert(reason);
         locker.lock(oak, 1);
@@ -206,7 +221,7 @@ contract TokenLockerTest is World {
         vm.prank(STRANGER);
         locker.sync(oak, alice);
         vm.prank(RELEASER);
-        locker.releaseUnlock(oak, alice, 10);
+        locker.releaseUnlock(oak, alice, 10, block.number);
         assertEq(lockedOf(alice), TOKENS - 15, "lock");
     }
 

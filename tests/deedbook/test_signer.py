@@ -16,7 +16,7 @@ from deedbook.signing_desk import Ledger, ReleaseDesk, SigningDesk
 from engine import types as t
 from engine.wire import decode_events
 from persistence.journal import JournalWriter
-from settlement.calls import RELEASE_UNLOCK, RELEASE_WITHDRAW, SETTLE, release_withdraw_data, settle_data
+from settlement.calls import RELEASE_UNLOCK, RELEASE_WITHDRAW, SETTLE, Payment, release_data, settle_data
 from settlement.signer_client import SignerClient, SignerUnavailable
 from settlement.signing import Caps, Policy, Reference, SigningRefused, SignRequest
 from settlement.trades import Batch, Token, Wallet
@@ -93,7 +93,7 @@ class Releaser:
         for frame in self.market.frames[self._written :]:
             self.writer.append(frame.first_seq, frame.commands, frame.events)
         self._written = len(self.market.frames)
-        return Reference(self.market.exchange.seq, 2, 0, amount)
+        return Reference(self.market.exchange.seq, 2, 0, amount, block)
 
     def desk(self) -> SigningDesk:
         allowed = frozenset({(VAULT, RELEASE_WITHDRAW), (LOCKER, RELEASE_UNLOCK)})
@@ -107,7 +107,8 @@ async def no_lot(_: Token) -> int | None:
 
 
 def release(reference: Reference, nonce: int = 0, amount: int | None = None) -> SignRequest:
-    data = release_withdraw_data(Wallet(wallet_of(2)), reference.amount if amount is None else amount)
+    paid = reference.amount if amount is None else amount
+    data = release_data(Payment(None, Wallet(wallet_of(2)), paid, reference.known_block))
     return SignRequest(1, nonce, VAULT, data, 100_000, "100", "1", reference)
 
 
@@ -129,7 +130,7 @@ async def test_the_releaser_believes_the_journal_and_not_who_asks(tmp_path: Path
     desk = releaser.desk()
     for wrong in (
         release(ready, amount=501),
-        release(Reference(ready.seq, 2, 0, 501)),
+        release(Reference(ready.seq, 2, 0, 501, ready.known_block)),
         replace(release(ready), reference=None),
     ):
         with pytest.raises(SigningRefused):

@@ -11,7 +11,7 @@ from tests.fixtures.market import FEE_ACCOUNT, INSTRUMENTS, TRADERS, Market, Tra
 def test_a_run_of_traffic_leaves_the_trades_that_the_engine_has_unsettled() -> None:
     market = Market().open()
     Traffic(market, seed=11).run(frames=120)
-    fold = Fold({})
+    fold = Fold({}, 0)
     open_trades: dict[int, tuple[int, int]] = {}
     failed: dict[int, int] = {}
     for frame in market.frames:
@@ -36,7 +36,7 @@ def test_a_run_of_traffic_leaves_the_trades_that_the_engine_has_unsettled() -> N
 def test_money_of_trades_is_what_the_engine_settles_them_with() -> None:
     market = Market().open()
     Traffic(market, seed=5).run(frames=120)
-    fold = Fold({})
+    fold = Fold({}, 0)
     for frame in market.frames:
         fold.apply(frame)
     trades = {each.trade_id: each for each, _ in fold.take().trades}
@@ -58,7 +58,7 @@ def test_money_of_trades_is_what_the_engine_settles_them_with() -> None:
 def test_accounts_listings_batches_and_the_chain_position() -> None:
     market = Market().open()
     Traffic(market, seed=3).run(frames=80)
-    fold = Fold({})
+    fold = Fold({}, 0)
     for frame in market.frames:
         fold.apply(frame)
     changes, state = fold.take(), market.exchange.state()
@@ -78,7 +78,7 @@ def test_refused_commands_change_nothing() -> None:
         t.BatchFinal(4, 10**6, 1, bytes(32), bytes(32)),
         t.LevelChanged(99, 5, 5, 0, 10**6, 1, t.LevelCause.DEPOSIT, wallet_of(2)),
     ]
-    fold = Fold({})
+    fold = Fold({}, 0)
     for frame in market.frames:
         fold.apply(frame)
     fold.take()

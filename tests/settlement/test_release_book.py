@@ -6,7 +6,7 @@ import pytest
 
 from engine import types as t
 from engine.wire import decode_events
-from settlement.calls import release_unlock_data, release_withdraw_data
+from settlement.calls import Payment, release_data
 from settlement.release_book import ReleaseBook
 from settlement.signing import Reference, SigningRefused, SignRequest
 from settlement.trades import Token, Wallet
@@ -15,6 +15,7 @@ from tests.fixtures.market import Market, wallet_of
 VAULT, LOCKER = b"\x01" * 20, b"\x02" * 20
 ALICE, CASH_MICROS, LOTS, LOT = 2, 10**12, 10_000, 1_000
 TOKEN = Token(bytes([1]) * 20)
+BLOCK = 100  # in which all of the market's chain is
 
 
 class Desk:
@@ -42,7 +43,7 @@ class Desk:
         self._read = len(self.market.frames)
         for seq, event in decode_events(self.market.frames[-1].events):
             if isinstance(event, t.WithdrawalReady):
-                found = Reference(seq, event.account, event.instrument, event.amount)
+                found = Reference(seq, event.account, event.instrument, event.amount, block)
         return found
 
     def require(self, reference: Reference | None, to: bytes, data: bytes) -> Reference:
@@ -50,8 +51,12 @@ class Desk:
         return self.book.require(request, VAULT, LOCKER, {TOKEN: LOT})
 
 
-def cash(amount: int, account: int = ALICE) -> bytes:
-    return release_withdraw_data(Wallet(wallet_of(account)), amount)
+def cash(amount: int, account: int = ALICE, known_block: int = BLOCK) -> bytes:
+    return release_data(Payment(None, Wallet(wallet_of(account)), amount, known_block))
+
+
+def tokens(amount: int, token: Token = TOKEN, wallet: bytes = wallet_of(ALICE)) -> bytes:
+    return release_data(Payment(token, Wallet(wallet), amount, BLOCK))
 
 
 def test_cash_and_tokens_that_are_ready_are_signed_for() -> None:
@@ -59,8 +64,7 @@ def test_cash_and_tokens_that_are_ready_are_signed_for() -> None:
     ready = desk.ask(t.USDC, 500)
     assert desk.require(ready, VAULT, cash(500)) == ready
     lots = desk.ask(1, 7)
-    unlock = release_unlock_data(TOKEN, Wallet(wallet_of(ALICE)), 7 * LOT)
-    assert desk.require(lots, LOCKER, unlock) == lots
+    assert desk.require(lots, LOCKER, tokens(7 * LOT)) == lots
 
 
 @pytest.mark.parametrize(
@@ -71,7 +75,8 @@ def test_cash_and_tokens_that_are_ready_are_signed_for() -> None:
         (VAULT, cash(500, account=3)),
         (LOCKER, cash(500)),
         (VAULT, cash(500) + b"\0"),
-        (VAULT, release_unlock_data(TOKEN, Wallet(wallet_of(ALICE)), 500)),
+        (VAULT, cash(500, known_block=BLOCK + 1)),
+        (VAULT, tokens(500)),
     ],
 )
 def test_any_other_amount_wallet_or_contract_is_refused(to: bytes, data: bytes) -> None:
@@ -85,11 +90,17 @@ def test_a_release_without_an_event_or_with_a_made_one_is_refused() -> None:
     desk = Desk()
     ready = desk.ask(t.USDC, 500)
     assert ready is not None
-    for made in (None, Reference(ready.seq + 1, ALICE, 0, 500), Reference(ready.seq, 3, 0, 500)):
+    numbers = (0, 500, BLOCK)
+    for made in (
+        None,
+        Reference(ready.seq + 1, ALICE, *numbers),
+        Reference(ready.seq, 3, *numbers),
+        Reference(ready.seq, ALICE, 0, 500, BLOCK - 1),
+    ):
         with pytest.raises(SigningRefused):
             desk.require(made, VAULT, cash(500))
     with pytest.raises(SigningRefused):
-        desk.require(Reference(ready.seq, ALICE, 0, 600), VAULT, cash(600))
+        desk.require(Reference(ready.seq, ALICE, 0, 600, BLOCK), VAULT, cash(600))
 
 
 def test_what_was_cancelled_or_paid_out_is_not_ready_any_more() -> None:
@@ -115,9 +126,8 @@ def test_a_later_request_takes_the_place_of_an_earlier_one() -> None:
 def test_a_token_without_a_known_lot_is_not_released() -> None:
     desk = Desk()
     ready = desk.ask(2, 7)
-    unlock = release_unlock_data(Token(bytes([2]) * 20), Wallet(wallet_of(ALICE)), 7)
     with pytest.raises(SigningRefused, match="lot size"):
-        desk.require(ready, LOCKER, unlock)
+        desk.require(ready, LOCKER, tokens(7, Token(bytes([2]) * 20)))
 
 
 def test_a_recovered_account_s_tokens_are_released_to_its_new_wallet_and_its_cash_to_the_lost_one() -> None:
@@ -128,10 +138,9 @@ def test_a_recovered_account_s_tokens_are_released_to_its_new_wallet_and_its_cas
     numbers = (LOTS, LOTS, LOTS, 7)
     desk.market.send(t.MigrateWallet(1, *numbers, block, log_index, wallet_of(ALICE), fresh))
     desk.book.apply(desk.market.frames[-1])
-    unlock = release_unlock_data(TOKEN, Wallet(fresh), 7 * LOT)
     seq = desk.market.frames[-1].first_seq
-    lots = Reference(seq, ALICE, 1, 7)
-    assert desk.require(lots, LOCKER, unlock) == lots
+    lots = Reference(seq, ALICE, 1, 7, BLOCK)
+    assert desk.require(lots, LOCKER, tokens(7 * LOT, wallet=fresh)) == lots
     with pytest.raises(SigningRefused):
-        desk.require(lots, LOCKER, release_unlock_data(TOKEN, Wallet(wallet_of(ALICE)), 7 * LOT))
+        desk.require(lots, LOCKER, tokens(7 * LOT))
     assert desk.require(ready, VAULT, cash(500)) == ready

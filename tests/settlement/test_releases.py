@@ -46,6 +46,40 @@ async def test_cash_and_tokens_are_paid_out_once(world: World) -> None:
     assert await world.mismatches() == []
 
 
+async def test_a_release_that_comes_late_pays_no_request_that_the_engine_does_not_know(world: World) -> None:
+    """Cancelled, and asked for anew, before the release of the first request is mined: nothing is set aside for it."""
+    alice = investor(0)
+    await world.act(alice, "CashVault", "requestWithdraw", 400)
+    await world.act(alice, "TokenLocker", "requestUnlock", world.deployed.suite.token, 30)
+    await world.listen()
+    releases = releases_of(world)
+    await world.rpc("evm_setAutomine", False)
+    await step_until(world, releases, ["SUBMITTED", "SUBMITTED"])
+    pending = {each["to"] for each in (await world.rpc("eth_getBlockByNumber", "pending", True))["transactions"]}
+    assert pending == {world.deployed.infra.vault.lower(), world.deployed.infra.locker.lower()}
+    stuck = [row["raw"] for row in await world.pool.fetch("SELECT raw FROM settlement_transactions ORDER BY nonce")]
+    await world.rpc("anvil_dropAllTransactions")
+    await world.rpc("evm_setAutomine", True)
+    for cancel, ask, *arguments in (
+        ("cancelWithdraw", "requestWithdraw"),
+        ("cancelUnlock", "requestUnlock", world.deployed.suite.token),
+    ):
+        contract = "CashVault" if not arguments else "TokenLocker"
+        await world.act(alice, contract, cancel, *arguments)
+        await world.act(alice, contract, ask, *arguments, 400 if not arguments else 30)
+    for raw in stuck:
+        await world.rpc("eth_sendRawTransaction", "0x" + raw.hex())
+    await step_until(world, releases, ["DROPPED", "DROPPED"])
+    dropped = await world.pool.fetch("SELECT detail FROM settlement_releases")
+    assert [row["detail"] for row in dropped] == ["it was mined and reverted"] * 2
+    await world.listen()
+    await step_until(world, releases, ["DROPPED", "DROPPED", "FINAL", "FINAL"])
+    await world.listen()
+    assert world.engine_balance(0, t.USDC).level == CASH_USDC_MICROS - 400
+    assert world.engine_balance(0, OAK).level == TOKENS - 30
+    assert await world.mismatches() == []
+
+
 async def test_what_is_owed_out_is_not_released_before_it_is_settled(world: World) -> None:
     await world.trade(buyer=0, seller=1, qty_lots=10)
     await world.act(investor(0), "CashVault", "requestWithdraw", CASH_USDC_MICROS)

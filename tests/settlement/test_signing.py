@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from settlement.calls import RELEASE_WITHDRAW, SETTLE, release_unlock_data, release_withdraw_data, settle_data
+from settlement.calls import RELEASE_WITHDRAW, SETTLE, Payment, release_data, settle_data
 from settlement.signing import Caps, Policy, SigningRefused, SignRequest
 from settlement.trades import Batch, Token, Wallet
 
@@ -36,7 +36,7 @@ def sign(of: Policy, request: SignRequest, time_s: int = NOON_S) -> None:
         {"to": OTHER},
         {"to": b""},
         {"to": VAULT},
-        {"data": release_unlock_data(Token(OTHER), ALICE, 1)},
+        {"data": release_data(Payment(Token(OTHER), ALICE, 1, 7))},
         {"data": b""},
         {"data": SETTLE},
         {"data": SETTLE + b"\xff" * 320},
@@ -94,6 +94,6 @@ def test_a_replacement_pays_only_for_what_it_adds() -> None:
 
 def test_a_release_costs_what_it_pays_out() -> None:
     of = policy(usdc_micros=100)
-    request = SignRequest(1, 0, VAULT, release_withdraw_data(ALICE, 101), 100_000, "1", "1")
+    request = SignRequest(1, 0, VAULT, release_data(Payment(None, ALICE, 101, 7)), 100_000, "1", "1")
     with pytest.raises(SigningRefused, match="usdc_micros"):
         of.charge(request, NOON_S)
