@@ -7,5 +7,6 @@ import { empty } from "./shell/states.js";
 openPage({
   title: "There is no such page",
   needs: "nobody",
-  show: (main) => main.append(empty("Nothing is here", "The address may be old, or mistyped.", make("a", { class: "button primary", href: "/" }, "Go to the markets"))),
+  isTitled: false,
+  show: (main) => main.append(empty("There is no such page", "The address may be old, or mistyped.", make("a", { class: "button primary", href: "/" }, "Go to the markets"))),
 });

@@ -12,6 +12,7 @@ openPage({
   title: "Confirm your address",
   needs: "nobody",
   async show(main) {
+    if (!token) return main.append(empty("The link is missing", "Open this page by the link in the mail that we sent you."));
     await api.post("/auth/verify", { token });
     main.append(empty("Your address is confirmed", "Sign in to go on.", make("a", { class: "button primary", href: "/sign-in#/account/start" }, "Sign in")));
   },

@@ -2,6 +2,7 @@
 
 import { api } from "../api.js";
 import { make } from "../shell/make.js";
+import { TYPES } from "../market/rules.js";
 import { shown, short, usdc } from "../shell/numbers.js";
 import { openPage } from "../shell/page.js";
 import { badge, fill } from "../shell/states.js";
@@ -35,8 +36,8 @@ function orders(rows) {
     caption: "Orders",
     columns: [
       { name: "Market", cell: market }, { name: "Side", cell: side },
-      { name: "Type", cell: (each) => `${each.type.replaceAll("_", " ").toLowerCase()}, ${each.time_in_force}` },
-      { name: "Price (USDC)", cell: (each) => each.price ? shown(each.price, 2) : "market", isNumber: true },
+      { name: "Type", cell: ({ type, time_in_force: inForce }) => TYPES[type].name + (TYPES[type].hasPrice ? `, ${inForce}` : "") },
+      { name: "Price (USDC)", cell: (each) => each.price ? shown(each.price, 2) : "Market", isNumber: true },
       { name: "Filled", cell: (each) => `${shown(each.executed_qty)} of ${/[1-9]/.test(each.qty) ? shown(each.qty) : usdc(each.quote_qty)}`, isNumber: true },
       { name: "Placed", cell: (each) => time(each.created_at) },
       { name: "State", cell: (each) => make("span", {}, badge(each.status), each.reason ? ` ${each.reason.toLowerCase().replaceAll("_", " ")}` : "") },

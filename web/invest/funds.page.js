@@ -3,10 +3,10 @@
 import { api, Problem } from "../api.js";
 import { actionButton, form } from "../shell/forms.js";
 import { make } from "../shell/make.js";
-import { shown, units, usdc } from "../shell/numbers.js";
+import { shown, units } from "../shell/numbers.js";
 import { openPage } from "../shell/page.js";
 import { fill, follow, notice, progress } from "../shell/states.js";
-import { facts, panel } from "../shell/tables.js";
+import { panel, table } from "../shell/tables.js";
 import { toast } from "../shell/toasts.js";
 import { giveTestUsdc, isTestWallet, sendAll } from "../shell/wallet.js";
 
@@ -63,12 +63,21 @@ function amountForm(kind, wallets, markets, submit, act) {
   return [element, state];
 }
 
-function balances({ wallet, cash, tokens }) {
-  return facts([
-    ["USDC in the wallet", cash.outside === null ? "–" : usdc(cash.outside)], ["USDC free on the exchange", usdc(cash.free)], ["USDC asked back", usdc(cash.requested)],
-    ...tokens.filter(({ free, outside, requested }) => /[1-9]/.test(`${free}${outside}${requested}`)).flatMap((each) => [
-      [`${each.symbol} in the wallet, not locked`, each.outside === null ? "–" : shown(each.outside)], [`${each.symbol} locked and free`, shown(each.free)], [`${each.symbol} asked back`, shown(each.requested)]]),
-  ].map(([name, value]) => [name, make("span", { title: wallet }, value)]));
+/** Of a wallet: USDC, and the tokens of which there are any. */
+function balances({ wallet, cash, tokens }, markets) {
+  const amount = (name, cell) => ({ name, cell, isNumber: true });
+  const named = tokens.filter(({ free, outside, requested }) => /[1-9]/.test(`${free}${outside}${requested}`))
+    .map((each) => ({ ...each, name: markets.find(({ symbol }) => symbol === each.symbol)?.base ?? each.symbol, least: 0 }));
+  return table({
+    caption: `In the wallet ${wallet} and on the exchange`,
+    columns: [
+      { name: "Asset", cell: ({ name }) => name },
+      amount("In the wallet", ({ outside, least }) => (outside === null ? "–" : shown(outside, least))),
+      amount("Free on the exchange", ({ free, least }) => shown(free, least)),
+      amount("Asked back", ({ requested, least }) => shown(requested, least)),
+    ],
+    rows: [{ ...cash, name: "USDC", least: 2 }, ...named],
+  });
 }
 
 openPage({
@@ -83,8 +92,8 @@ openPage({
       return;
     }
     const asset = markets.find(({ base }) => base === wanted)?.symbol ?? "USDC";
-    const now = make("div", { class: "column" });
-    const draw = () => fill(now, () => api.get("/portfolio"), (found) => found.filter(({ is_open: isOpen }) => isOpen).map(balances));
+    const now = make("div", { class: "column flush" });
+    const draw = () => fill(now, () => api.get("/portfolio"), (found) => found.filter(({ is_open: isOpen }) => isOpen).map((each) => balances(each, markets)));
     const bring = amountForm(asset, open, markets, "Bring it to the exchange", async (what, say) => {
       await requireOutside(what);
       await move("/funds/deposit", what, say, (before, after) => after && (!before || before.free !== after.free || before.held !== after.held));

@@ -85,7 +85,7 @@ openPage({
     const draw = () => fill(body, holdings, (mine) => [
       make("div", { class: "figures" },
         figure("Worth in all", usdc(mine.worth), "at the last prices"),
-        figure("Cash", usdc(mine.cash.total), `${shown(mine.cash.free, 2)} free on the exchange`),
+        figure("Cash", usdc(mine.cash.total), `${usdc(mine.cash.free)} free on the exchange`),
         figure("Unsettled", usdc(mine.cash.owed_out), "goes out when trades are final"),
         figure("Properties", String(mine.tokens.filter(({ total }) => /[1-9]/.test(total)).length), "that you hold tokens of")),
       panel("Tokens", tokenTable(mine)),

@@ -4,6 +4,12 @@ import { make, setText } from "../shell/make.js";
 import { shown } from "../shell/numbers.js";
 import { timeText } from "../shell/times.js";
 
+/** `imbalance`: what would be bought at the price less what would be sold. */
+function surplusOf(imbalance, base) {
+  if (!/[1-9]/.test(imbalance)) return "nothing";
+  return `${shown(imbalance.replace("-", ""))} ${base} to ${imbalance.startsWith("-") ? "sell" : "buy"}`;
+}
+
 export class Auction {
   constructor() {
     this.price = make("strong");
@@ -22,7 +28,7 @@ export class Auction {
     if (!isCalled) return;
     setText(this.price, event?.p && /[1-9]/.test(event.p) ? `${shown(event.p)} USDC` : "none yet");
     setText(this.qty, event?.q ? `${shown(event.q)} ${base}` : "–");
-    setText(this.surplus, event?.i ? `${shown(event.i.replace("-", ""))} ${base} to ${event.i.startsWith("-") ? "sell" : "buy"}` : "–");
+    setText(this.surplus, event?.i ? surplusOf(event.i, base) : "–");
     setText(this.ends, event?.T ? timeText(event.T, "clock") : "when it is called");
   }
 }

@@ -222,8 +222,8 @@ export class Ticket {
     if (this.gate.dataset.state === state + (this.account?.trouble ?? "")) return;
     this.gate.dataset.state = state + (this.account?.trouble ?? "");
     const shown = {
-      visitor: () => [notice("note", make("a", { href: signInLink() }, "Sign in"), " or ", make("a", { href: "/register" }, "open an account"), " to trade.")],
-      walletless: () => [notice("note", this.account?.trouble ?? "Link a wallet first.", " ", make("a", { href: "/account/start" }, "Getting started"))],
+      visitor: () => [notice("note", make("p", {}, make("a", { href: signInLink() }, "Sign in"), " or ", make("a", { href: "/register" }, "open an account"), " to trade."))],
+      walletless: () => [notice("note", make("p", {}, this.account?.trouble ?? "Link a wallet first.", " ", make("a", { href: "/account/start" }, "Getting started")))],
       closed: () => [make("div", { class: "notice" }, make("p", {}, "To trade, this browser makes a key that never leaves it."),
         make("button", { type: "button", class: "primary small", on: { click: () => this.#enable() } }, "Trade in this browser"))],
       connecting: () => [notice("warn", "Connecting to your account …")],

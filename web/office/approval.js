@@ -35,7 +35,7 @@ async function hashBlock(approval) {
   const isSame = made === approval.payload_hash;
   return make(
     "div", { class: "column" },
-    make("div", {}, make("p", { class: "quiet" }, "sha256 of what is approved"), make("code", { class: "whole" }, approval.payload_hash)),
+    make("div", {}, make("p", { class: "quiet" }, "SHA-256 of what is approved"), make("code", { class: "whole" }, approval.payload_hash)),
     isSame ? notice("good", "This browser made the same hash from the text below.") : notice("bad", `This browser made another hash (${made}): do not approve, and tell an operator.`),
     make("details", {}, make("summary", {}, "The exact text that is hashed"), make("pre", { class: "mono payload", tabIndex: 0, aria: { label: "The exact text" } }, approval.payload_json)),
   );

@@ -64,7 +64,7 @@ openOffice({
         ["Record date", dividend.record_seq === null ? "–" : `command ${dividend.record_seq}, block ${dividend.record_block ?? "–"}`],
         ["Unsold tokens", dividend.includes_unsold ? `${tokens(dividend.unsold_tokens, symbol)} get ${usdc(dividend.unsold_usdc)}` : "get nothing"],
         ["Hash that commits to every line", hash(dividend.head, "hash")],
-        ["sha256 of the list", hash(dividend.list_sha256, "sha256")],
+        ["SHA-256 of the list", hash(dividend.list_sha256, "sha256")],
         ["Proposed", time(dividend.created_at)],
       ]))),
       panel(title(dividend, who), linesTable(dividend, symbol, has(who, "ADMIN", "SETTLEMENT_OPERATOR")), keepLines(`dividend-${id}`, dividend)),

@@ -95,7 +95,7 @@ async function statement(property, exit, reload) {
         ["Holders", exit.holders === null ? "–" : `${exit.holders} wallets`],
         ["As of block", exit.snapshot_block === null ? "–" : String(exit.snapshot_block)],
         ["Hash that commits to every line", hash(exit.head, "hash")],
-        ["sha256 of the list", hash(exit.list_sha256, "sha256")],
+        ["SHA-256 of the list", hash(exit.list_sha256, "sha256")],
         ["Stated", time(exit.created_at)],
       ]),
       open || (propose && make("div", { class: "buttons" }, propose))), badge(exit.state)),

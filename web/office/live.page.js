@@ -34,6 +34,7 @@ class Chart {
     if (this.rows[0].length > KEPT) this.rows.forEach((row) => row.shift());
     if (this.plot) this.plot.setData(this.rows);
     else this.#draw();
+    if (!this.place.matches(":hover")) this.plot.setLegend({ idx: this.rows[0].length - 1 }); // the newest, where none is pointed at
   }
 
   /** From the first reading that is kept to the last, in seconds since 1970; of a few readings, wider than they are. */

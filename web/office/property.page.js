@@ -142,7 +142,7 @@ function documentsPanel(property, documents, isOwn, reload) {
     columns: [
       { name: "Document", cell: (each) => make("a", { href: each.link, target: "_blank", rel: "noopener" }, each.name) },
       { name: "Size", cell: (each) => size(each.size_bytes), isNumber: true },
-      { name: "sha256", cell: (each) => hash(each.sha256, "sha256") },
+      { name: "SHA-256", cell: (each) => hash(each.sha256, "sha256") },
       { name: "Added", cell: (each) => time(each.created_at) },
     ],
     none: { title: "No document yet", text: isOwn ? "Add the deed, a valuation, photographs." : "Its manager has added none." },

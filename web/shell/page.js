@@ -25,18 +25,19 @@ export async function openPage({ title, needs = "session", isTitled = true, isWi
   document.title = `${title} · Deedbook`;
   const main = make("main", { id: "main", class: isWide ? "wide" : "", tabIndex: -1 }, loading());
   document.body.replaceChildren(make("a", { class: "skip", href: "#main" }, "Skip to the content"), main);
+  const heading = make("h1", { class: isTitled ? "" : "unseen" }, title);
   const draw = async () => {
     main.replaceChildren(loading());
     try {
       const who = await session();
       showBar(who);
       const lack = lacking(needs, who);
-      main.replaceChildren(...(isTitled ? [make("h1", {}, title)] : [make("h1", { class: "unseen" }, title)]));
+      main.replaceChildren(heading);
       if (lack) return main.append(lack);
       await show(main, who);
     } catch (problem) {
       if (!("reason" in problem)) console.error(problem);
-      main.replaceChildren(failed(problem, draw));
+      main.replaceChildren(heading, failed(problem, draw));
     }
   };
   await draw();
@@ -76,7 +77,9 @@ function showBar(who) {
   const tabs = here?.pages.filter((page) => !page.isHidden) ?? [];
   if (tabs.length > 1) {
     const current = tabOf(here.pages, location.pathname);
-    header.after(make("nav", { class: "tabs", aria: { label: here.name } }, tabs.map((page) => link(page, page === current))));
+    const bar = make("nav", { class: "tabs", aria: { label: here.name } }, tabs.map((page) => link(page, page === current)));
+    header.after(bar);
+    bar.querySelector("[aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" }); // a phone shows a part of them
   }
   document.body.append(footer());
 }

@@ -75,8 +75,8 @@ export function badge(state, text = words(state)) {
   return make("span", { class: `badge ${kind}` }, text);
 }
 
-/** "PENDING_APPROVAL" is "Pending approval". */
+/** "PENDING_APPROVAL" is "Pending approval"; KYC and USDC stay what they are. */
 export function words(state) {
-  const text = state.replaceAll("_", " ").toLowerCase();
+  const text = state.replaceAll("_", " ").toLowerCase().replace(/\b(kyc|usdc)\b/g, (name) => name.toUpperCase());
   return text.charAt(0).toUpperCase() + text.slice(1);
 }

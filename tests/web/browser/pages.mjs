@@ -1,16 +1,26 @@
-// Every page, for each kind of reader, on a desk and on a phone: it fills, axe finds nothing serious, and nothing is logged.
-// SESSIONS is JSON of name to session token; VISITS of name to paths. With PICTURES, a folder, each page is kept as a PNG.
+// Every page, for each kind of reader, on a desk and on a phone, dark and light: it fills, axe finds nothing serious, and nothing
+// is logged.
+// SESSIONS is JSON of name to session token; VISITS of name to paths. With PICTURES, a folder, two looks of each page are kept
+// as PNGs.
 
 import { cookieOf, launch, reader, seriousViolations, settled, URL_OF_PAGES } from "./browser.mjs";
 
 const SESSIONS = JSON.parse(process.env.SESSIONS);
 const VISITS = JSON.parse(process.env.VISITS);
 const { PICTURES } = process.env;
-const LOOKS = [{ width: 1440, height: 900, scheme: "dark", name: "" }, { width: 390, height: 844, scheme: "light", name: "-phone" }];
+const [DESK, PHONE] = [{ width: 1440, height: 900 }, { width: 390, height: 844 }];
+const LOOKS = [
+  { ...DESK, scheme: "dark", picture: "" }, { ...DESK, scheme: "light", picture: null },
+  { ...PHONE, scheme: "light", picture: "-phone" }, { ...PHONE, scheme: "dark", picture: null },
+];
+const PATHS = Object.values(VISITS).flat();
 const found = { visited: 0, violations: [], troubles: [], wide: [] };
 
+/** Of a page that shows a list or one of it, the one is named in the singular. */
 function fileName(path) {
-  return (path === "/" ? "markets" : path.slice(1).split("#")[0].replaceAll("/", "-"));
+  const [page, one] = path.split("#");
+  const name = page === "/" ? "markets" : page.slice(1).replaceAll("/", "-");
+  return one && PATHS.includes(page) ? name.replace(/s$/, "") : name;
 }
 
 const browser = await launch();
@@ -24,8 +34,8 @@ try {
         await settled(page).catch((error) => found.troubles.push(`${path}: ${error.message.split("\n")[0]}`));
         found.violations.push(...await seriousViolations(page));
         const overflow = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-        if (overflow > 0) found.wide.push(`${path}${look.name}: ${overflow} px wider than the screen`);
-        if (PICTURES) await page.screenshot({ path: `${PICTURES}/${fileName(path)}${look.name}.png`, fullPage: true });
+        if (overflow > 0) found.wide.push(`${path}: ${overflow} px wider than ${look.width}`);
+        if (PICTURES && look.picture !== null) await page.screenshot({ path: `${PICTURES}/${fileName(path)}${look.picture}.png`, fullPage: true });
         found.visited += 1;
       }
       found.troubles.push(...page.troubles);
