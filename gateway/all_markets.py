@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
-from gateway.channels import Payload, StreamMessage, Subscriber
+from gateway.channels import Payload, Spread, StreamMessage, Subscriber, at_once
 from gateway.intervals import DAY_S
 from gateway.market_data import MarketFeed
 from gateway.statistics import WINDOWS_S
@@ -29,8 +29,10 @@ class ArrayStream:
         feeds: Feeds,
         version: Version,
         payload: OnePayload,
+        spread: Spread,
     ) -> None:
         self.name = name
+        self._spread = spread
         self._feeds = feeds
         self._version = version
         self._payload = payload
@@ -54,16 +56,15 @@ class ArrayStream:
             version = self._version(feed, time_ns)
             if version is not None and self._changed.get(feed, (None, 0))[0] != version:
                 self._changed[feed] = (version, self._round)
-        messages: dict[int, StreamMessage | None] = {}  # by what was seen before
-        for subscriber, seen in list(self._seen.items()):
-            if subscriber.paused:
-                continue
-            if seen not in messages:
-                messages[seen] = self._message(seen, time_ns)
-            message = messages[seen]
-            self._seen[subscriber] = self._round
+        ready: dict[int, list[Subscriber]] = {}  # by what was seen before
+        for subscriber, seen in self._seen.items():
+            if not subscriber.paused:
+                ready.setdefault(seen, []).append(subscriber)
+        for seen, subscribers in ready.items():
+            self._seen.update(dict.fromkeys(subscribers, self._round))
+            message = self._message(seen, time_ns)
             if message is not None:
-                subscriber.send_stream(message)
+                self._spread(message, subscribers)
 
     def _message(self, seen: int, time_ns: int) -> StreamMessage | None:
         """Of the markets that changed after that round."""
@@ -76,8 +77,9 @@ class ArrayStream:
 class AllMarkets:
     """Finds, makes and feeds them."""
 
-    def __init__(self, feeds: Feeds) -> None:
+    def __init__(self, feeds: Feeds, spread: Spread = at_once) -> None:
         self._feeds = feeds
+        self._spread = spread
         self._kinds: dict[str, tuple[Version, OnePayload]] = {
             "!miniTicker@arr": (lambda feed, now: feed.rolling_version(DAY_S, now), MarketFeed.mini_payload),
             "!ticker@arr": (MarketFeed.ticker_version, MarketFeed.ticker_payload),
@@ -94,7 +96,7 @@ class AllMarkets:
 
     def subscribe(self, name: str, subscriber: Subscriber) -> None:
         if name not in self._channels:
-            self._channels[name] = ArrayStream(name, self._feeds, *self._kinds[name.removesuffix(SPEED)])
+            self._channels[name] = ArrayStream(name, self._feeds, *self._kinds[name.removesuffix(SPEED)], self._spread)
         self._channels[name].subscribe(subscriber)
 
     def unsubscribe(self, name: str, subscriber: Subscriber) -> None:

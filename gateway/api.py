@@ -25,7 +25,8 @@ from gateway.archive import Archive
 from gateway.auth import Authenticator
 from gateway.balances import Balances
 from gateway.cancels import Cancels, Countdowns
-from gateway.connection import MESSAGE_BYTES_MAX, Connection, Cork
+from gateway.connection import MESSAGE_BYTES_MAX, Connection
+from gateway.cork import Cork
 from gateway.desk import Desk, Submit
 from gateway.errors import ApiError
 from gateway.history import History
@@ -79,8 +80,8 @@ class Gateway:
         self._orders = orders = Orders(has_history=history is not None)
         self._balances = balances = Balances()
         users = UserStreams(clock)
-        self._publisher = publisher = Publisher(markets, orders, balances, users)
-        self._cork = Cork()
+        self._cork = cork = Cork()
+        self._publisher = publisher = Publisher(markets, orders, balances, users, cork.spread)
         counted = Limits(limits or LimitSettings())
         self._limits = counted
         self._history = history
@@ -96,7 +97,7 @@ class Gateway:
             PlainRequests(codec, authenticator, counted, desk) if codec is not None else None,
             public,
             MarketQueries(public, self._archive, publisher.reports),
-            AllMarkets(publisher.feeds),
+            AllMarkets(publisher.feeds, cork.spread),
             PrivateQueries(markets, orders, publisher.reports, history),
             Terms(markets, balances, counted),
             publisher,
@@ -196,7 +197,7 @@ class Gateway:
         self._services.countdowns.stop()
         if self._server is not None:
             self._server.close()
-        self._cork.flush()
+        self._cork.finish()
         for connection in list(self._connections):
             connection.close(WSCloseCode.SERVICE_RESTART, "the service restarts")
         if self._runner is not None:

@@ -5,21 +5,26 @@ A payload is made for a time unit, and a frame once for each form in which some 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Final, Protocol
 
-from gateway.connection import text_frame
+from gateway.frames import text_frame
 
 Payload = Callable[[int], str]  # takes the nanoseconds of the time unit; returns JSON text
 Form = tuple[bool, int]  # whether a message is wrapped with the stream's name, and its time unit in ns
 
 
-class StreamMessage:
-    """One or more payloads of a stream, in order."""
+next_number: Final = count(1).__next__  # of messages, and of moments between two
 
-    __slots__ = ("_frames", "payloads", "stream")
+
+class StreamMessage:
+    """One or more payloads of a stream, in order. Messages are numbered as they are made."""
+
+    __slots__ = ("_frames", "number", "payloads", "stream")
 
     def __init__(self, stream: str, *payloads: Payload) -> None:
+        self.number: Final = next_number()
         self.stream = stream
         self.payloads = payloads
         self._frames: dict[Form, bytes] = {}
@@ -44,15 +49,27 @@ class Subscriber(Protocol):
         """Whether its reader is behind; nothing but what must not be lost should be sent."""
         ...
 
-    def send_stream(self, message: StreamMessage) -> None: ...
+    def send_stream(self, message: StreamMessage) -> None:
+        """Perhaps a while after it was made: nothing is sent of a stream that it does not follow by then."""
+        ...
 
     def drop(self, why: str) -> None:
         """Disconnect it."""
         ...
 
 
+Spread = Callable[[StreamMessage, Sequence[Subscriber]], None]  # gives a message to each, after all others before it
+
+
+def at_once(message: StreamMessage, subscribers: Sequence[Subscriber]) -> None:
+    for subscriber in subscribers:
+        subscriber.send_stream(message)
+
+
 class Channel(Protocol):
-    """One stream."""
+    """One stream; `spread` is how it sends."""
+
+    spread: Spread
 
     @property
     def ticks(self) -> int:
@@ -76,6 +93,7 @@ class Events:
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.spread: Spread = at_once
         self.subscribers: dict[Subscriber, None] = {}
         self._waiting: list[Payload] = []
 
@@ -97,8 +115,7 @@ class Events:
             return
         message = StreamMessage(self.name, *self._waiting)
         self._waiting = []
-        for subscriber in list(self.subscribers):
-            subscriber.send_stream(message)
+        self.spread(message, list(self.subscribers))
 
 
 class Latest:
@@ -113,6 +130,7 @@ class Latest:
     ) -> None:
         self.name = name
         self.ticks: Final = ticks
+        self.spread: Spread = at_once
         self.subscribers: dict[Subscriber, object] = {}  # with what each saw last
         self._version = version
         self._payload = payload
@@ -135,13 +153,14 @@ class Latest:
         if version is None or (version == self._sent and not self.is_behind):
             return
         self._sent, self.is_behind = version, False
-        message: StreamMessage | None = None
-        for subscriber, seen in list(self.subscribers.items()):
+        ready = []
+        for subscriber, seen in self.subscribers.items():
             if seen == version:
                 continue
             if subscriber.paused:
                 self.is_behind = True
-                continue
-            message = message or StreamMessage(self.name, self._payload(time_ns))
-            self.subscribers[subscriber] = version
-            subscriber.send_stream(message)
+            else:
+                ready.append(subscriber)
+        if ready:
+            self.subscribers.update(dict.fromkeys(ready, version))
+            self.spread(StreamMessage(self.name, self._payload(time_ns)), ready)

@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
+from gateway.cork import Cork
+from gateway.frames import text_frame
 from gateway.times import MS
 
 log = logging.getLogger("gateway")
@@ -27,63 +28,6 @@ TEXT: Final = WSMsgType.TEXT
 RECEIVE_BUFFER_BYTES: Final = 16 * 1024  # what one client can make the others wait for: some hundred requests
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
-FOLLOWERS_SLICE: Final = 64  # connections that write before the loop looks at its sockets again
-
-
-def _header(length: int) -> bytes:
-    if length < 126:
-        return bytes((0x81, length))
-    if length < 65_536:
-        return b"\x81\x7e" + length.to_bytes(2, "big")
-    return b"\x81\x7f" + length.to_bytes(8, "big")
-
-
-HEADERS_KEPT: Final = 2_048
-_HEADERS: Final = tuple(map(_header, range(HEADERS_KEPT)))  # of the usual lengths
-
-
-def text_frame(payload: bytes) -> bytes:
-    """A whole unmasked text frame."""
-    length = len(payload)
-    return (_HEADERS[length] if length < HEADERS_KEPT else _header(length)) + payload
-
-
-class Cork:
-    """Collects the connections that have something to send, and lets each write once a turn of the loop.
-
-    Those that only follow the market write a slice a turn, after all others: thousands of them hold up no order.
-    """
-
-    def __init__(self) -> None:
-        self._waiting: list[Connection] = []
-        self._following: deque[Connection] = deque()
-        self._is_due = False
-
-    def add(self, connection: Connection) -> None:
-        if connection.only_follows:
-            self._following.append(connection)
-        else:
-            self._waiting.append(connection)
-        self._call()
-
-    def flush(self) -> None:
-        waiting, self._waiting = self._waiting, []
-        for connection in waiting:
-            connection.flush()
-
-    def _call(self) -> None:
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self._turn)
-
-    def _turn(self) -> None:
-        self._is_due = False
-        self.flush()
-        following = self._following
-        for _ in range(min(FOLLOWERS_SLICE, len(following))):
-            following.popleft().flush()
-        if following:
-            self._call()
 
 
 class Connection(WSListener):

@@ -10,7 +10,7 @@ from typing import Final
 from zlib import crc32
 
 from engine.types import Side
-from gateway.channels import Payload, StreamMessage, Subscriber
+from gateway.channels import Payload, Spread, StreamMessage, Subscriber, at_once
 from gateway.levels import LevelBook
 from gateway.markets import Market
 
@@ -50,6 +50,7 @@ class DepthStream:
         self._book = book
         self.name = name
         self.ticks: Final = ticks
+        self.spread: Spread = at_once
         self.subscribers: dict[Subscriber, Changes | None] = {}  # with what each has missed
         self.changes = Changes(book.update_id + 1)
 
@@ -71,6 +72,7 @@ class DepthStream:
         self.changes = Changes(last + 1)
         news = last >= changes.first_update_id
         message = self._message(changes, last, time_ns) if news else None
+        ready = []
         for subscriber, missed in list(self.subscribers.items()):
             if subscriber.paused:
                 if news:
@@ -78,9 +80,11 @@ class DepthStream:
             elif missed is not None:
                 missed.merge(changes)
                 self.subscribers[subscriber] = None
-                subscriber.send_stream(self._message(missed, last, time_ns))
-            elif message is not None:
-                subscriber.send_stream(message)
+                self.spread(self._message(missed, last, time_ns), [subscriber])
+            else:
+                ready.append(subscriber)
+        if message is not None and ready:
+            self.spread(message, ready)
 
     def _miss(self, subscriber: Subscriber, missed: Changes | None, changes: Changes) -> None:
         if missed is None:

@@ -62,8 +62,7 @@ class KlineStream(Latest):
             if last_id != told_id and kline.open_ticks:  # it ended, or a trade of its time was told after that
                 self._ended = (ended_s, last_id)
                 message = StreamMessage(self.name, self._event(ended_s, time_ns, closed=True))
-                for subscriber in list(self.subscribers):
-                    subscriber.send_stream(message)
+                self.spread(message, list(self.subscribers))
         super().publish(time_ns)
 
     def _current(self, _time_ns: int) -> object:

@@ -7,7 +7,8 @@ from typing import Final
 
 from picows import WSCloseCode, WSTransport
 
-from gateway.connection import Connection, Cork
+from gateway.connection import Connection
+from gateway.cork import Cork
 from gateway.errors import ApiError
 from gateway.keys import READ
 from gateway.services import Services

@@ -9,7 +9,7 @@ from typing import Final
 from engine.types import Side
 from gateway.auction import AuctionStream, Row
 from gateway.candles import Candle, Candles
-from gateway.channels import Channel, Events, Latest, Payload, Subscriber
+from gateway.channels import Channel, Events, Latest, Payload, Spread, Subscriber, at_once
 from gateway.depth import DepthStream, beat_payload, depth_json, partial_payload
 from gateway.errors import ApiError
 from gateway.intervals import DAY_S, INTERVALS, zone_seconds
@@ -38,6 +38,7 @@ class MarketFeed:
     changed            where a feed says that the frame at hand changed it
     resting            the market's open orders
     phase_ends_ns      when the market's phase ends by itself; 0: by a command
+    spread             how its streams send
     """
 
     def __init__(
@@ -48,6 +49,7 @@ class MarketFeed:
         changed: Callable[[MarketFeed], None] = lambda feed: None,
         resting: Callable[[], Iterable[RestingOrder]] = _nothing,
         phase_ends_ns: int = 0,
+        spread: Spread = at_once,
     ) -> None:
         self.market = market
         self.name: Final = market.symbol.lower()
@@ -70,6 +72,9 @@ class MarketFeed:
             "l3": self._orders,
             "auction": self.auction,
         }
+        self._spread = spread
+        for channel in self._permanent.values():
+            channel.spread = spread
         self._channels: dict[str, Channel] = {}  # those of the clock that somebody listens to
         self._depths: list[DepthStream] = []
 
@@ -148,6 +153,7 @@ class MarketFeed:
         assert channel is not None, "only a stream that exists is subscribed"
         channel.subscribe(subscriber)
         if name not in self._permanent:
+            channel.spread = self._spread
             self._channels[name] = channel
             if isinstance(channel, DepthStream) and channel not in self._depths:
                 self._depths.append(channel)

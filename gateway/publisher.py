@@ -17,6 +17,7 @@ from engine.types import CommandKind, EventKind, Reason, TradeFlag
 from engine.wire import COMMAND, COMMAND_DTYPE, COMMAND_SIZE, EVENT, EVENT_DTYPE, EVENT_SIZE, decode_commands
 from gateway.answers import Asked, Outcome, PlainAsked, own, reply
 from gateway.balances import Balances, free_and_locked
+from gateway.channels import Spread
 from gateway.market_data import MarketFeed
 from gateway.markets import Market, Markets
 from gateway.orders import (
@@ -61,12 +62,15 @@ class Durable(Protocol):
 
 
 class Publisher:
-    def __init__(self, markets: Markets, orders: Orders, balances: Balances, users: UserStreams) -> None:
+    def __init__(
+        self, markets: Markets, orders: Orders, balances: Balances, users: UserStreams, spread: Spread
+    ) -> None:
         self._markets = markets
         self._orders = orders
         self._balances = balances
         self._users = users
         self._followed = users.streams
+        self._spread = spread
         self.reports: Final = reports_by_unit(markets)
         self.feeds: dict[int, MarketFeed] = {}
         self._changed: list[MarketFeed] = []  # by this frame
@@ -123,7 +127,7 @@ class Publisher:
     def open_feed(self, market: Market, update_id: int, complete_after_id: int, phase_ends_ns: int) -> MarketFeed:
         """A feed of a market that has none; see MarketFeed for the trade id."""
         resting = partial(self._orders.resting, market)
-        feed = MarketFeed(market, update_id, complete_after_id, self._mark, resting, phase_ends_ns)
+        feed = MarketFeed(market, update_id, complete_after_id, self._mark, resting, phase_ends_ns, self._spread)
         self.feeds[market.number] = feed
         return feed
 

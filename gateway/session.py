@@ -18,7 +18,8 @@ from gateway import requests as r
 from gateway.answers import Asked, error_json
 from gateway.auth import LogOn, check_time, verify
 from gateway.cancels import OwnedOrders
-from gateway.connection import Connection, Cork
+from gateway.connection import Connection
+from gateway.cork import Cork
 from gateway.errors import ApiError
 from gateway.keys import ED25519, READ, TRADE, Key
 from gateway.methods import METHODS, Answer, Keyed, Method, Private, Public, Trading, Weight, weight_of

@@ -10,8 +10,9 @@ from picows import WSTransport
 
 from gateway import messages as m
 from gateway.all_markets import AllMarkets
-from gateway.channels import StreamMessage
-from gateway.connection import Connection, Cork
+from gateway.channels import StreamMessage, next_number
+from gateway.connection import Connection
+from gateway.cork import Cork
 from gateway.errors import ApiError
 from gateway.market_data import MarketFeed
 from gateway.services import Services
@@ -57,7 +58,7 @@ class StreamSession(Connection):
         self._services = services
         self._first = streams  # asked for by the address
         self._form = (wrapped, unit_ns)
-        self._streams: dict[str, None] = {}
+        self._streams: dict[str, int] = {}  # with the moment from which on it follows each
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         super().on_ws_connected(transport)
@@ -125,7 +126,7 @@ class StreamSession(Connection):
                 raise StreamError("Invalid request: invalid stream")
         for name in names:
             if name not in self._streams:
-                self._streams[name] = None
+                self._streams[name] = next_number()
                 source, channel = self._source(name)
                 source.subscribe(channel, self)
 
@@ -147,7 +148,9 @@ class StreamSession(Connection):
             self._unsubscribe(name)
 
     def send_stream(self, message: StreamMessage) -> None:
-        self.send_frame(message.frames(self._form))
+        since = self._streams.get(message.stream)
+        if since is not None and message.number > since:
+            self.send_frame(message.frames(self._form))
 
 
 def stream_exists(services: Services, name: str) -> bool:

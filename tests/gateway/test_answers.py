@@ -16,7 +16,8 @@ from engine.exchange import Exchange
 from engine.wire import COMMAND, EVENT, encode_command, stamped
 from gateway.answers import CANCEL, PLACE, Asked, PlainAsked
 from gateway.api import Gateway
-from gateway.connection import Connection, Cork
+from gateway.connection import Connection
+from gateway.cork import Cork
 from gateway.keys import KeyStore
 from gateway.session import ApiSession
 from tests.gateway.venue import ALICE, BOB, CAROL, Durable, market_commands

@@ -15,7 +15,7 @@ import pytest
 from engine import types as t
 from gateway.all_markets import AllMarkets
 from gateway.channels import Events, Latest, StreamMessage
-from gateway.connection import text_frame
+from gateway.frames import text_frame
 from gateway.levels import LevelBook
 from gateway.market_data import MarketFeed
 from gateway.orders import Fill

@@ -12,37 +12,11 @@ import msgspec
 import pytest
 
 from gateway import connection
+from gateway.frames import text_frame
 from gateway.limits import LimitSettings
 from tests.gateway.venue import ALICE, BOB, DEADLINE_S, SYMBOL, Venue, start_venue
 
 TEXT, BINARY, CONTINUATION, CLOSE, PING, PONG = 0x1, 0x2, 0x0, 0x8, 0x9, 0xA
-
-
-class Writer:
-    """A connection as the cork sees it; says its name when it may write."""
-
-    def __init__(self, name: str, written: list[str], *, only_follows: bool) -> None:
-        self.only_follows = only_follows
-        self._name = name
-        self._written = written
-
-    def flush(self) -> None:
-        self._written.append(self._name)
-
-
-async def test_who_trades_writes_before_those_who_follow(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "FOLLOWERS_SLICE", 2)
-    cork, written = connection.Cork(), list[str]()
-    for number in range(5):
-        cork.add(Writer(f"follower {number}", written, only_follows=True))  # type: ignore[arg-type]
-    cork.add(Writer("trader", written, only_follows=False))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
-    assert written == ["trader", "follower 0", "follower 1"]
-    cork.add(Writer("another trader", written, only_follows=False))  # type: ignore[arg-type]
-    await asyncio.sleep(0)
-    assert written[3:] == ["another trader", "follower 2", "follower 3"]
-    await asyncio.sleep(0)
-    assert written[6:] == ["follower 4"]
 
 
 class Socket:
@@ -276,7 +250,7 @@ async def test_a_client_that_does_not_read_costs_bounded_memory_and_others_nothi
     lazy.writer.transport.pause_reading()  # type: ignore[attr-defined]
     alice, bob = await venue.trader(ALICE), await venue.trader(BOB)
     [session] = [each for each in venue.gateway._connections if each._raw and type(each).__name__ == "StreamSession"]
-    peak, frame = 0, connection.text_frame(b"x" * 1_000)
+    peak, frame = 0, text_frame(b"x" * 1_000)
     async with asyncio.timeout(DEADLINE_S):
         while session in venue.gateway._connections:
             for _ in range(100):

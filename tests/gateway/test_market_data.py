@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import types as t
-from gateway import depth
+from gateway import cork, depth
 from gateway.channels import StreamMessage
 from gateway.depth import DepthStream
 from gateway.levels import LevelBook
@@ -220,6 +220,21 @@ async def test_time_zones_all_markets_and_orders_are_streams(venue: Venue) -> No
     assert (await request(client, "LIST_SUBSCRIPTIONS"))["result"] == []
     for wrong in (f"{low}@kline_1m@+15:00", "!nosuch@arr"):
         assert (await request(client, "SUBSCRIBE", wrong))["error"]["code"] == 2
+
+
+async def test_nothing_that_waits_from_before_a_subscription_comes_after_it(
+    venue: Venue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = f"{SYMBOL.lower()}@trade"
+    follower, alice, bob = await venue.connect(f"/ws/{name}"), await venue.trader(ALICE), await venue.trader(BOB)
+    await alice.limit("SELL", "3", "100")
+    with monkeypatch.context() as patch:
+        patch.setattr(cork, "GIVEN_SLICE", 0)  # so much is going on that nobody is given anything
+        await bob.limit("BUY", "1", "100")
+        await request(follower, "UNSUBSCRIBE", name)
+        await request(follower, "SUBSCRIBE", name)
+    await bob.limit("BUY", "2", "100")
+    assert (await follower.until(lambda message: message.get("e") == "trade"))["q"] == "2.00"
 
 
 async def test_an_instrument_listed_later_has_its_streams(venue: Venue) -> None:
