@@ -219,20 +219,19 @@ contract CashVault is ICashVault, Timelocked, NonReentrant {
 
     function _deposit(uint256 amount) private {
         if (amount == 0) revert ZeroAmount();
-        Account memory account = _accounts[msg.sender];
-        uint256 balance = account.balance + amount;
-        if (balance > type(uint88).max) revert AmountTooLarge(amount);
+        uint256 most = _accounts[msg.sender].balance + amount;
+        if (most > type(uint88).max) revert AmountTooLarge(amount);
 
         uint256 before = usdc.balanceOf(address(this));
         usdc.safeTransferFrom(msg.sender, address(this), amount);
         uint256 received = usdc.balanceOf(address(this)) - before;
         if (received != amount) revert WrongAmountReceived(amount, received); // a fee on transfer would make us insolvent
 
-        account.balance = uint88(balance);
+        Account storage account = _accounts[msg.sender]; // as it is after the transfer, whatever that called
+        account.balance += uint88(amount);
         account.registered = true;
-        _accounts[msg.sender] = account;
         totalBalances += uint128(amount);
-        emit CashChanged(msg.sender, int256(amount), balance, account.requested);
+        emit CashChanged(msg.sender, int256(amount), account.balance, account.requested);
     }
 
     function _payOut(address who, uint256 amount) private {
