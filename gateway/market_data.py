@@ -18,7 +18,15 @@ from gateway.levels import LevelBook
 from gateway.markets import Market
 from gateway.orders import Fill
 from gateway.orders_stream import OrdersStream, RestingOrder
-from gateway.statistics import AVERAGE_S, WINDOWS_S, Best, Statistics, average_payload, window_start_s
+from gateway.statistics import (
+    AVERAGE_S,
+    WINDOWS_S,
+    Best,
+    Statistics,
+    average_payload,
+    reference_payload,
+    window_start_s,
+)
 from gateway.tape import Aggregate, Tape
 from gateway.times import NS
 
@@ -203,6 +211,8 @@ class MarketFeed:
                 return Latest(full, 10, version, partial(self.rolling_payload, window))
             case "avgPrice":
                 return Latest(full, 10, self._average_version, self._average_payload)
+            case "referencePrice":
+                return Latest(full, 10, lambda _: self.market.reference_ticks, partial(reference_payload, self.market))
             case "beat":
                 return Latest(full, 10, lambda now: now, partial(beat_payload, self.market, self.book))
         return None

@@ -140,6 +140,12 @@ def average_payload(market: Market, candle: Candle | None, last_trade_ns: int, t
     )
 
 
+def reference_payload(market: Market, time_ns: int) -> Payload:
+    """What the static band lies around."""
+    price = f'"{market.price[market.reference_ticks]}"' if market.reference_ticks else "null"
+    return lambda unit_ns: f'{{"e":"referencePrice","s":"{market.symbol}","r":{price},"t":{time_ns // unit_ns}}}'
+
+
 Rolling = Callable[[int, int], Statistics]  # takes the window's seconds and the time in ns
 
 

@@ -138,7 +138,7 @@ def test_the_latest_goes_to_who_has_not_seen_it() -> None:
     [
         *("trade", "aggTrade", "bookTicker", "l3", "depth", "depth@100ms", "depth@1000ms", "depth5", "depth20@100ms"),
         *("depth10@1000ms", "kline_1s", "kline_1M", "kline_1m@+08:00", "kline_1d@-03:30", "miniTicker", "ticker"),
-        *("ticker_1h", "ticker_4h", "ticker_1d", "avgPrice", "beat"),
+        *("ticker_1h", "ticker_4h", "ticker_1d", "avgPrice", "referencePrice", "beat"),
     ],
 )
 def test_a_stream_is_there_while_somebody_listens(name: str) -> None:
@@ -253,6 +253,20 @@ def test_averages_and_tickers_follow_the_trades() -> None:
     assert {event["e"] for event in reader.take()} == {"24hrMiniTicker", "24hrTicker", "1hTicker", "avgPrice"}
     feed.tick(50, START_NS + 2 * 86_400 * NS)
     assert [event["n"] for event in reader.take() if event["e"] == "24hrTicker"] == [0]
+
+
+def test_a_reference_price_is_told_as_it_moves() -> None:
+    feed = feed_with_book()
+    reader = subscribed(feed, "referencePrice")
+    feed.tick(10, START_NS)
+    feed.market.reference_ticks = 102
+    feed.tick(20, START_NS + NS)
+    feed.tick(30, START_NS + 2 * NS)
+    told = [(event["e"], event["s"], event["r"], event["t"]) for event in reader.take()]
+    assert told == [
+        ("referencePrice", "OAK12USDC", None, START_S * 1000),
+        ("referencePrice", "OAK12USDC", "1.02", (START_S + 1) * 1000),
+    ]
 
 
 # -- candlesticks
