@@ -20,10 +20,12 @@ from settlement.infrastructure import (
     ChainLostError,
     Delays,
     Infrastructure,
+    OtherVersionError,
     Platform,
     Roles,
     call_once,
     deploy_infrastructure,
+    require_this_version,
 )
 from settlement.node import node
 from settlement.simulation import Addresses
@@ -52,7 +54,8 @@ async def deployed(layout: Layout, pool: Pool, rpc_url: str, is_local: bool, say
     """Deploy what is missing, or find what is there. Again after a kill at any point.
 
     is_local  the chain is our own anvil: our keys get gas money from it, and USDC is a mock.
-    Raises    ChainLostError with one sentence where the chain has forgotten what was deployed.
+    Raises    ChainLostError with one sentence where the chain has forgotten what was deployed, and OtherVersionError
+              where it has contracts of another version.
     """
     platform = await platform_of(layout, pool, rpc_url, is_local)
     if _path(layout).exists():
@@ -62,6 +65,10 @@ async def deployed(layout: Layout, pool: Pool, rpc_url: str, is_local: bool, say
                 f"The chain at {rpc_url} does not have our contracts any more: it lost blocks, or it is another chain. "
                 f"To begin anew, delete {layout.root} and start again."
             )
+        try:
+            await require_this_version(platform.chain, infrastructure)
+        except OtherVersionError as error:
+            raise OtherVersionError(f"{error} To begin anew, delete {layout.root} and start again.") from None
         return Deployment(platform, infrastructure)
     say("Deploying the contracts on the chain.")
     addresses = {role: chain_key(layout.signer_keys, role).address for role in ROLES}

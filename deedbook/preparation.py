@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from typing import Final
 
 from web3.exceptions import Web3Exception
 
@@ -10,8 +11,10 @@ from deedbook.embedded.child import ServerError
 from deedbook.layout import Layout
 from deedbook.settings import Settings
 from persistence.database import MigrationError, connect, migrate
-from settlement.infrastructure import ChainLostError
+from settlement.infrastructure import ChainLostError, OtherVersionError
 from settlement.steps import StepFailedError
+
+UNPREPARED: Final = (MigrationError, ChainLostError, OtherVersionError, StepFailedError, Web3Exception, OSError)
 
 
 class Preparation:
@@ -37,7 +40,7 @@ class Preparation:
                 await deployment.close()
             finally:
                 await pool.close()
-        except (MigrationError, ChainLostError, StepFailedError, Web3Exception, OSError) as error:
+        except UNPREPARED as error:
             raise ServerError(f"The start is not prepared: {error}") from error
 
     async def stop(self) -> None:

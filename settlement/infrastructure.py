@@ -24,6 +24,10 @@ class ChainLostError(Exception):
     """The chain does not have what the steps say was deployed: it lost blocks, or it is another chain."""
 
 
+class OtherVersionError(Exception):
+    """What is deployed is not what this version would deploy, and cannot be used."""
+
+
 @dataclass(frozen=True, slots=True)
 class Roles:
     """Who may do what on our contracts. Different keys, see DESIGN "Funds and settlement"; fee_account is a wallet, and
@@ -125,6 +129,32 @@ async def deploy_infrastructure(
         redemption=redemption,
         sale=sale,
         first_block=first_block,
+    )
+
+
+async def require_this_version(chain: AsyncWeb3[Any], infrastructure: Infrastructure) -> None:
+    """Raises OtherVersionError where one of our contracts has another code on the chain than we would deploy."""
+    ours_at = {
+        "CashVault": infrastructure.vault,
+        "TokenLocker": infrastructure.locker,
+        "SettlementBridge": infrastructure.bridge,
+        "DividendDistributor": infrastructure.dividends,
+        "ExitRedemption": infrastructure.redemption,
+        "PrimarySale": infrastructure.sale,
+        "HolderCapModule": infrastructure.holder_cap_module,
+        "LockUpModule": infrastructure.lock_up_module,
+    }
+    codes = {name: bytes(await chain.eth.get_code(address)) for name, address in ours_at.items()}
+    others = [name for name, code in codes.items() if not _is_code_of(ours(name), code)]
+    if others:
+        raise OtherVersionError(f"The contracts on the chain are another version's: {', '.join(others)}.")
+
+
+def _is_code_of(artifact: Artifact, code: bytes) -> bool:
+    """The artifact has zeros where the chain has immutables."""
+    expected = artifact.runtime_code
+    return len(code) == len(expected) and all(
+        byte in (0, on_chain) for byte, on_chain in zip(expected, code, strict=True)
     )
 
 

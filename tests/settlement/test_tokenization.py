@@ -11,7 +11,7 @@ from web3 import AsyncWeb3
 from web3.exceptions import ContractLogicError
 
 from settlement.artifacts import Artifact, ours, trex
-from settlement.infrastructure import read
+from settlement.infrastructure import OtherVersionError, read, require_this_version
 from settlement.steps import FileSteps, Sender, StepFailedError, StepStore
 from settlement.tokenization import (
     ChainLostError,
@@ -251,6 +251,17 @@ async def test_a_chain_that_lost_its_blocks_is_noticed(chain: AsyncWeb3[Any], tm
     await chain.provider.make_request("anvil_setCode", [infra.vault, "0x"])
     with pytest.raises(ChainLostError, match="CashVault"):
         await deploy_infrastructure(platform, keys().roles(), Delays())
+
+
+async def test_contracts_of_another_version_are_noticed(chain: AsyncWeb3[Any], tmp_path: Path) -> None:
+    platform = await platform_on(chain, file_steps(tmp_path))
+    infra = await deploy_infrastructure(platform, keys().roles(), Delays())
+    await require_this_version(chain, infra)
+    vault = bytes(await chain.eth.get_code(infra.vault))
+    for other in (vault + b"\0", bytes([vault[0] ^ 1]) + vault[1:]):
+        await chain.provider.make_request("anvil_setCode", [infra.vault, "0x" + other.hex()])
+        with pytest.raises(OtherVersionError, match=r"another version's: CashVault\.$"):
+            await require_this_version(chain, infra)
 
 
 async def test_a_chain_that_was_set_back_gets_the_same_transactions_again(
