@@ -1,5 +1,5 @@
-// The answers to plain requests, from the durable events of their commands: an order's ACK, the cancel of a plain limit
-// order, and a refusal. Everything else is the gateway's own (gateway/reports.py), which is the rule for these too: a
+// The answers to plain requests, from the durable events of their commands: an order's ACK, RESULT or FULL, the cancel of
+// a plain limit order, and a refusal. Everything else is the gateway's own (gateway/reports.py), which is the rule for these too: a
 // test compares them byte for byte.
 #pragma once
 
@@ -17,9 +17,11 @@
 
 namespace deedbook {
 
-/// Whom to answer: JSON texts, the second empty where no rateLimits are wanted; and what a cancel goes by.
+/// Whom to answer: JSON texts, the second empty where no rateLimits are wanted; what a cancel goes by, and how much an
+/// order's answer tells.
 struct Question {
     std::string_view id, limits, cancel_id;
+    Response response;
 };
 
 class AnswerWriter {
@@ -38,7 +40,7 @@ public:
         const Event* const refused = first(events, EventKind::REJECTED);
         if (refused != nullptr) return refusal(command, *refused, question);
         const Event* const accepted = first(events, EventKind::ACCEPTED);
-        if (command.kind == PLACE && accepted != nullptr) return ack(command, *accepted, question);
+        if (command.kind == PLACE && accepted != nullptr) return placed(command, *accepted, events, question);
         const Event* const closed = first(events, EventKind::CLOSED);
         return command.kind == CANCEL && closed != nullptr ? cancelled(command, *closed, question) : std::string_view();
     }
@@ -86,6 +88,7 @@ private:
     }
 
     static constexpr std::string_view SIDES[] = {"BUY", "SELL"};
+    static constexpr std::string_view TIMES_IN_FORCE[] = {"", "GTC", "IOC", "FOK"};
     static constexpr std::string_view SELF_TRADES[] = {"NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH"};
     static constexpr int USDC_DECIMALS = 6;
     static constexpr std::size_t HEAD_BYTES_MAX = 4;  // of a frame of less than 64 KiB
@@ -96,16 +99,85 @@ private:
         return found == events.end() ? nullptr : &*found;
     }
 
-    std::string_view ack(const Command& command, const Event& accepted, Question question) {
+    std::string_view placed(const Command& command, const Event& accepted, std::span<const Event> events,
+                            Question question) {
         const auto listed = listed_.find(accepted.instrument);
-        if (listed == listed_.end()) return {};
+        const bool tells_more = question.response != Response::ACK;
+        if (listed == listed_.end() || (tells_more && !is_told(command, accepted.a, events))) return {};
+        const auto& [symbol, scale] = listed->second;
         start(question, 200);
-        add(",\"result\":{\"symbol\":\"", listed->second.symbol, "\",\"orderId\":");
+        add(",\"result\":{\"symbol\":\"", symbol, "\",\"orderId\":");
         add(accepted.a);
         add(",\"orderListId\":-1,\"clientOrderId\":\"", whole(command.text), "\",\"transactTime\":");
         add(command.time_ns / 1'000'000);
+        if (tells_more) {
+            add(State{command.a, command.b, accepted.d, accepted.h, status(command, accepted, events), command.time_in_force,
+                      command.order_type, command.side, command.self_trade},
+                scale);
+            add(",\"workingTime\":");
+            add(command.time_ns / 1'000'000);
+        }
+        if (question.response == Response::FULL) fills(accepted.a, events, scale);
         add("}");
         return end(question);
+    }
+
+    /// Whether an order of this kind, to which that happened, is told more of than an ACK here.
+    static bool is_told(const Command& command, std::int64_t order_id, std::span<const Event> events) {
+        const auto is_other = [order_id](const Event& event) {  // a stop that it triggered has met it, in turn
+            return event.b == order_id && (event.kind == static_cast<std::uint8_t>(EventKind::TRADE) ||
+                                           event.kind == static_cast<std::uint8_t>(EventKind::PREVENTED));
+        };
+        return (command.order_type == LIMIT || command.order_type == MARKET) && command.c == 0 && command.f == 0 &&
+               command.time_in_force < std::size(TIMES_IN_FORCE) && command.self_trade < std::size(SELF_TRADES) &&
+               std::none_of(events.begin(), events.end(), is_other);
+    }
+
+    struct State {
+        std::int64_t price_ticks, qty_lots, executed_lots, executed_usdc_micros;
+        std::string_view status;
+        std::uint8_t time_in_force, order_type, side, self_trade;
+    };
+
+    /// How an order stands: what the answers to its place and to its cancel have in common.
+    void add(const State& state, const Scale& scale) {
+        add(",\"price\":\"");
+        add(state.price_ticks * scale.price_step, scale.price_decimals);
+        add("\",\"origQty\":\"");
+        add(state.qty_lots, scale.lot_decimals);
+        add("\",\"executedQty\":\"");
+        add(state.executed_lots, scale.lot_decimals);
+        add("\",\"origQuoteOrderQty\":\"0.000000\",\"cummulativeQuoteQty\":\"");
+        add(state.executed_usdc_micros, USDC_DECIMALS);
+        add("\",\"status\":\"", state.status, "\",\"timeInForce\":\"", TIMES_IN_FORCE[state.time_in_force]);
+        add("\",\"type\":\"", state.order_type == LIMIT ? "LIMIT" : "MARKET", "\",\"side\":\"", SIDES[state.side]);
+        add("\",\"selfTradePreventionMode\":\"", SELF_TRADES[state.self_trade], "\"");
+    }
+
+    static std::string_view status(const Command& command, const Event& accepted, std::span<const Event> events) {
+        for (const Event& event : events) {
+            if (event.kind != static_cast<std::uint8_t>(EventKind::CLOSED) || event.a != accepted.a) continue;
+            return event.reason == static_cast<std::uint8_t>(Reason::SELF_TRADE) ? "EXPIRED_IN_MATCH" : "EXPIRED";
+        }
+        if (accepted.d == command.b) return "FILLED";
+        return accepted.d > 0 ? "PARTIALLY_FILLED" : "NEW";
+    }
+
+    void fills(std::int64_t order_id, std::span<const Event> events, const Scale& scale) {
+        std::string_view before = ",\"fills\":[";
+        for (const Event& event : events) {
+            if (event.kind != static_cast<std::uint8_t>(EventKind::TRADE) || event.c != order_id) continue;
+            add(std::exchange(before, ","), "{\"price\":\"");
+            add(event.d * scale.price_step, scale.price_decimals);
+            add("\",\"qty\":\"");
+            add(event.e, scale.lot_decimals);
+            add("\",\"commission\":\"");
+            add(event.h, USDC_DECIMALS);
+            add("\",\"commissionAsset\":\"USDC\",\"tradeId\":");
+            add(event.a);
+            add("}");
+        }
+        add(before == "," ? "]" : ",\"fills\":[]");
     }
 
     std::string_view cancelled(const Command& command, const Event& closed, Question question) {
@@ -120,16 +192,8 @@ private:
         add(closed.a);
         add(",\"orderListId\":-1,\"clientOrderId\":\"", question.cancel_id, "\",\"transactTime\":");
         add(command.time_ns / 1'000'000);
-        add(",\"price\":\"");
-        add(closed.e * scale.price_step, scale.price_decimals);
-        add("\",\"origQty\":\"");
-        add(order.qty_lots, scale.lot_decimals);
-        add("\",\"executedQty\":\"");
-        add(closed.c, scale.lot_decimals);
-        add("\",\"origQuoteOrderQty\":\"0.000000\",\"cummulativeQuoteQty\":\"");
-        add(closed.d, USDC_DECIMALS);
-        add("\",\"status\":\"CANCELED\",\"timeInForce\":\"GTC\",\"type\":\"LIMIT\",\"side\":\"", SIDES[closed.side]);
-        add("\",\"selfTradePreventionMode\":\"", SELF_TRADES[order.self_trade], "\"}");
+        add(State{closed.e, order.qty_lots, closed.c, closed.d, "CANCELED", GTC, LIMIT, closed.side, order.self_trade}, scale);
+        add("}");
         return end(question);
     }
 

@@ -129,16 +129,21 @@ std::string_view utf8(nb::handle text) {
     return {data, static_cast<std::size_t>(size)};
 }
 
+deedbook::Response response_of(std::string_view name) {
+    using deedbook::Response;
+    return name == "FULL" ? Response::FULL : name == "RESULT" ? Response::RESULT : Response::ACK;
+}
+
 nb::object answer(PlainCodec& codec, const deedbook::Command& command, std::span<const deedbook::Event> events,
                   nb::handle asked) {
     static PyObject* const ID = PyUnicode_InternFromString("request_id");
     static PyObject* const LIMITS = PyUnicode_InternFromString("limits");
     static PyObject* const CANCEL_ID = PyUnicode_InternFromString("cancel_id");
     static PyObject* const RESPONSE = PyUnicode_InternFromString("response");
-    if (command.kind == deedbook::PLACE && utf8(attribute(asked, RESPONSE)) != "ACK") return nb::none();
     const nb::object id = attribute(asked, ID), limits = attribute(asked, LIMITS);
-    const nb::object cancel_id = attribute(asked, CANCEL_ID);
-    const std::string_view frame = codec.writer.write(command, events, {utf8(id), utf8(limits), utf8(cancel_id)});
+    const nb::object cancel_id = attribute(asked, CANCEL_ID), response = attribute(asked, RESPONSE);
+    const std::string_view frame =
+        codec.writer.write(command, events, {utf8(id), utf8(limits), utf8(cancel_id), response_of(utf8(response))});
     if (frame.empty()) return nb::none();
     return nb::bytes(frame.data(), frame.size());
 }

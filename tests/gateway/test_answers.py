@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,7 +24,15 @@ from gateway.session import ApiSession
 from tests.gateway.venue import ALICE, BOB, CAROL, Durable, market_commands
 
 pytestmark = pytest.mark.skipif(not core_is_built(), reason="the core is not built")
+ROUNDS: Final = 150
 START_NS: Final = 1_800_000_000_123_456_789
+SIGNS: Final = {
+    "refusal": b'"error"',
+    "cancel": b'"origClientOrderId"',
+    "FULL": b'"fills"',
+    "RESULT": b'"workingTime"',
+}
+STATUSES: Final = ("NEW", "PARTIALLY_FILLED", "FILLED", "EXPIRED", "EXPIRED_IN_MATCH", "CANCELED")
 LIMITS: Final = '{"rateLimitType":"REQUEST_WEIGHT","limit":600000,"count":7}'
 
 
@@ -48,7 +57,8 @@ class Recorder(ApiSession):
         self.frames.append(frame)
 
     def send_written(self, frame: bytes) -> None:
-        self.written["refusal" if b'"error"' in frame else "cancel" if b'"origClientOrderId"' in frame else "ACK"] += 1
+        self.written[next((kind for kind, sign in SIGNS.items() if sign in frame), "ACK")] += 1
+        self.written.update(status.decode() for status in re.findall(rb'"status":"(\w+)"', frame))
         self.send_frame(frame)
 
 
@@ -94,7 +104,9 @@ def commands_of(dice: random.Random, count: int, made: list[tuple[int, ...]]) ->
             order_id, owner, listed = dice.choice(made[-60:] or [(1, account, instrument)])
             yield encode_command(t.Cancel(dice.choice((owner, owner, owner, account)), listed, order_id, b""))
             continue
-        kind = dice.choice((t.OrderType.LIMIT,) * 5 + (t.OrderType.MARKET, t.OrderType.LIMIT_MAKER))
+        kind = dice.choice(
+            (t.OrderType.LIMIT,) * 6 + (t.OrderType.MARKET, t.OrderType.LIMIT_MAKER, t.OrderType.STOP_LOSS_LIMIT)
+        )
         is_market = kind == t.OrderType.MARKET
         tif = (
             t.TimeInForce.IOC
@@ -105,7 +117,9 @@ def commands_of(dice: random.Random, count: int, made: list[tuple[int, ...]]) ->
         price = 0 if is_market else dice.choice((0, 10**8, *range(9_980, 10_020)))
         side, qty = dice.choice(tuple(t.Side)), dice.choice((0, 10**8, *(100, 120, 300, 1_234) * 5))
         mode = dice.choice(tuple(t.SelfTrade))
-        yield encode_command(t.Place(account, instrument, side, kind, tif, price, qty, 0, 0, mode, client_id))
+        stop = dice.randint(9_980, 10_020) if kind == t.OrderType.STOP_LOSS_LIMIT else 0
+        place = t.Place(account, instrument, side, kind, tif, price, qty, 0, 0, mode, client_id, stop)
+        yield encode_command(place)
 
 
 def asked_of(dice: random.Random, record: bytes, number: int) -> Wanted | None:
@@ -125,7 +139,7 @@ def test_the_core_answers_as_the_gateway_does(tmp_path: Path, seed: int) -> None
     records: list[bytes] = [encode_command(command) for command in market_commands()]
     asked: list[Wanted | None] = [None] * len(records)
     made: list[tuple[int, ...]] = []  # order, account, instrument
-    for number in range(60):
+    for number in range(ROUNDS):
         first_seq = exchange.seq + 1
         commands = bytes(stamped(records, first_seq, START_NS + number * 10**9))
         events = exchange.apply(commands)
@@ -136,7 +150,31 @@ def test_the_core_answers_as_the_gateway_does(tmp_path: Path, seed: int) -> None
         made += [(row[5], row[4], row[3]) for row in accepted]
         records = list(commands_of(dice, dice.randint(1, 40), made))
         asked = [asked_of(dice, record, index) for index, record in enumerate(records)]
-    assert min(core.session.written[each] for each in ("ACK", "cancel", "refusal")) >= 10, core.session.written
+    seldom = [kind for kind in ("ACK", *SIGNS, *STATUSES) if core.session.written[kind] < 3]
+    assert not seldom, core.session.written
+
+
+@pytest.mark.parametrize("mode", [t.SelfTrade.NONE, t.SelfTrade.DECREMENT])
+def test_an_order_that_a_stop_meets_in_its_own_command_is_told_by_the_gateway(tmp_path: Path, mode: int) -> None:
+    core, rule = Listener(tmp_path / "core", is_plain=True), Listener(tmp_path / "rule", is_plain=False)
+    exchange, limit, gtc = Exchange(), t.OrderType.LIMIT, t.TimeInForce.GTC
+    owner = BOB if mode == t.SelfTrade.NONE else ALICE
+    orders = [
+        t.Place(BOB, 1, t.Side.SELL, limit, gtc, 10_010, 100),
+        t.Place(CAROL, 1, t.Side.BUY, limit, gtc, 10_010, 100),
+        t.Place(CAROL, 1, t.Side.SELL, limit, gtc, 10_000, 100),
+        t.Place(owner, 1, t.Side.SELL, t.OrderType.STOP_LOSS_LIMIT, gtc, 9_990, 50, self_trade=mode, stop_ticks=10_000),
+        t.Place(ALICE, 1, t.Side.BUY, limit, gtc, 10_000, 300),
+    ]
+    for commands in (list(market_commands()), orders):
+        first_seq = exchange.seq + 1
+        records = bytes(stamped([encode_command(each) for each in commands], first_seq, START_NS))
+        events = exchange.apply(records)
+        for side in (core, rule):
+            wanted = Wanted("1", "FULL", "", "") if commands is orders else None
+            side.hear(first_seq, records, events, [wanted] * len(commands))
+    assert core.session.frames == rule.session.frames
+    assert core.session.written == {"FULL": 3, "NEW": 2, "FILLED": 1}
 
 
 def test_only_plain_requests_are_answered_by_the_core(tmp_path: Path) -> None:
