@@ -43,5 +43,6 @@ class PlainCodec:
         self, commands: bytes, events: bytes, origins: Sequence[object | None], kind: type, /
     ) -> Sequence[bytes | None]:
         """For each command of a durable frame a whole websocket frame, or None: its origin is not of this very `kind`
-        (which has `request_id`, `limits`, `cancel_id` and `response`), or the answer is none of an order's that comes
-        to rest or to its end by itself, the cancel of a plain limit order and a refusal. Frames come in order, each once: which orders rest is remembered."""
+        (which has `request_id`, `limits`, `cancel_id` and `response`), or the answer is none of a limit or market
+        order's, the cancel of a plain limit order and a refusal. Frames come in order, each once: which orders rest is
+        remembered."""
