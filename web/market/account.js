@@ -144,7 +144,10 @@ export class Account {
     const { price, stopPrice, quantity } = { ...order, ...changes };
     if (price === order.price && stopPrice === order.stopPrice) {
       try {
-        await this.#session.ask("order.amend.keepPriority", { symbol: order.symbol, orderId: order.orderId, newQty: quantity });
+        const { amendedOrder } = await this.#session.ask("order.amend.keepPriority", { symbol: order.symbol, orderId: order.orderId, newQty: quantity });
+        const open = this.orders.get(order.orderId); // no event tells of it; meanwhile it may be filled
+        if (open) this.orders.set(order.orderId, { ...open, quantity: amendedOrder.qty });
+        this.changed();
         return false;
       } catch (problem) {
         if (problem.reason !== "QTY_NOT_REDUCED") throw problem;

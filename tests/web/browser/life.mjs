@@ -89,7 +89,7 @@ async function restAndChange(page) {
   await page.getByLabel(/New quantity/).fill("1");
   await page.keyboard.press("Enter");
   await page.getByText("a smaller order keeps its place").waitFor();
-  await page.getByRole("row", { name: /0 of 1/ }).waitFor();
+  await page.getByRole("row", { name: /0 of 1 / }).waitFor();
   found.violations.push(...await seriousViolations(page));
   await page.getByRole("button", { name: /Cancel the order/ }).click();
   await page.getByText("No open order").waitFor();
