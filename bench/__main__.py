@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from bench import dividends, engine, fanout, gateway, journal, replay
+from bench import crowd, dividends, engine, fanout, gateway, journal, replay
 
 
 class Experiment(NamedTuple):
@@ -23,6 +23,7 @@ EXPERIMENTS = {
     "journal": Experiment(journal.__doc__, journal.configure, journal.run),
     "replay": Experiment(replay.__doc__, replay.configure, replay.run),
     "gateway": Experiment(gateway.__doc__, gateway.configure, gateway.run),
+    "crowd": Experiment(crowd.__doc__, crowd.configure, crowd.run),
     "fanout": Experiment(fanout.__doc__, fanout.configure, fanout.run),
     "dividends": Experiment(dividends.__doc__, dividends.configure, dividends.run),
 }

@@ -1,21 +1,24 @@
 """The exchange process as it is: orders over websockets, answered when they are durable.
 
 Three experiments on one exchange: one order at a time; saturation, a closed loop; and an open loop, whose latency
-counts from when an order was meant to be sent.
+counts from when an order was meant to be sent. Beside them the first two on a bare echo server.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import sys
 import tempfile
 from array import array
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from bench import floor
 from bench.client import REFUSED
 from bench.disk import sync_ns
 from bench.exchange import running
@@ -30,10 +33,22 @@ from gateway.keys import KeyStore
 from persistence.journal_reader import JournalReader
 from persistence.recovery import recovered
 
+FLOOR_COMMANDS = 50_000
 LEAVES_OUT = (
     "the network (loopback, no TLS), user data streams (without --user-data) and market data streams, rateLimits in "
     "answers, several instruments, database, follower, chain and settlement; clients reuse frames made beforehand"
 )
+
+
+class Plan(NamedTuple):
+    """How many requests one at a time, at saturation and in the open loop, and how: as in bench.load.Job."""
+
+    singles: int
+    saturation: int
+    in_flight: int
+    open_loop: int
+    rate: float
+    user_data: bool
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -58,8 +73,12 @@ def run(arguments: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="deedbook-bench-", dir=arguments.directory) as name:
         layout = Layout(Path(name))
         alone_ns = sync_ns(layout.root)
-        load = asyncio.run(_measure(arguments, made, layout, open_loop))
-        checks, state_hash = _checks(layout, made, load)
+        plan = Plan(
+            arguments.singles, arguments.commands, arguments.in_flight, open_loop, arguments.rate, arguments.user_data
+        )
+        load = asyncio.run(measure(layout, made, plan))
+        echo = asyncio.run(_measure_floor(made, plan))
+        checks, state_hash = checked(layout, made, load)
         where = disk(layout.root)
     print(f"gateway: {count:,} requests of {arguments.connections} connections, seed {arguments.seed}")
     print(f"  machine      {machine()}; {where}")
@@ -67,6 +86,9 @@ def run(arguments: argparse.Namespace) -> int:
     print(f"  flow         {dict(made.kinds)}, {arguments.resting:,} resting before")
     for phase in load.phases:
         _print_phase(phase)
+    for phase in echo.phases:
+        _print_phase(phase, "bare echo")
+    print("  peer         left out: the gateway of matching-engine 0.1.1 wants Python 3.12")
     print(
         f"  in flight    {arguments.in_flight} a connection at saturation; open loop {arguments.rate:,.0f}/s, Poisson;"
         f" {arguments.response} answers"
@@ -79,34 +101,31 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if all(checks.values()) else 1
 
 
-def _print_phase(phase: Phase) -> None:
+def _print_phase(phase: Phase, of: str = "exchange") -> None:
     if not phase.count:
         return
     rate = phase.count * 1e9 / phase.took_ns
-    print(f"  {phase.name:12} {rate:,.0f} orders/s; {percentiles_us(array('q', phase.latencies))}")
+    name = phase.name if of == "exchange" else f"{of}, {phase.name}:"
+    print(f"  {name:12} {rate:,.0f} requests/s; {percentiles_us(array('q', phase.latencies))}")
     main, rest, load = (used / phase.count for used in (phase.cpu_main_us, phase.cpu_rest_us, phase.cpu_load_us))
-    print(f"  {'':12} CPU an order: exchange {main:.1f} us + its threads {rest:.1f} us; load generator {load:.1f} us")
+    print(f"  {'':12} CPU a request: {of} {main:.1f} us + its threads {rest:.1f} us; load generator {load:.1f} us")
 
 
-async def _measure(arguments: argparse.Namespace, made: Requests, layout: Layout, open_loop: int) -> Load:
+async def measure(layout: Layout, made: Requests, plan: Plan) -> Load:
+    """The load on an exchange of its own, whose data stay in `layout`."""
     keys = KeyStore(layout.api_keys)
     traders = [trader(keys, account, texts) for account, texts in enumerate(made.texts, ACCOUNT_FIRST)]
     async with running(layout, made.setup) as exchange:
-        job = Job(
-            port=exchange.port,
-            exchange_pid=exchange.pid,
-            core=exchange.clients_core,
-            traders=traders,
-            senders=made.senders,
-            singles=arguments.singles,
-            saturation=arguments.commands,
-            in_flight=arguments.in_flight,
-            open_loop=open_loop,
-            rate=arguments.rate,
-            seed=arguments.seed,
-            user_data=arguments.user_data,
-        )
-        return await _load(job)
+        return await _load(exchange.port, exchange.pid, exchange.clients_core, traders, made, plan)
+
+
+async def _measure_floor(made: Requests, plan: Plan) -> Load:
+    """The same frames at the same pace, to a server that does nothing; a part of them is enough."""
+    plan = plan._replace(saturation=min(plan.saturation, FLOOR_COMMANDS), open_loop=0, user_data=False)
+    traders = [Trader("", bytes(32), texts) for texts in made.texts]
+    core, *others = sorted(os.sched_getaffinity(0))
+    async with floor.running(core) as (pid, port):
+        return await _load(port, pid, others[0] if others else None, traders, made, plan)
 
 
 def trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
@@ -115,7 +134,8 @@ def trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
     return Trader(key.key, private.private_bytes_raw(), texts)
 
 
-async def _load(job: Job) -> Load:
+async def _load(port: int, pid: int, core: int | None, traders: list[Trader], made: Requests, plan: Plan) -> Load:
+    job = Job(port, pid, core, traders, made.senders, *plan[:5], seed=1, user_data=plan.user_data)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
@@ -124,7 +144,7 @@ async def _load(job: Job) -> Load:
     return msgspec.msgpack.decode(output, type=Load)
 
 
-def _checks(layout: Layout, made: Requests, load: Load) -> tuple[dict[str, bool], str]:
+def checked(layout: Layout, made: Requests, load: Load) -> tuple[dict[str, bool], str]:
     """From the journal: it replays, and holds each account's requests in order with the outcome that it was told."""
     exchange = recovered(layout.journal, layout.snapshots)
     commands: list[list[Fields]] = [[] for _ in made.texts]

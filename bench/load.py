@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import os
+import resource
 import sys
 from array import array
 from collections import deque
@@ -185,6 +186,8 @@ def main() -> None:
     job = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Job)
     if job.core is not None:
         os.sched_setaffinity(0, {job.core})
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     gc.disable()  # nothing here makes cycles, and each look for some would make requests late
     sys.stdout.buffer.write(msgspec.msgpack.encode(Generator(job).run()))
 

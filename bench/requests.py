@@ -15,7 +15,7 @@ from engine.exchange import Exchange
 from engine.types import CommandKind, OrderType, Side
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT
 
-SYMBOL: Final = "FLOW1USDC"
+SYMBOL: Final = "FLOW1USDC"  # of the first instrument; the others have their numbers
 BATCH_COMMANDS: Final = 256
 ACCOUNT_FIRST: Final = 2  # of the flow's traders
 PRICE_DECIMALS: Final = 5  # one tick is 10 USDC micros for a token
@@ -45,9 +45,11 @@ class Requests(NamedTuple):
         return digest.hexdigest()
 
 
-def requests(seed: int, resting: int, connections: int, count: int, response: str = "FULL") -> Requests:
+def requests(
+    seed: int, resting: int, connections: int, count: int, response: str = "FULL", instruments: int = 1
+) -> Requests:
     """`count` requests of `connections` accounts, around about `resting` orders; `response` is ACK or FULL."""
-    flow = Flow(seed, resting, connections + ACCOUNT_FIRST - 1)
+    flow = Flow(seed, resting, connections + ACCOUNT_FIRST - 1, instruments)
     setup = flow.setup()
     engine = Exchange()
     engine.apply(setup)
@@ -82,7 +84,7 @@ def _place(row: tuple[int, ...], client_id: str, response: str) -> tuple[str, Fi
     else:
         whole, fraction = divmod(ticks, 10**PRICE_DECIMALS)
         terms = f'"type":"LIMIT","timeInForce":"GTC","price":"{whole}.{fraction:0{PRICE_DECIMALS}d}"'
-    params = f'"symbol":"{SYMBOL}","side":"{side}",{terms},"quantity":"{lots}","newClientOrderId":"{client_id}"'
+    params = f'"symbol":"FLOW{row[6]}USDC","side":"{side}",{terms},"quantity":"{lots}","newClientOrderId":"{client_id}"'
     params += f',"newOrderRespType":"{response}"'
     return f'"method":"order.place","params":{{{params}}}', _fields(row, 0, client_id, "")
 
@@ -91,7 +93,7 @@ def _cancel(row: tuple[int, ...], client_id: str) -> tuple[str, Fields]:
     """By the flow's order number where that is the exchange's too (of the orders of the setup), or by the client id."""
     name = f'"origClientOrderId":"{client_id}"' if client_id else f'"orderId":{row[15]}'
     fields = _fields(row, 0 if client_id else row[15], "", client_id)
-    return f'"method":"order.cancel","params":{{"symbol":"{SYMBOL}",{name}}}', fields
+    return f'"method":"order.cancel","params":{{"symbol":"FLOW{row[6]}USDC",{name}}}', fields
 
 
 def _fields(row: tuple[int, ...], order_id: int, client_id: str, cancel_client_id: str) -> Fields:

@@ -33,6 +33,7 @@ SMALL = {
         *("--resting", "50"),
         "--user-data",
     ],
+    "crowd": ["--commands", "60", "--resting", "50", "--sizes", "1x3", "3x4"],
     "fanout": [
         *("--followers", "3"),
         *("--connections", "5"),
@@ -46,9 +47,9 @@ SMALL = {
 }
 
 
-# A fan-out has three processes to start, each time.
+# These start three or four processes each time.
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name == "fanout")) for name in sorted(SMALL)]
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in ("crowd", "fanout"))) for name in sorted(SMALL)]
 )
 def test_an_experiment_does_the_same_work_each_time(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     digests = []
