@@ -65,5 +65,5 @@ async def test_a_life_in_a_browser_and_every_page() -> None:
         assert any("Final" in fill and "0x" in fill for fill in life["fills"])
         assert life["violations"] == []
         assert {path.split("#")[0] for paths in visits.values() for path in paths} == _pages()
-        assert seen["visited"] == 4 * sum(map(len, visits.values()))
+        assert seen["visited"] == 2 * sum(map(len, visits.values()))
         assert (seen["violations"], seen["troubles"], seen["wide"]) == ([], [], [])
