@@ -254,5 +254,6 @@ def _placed(answer: Answer, command: t.Place, listing: Listing, wallet: bytes) -
         changed_seq=answer.seq,
         changed_ns=answer.time_ns,
         stop_ticks=0,
+        display_lots=0,
     )
     return Placed(order, listing, wallet, trades)

@@ -29,6 +29,9 @@ REFUSALS: Final[dict[Reason, Sentence]] = {
     Reason.PRICE_TOO_HIGH: Sentence(422, "The price is above the highest that this property may have."),
     Reason.EXPIRE_TIME_PASSED: Sentence(422, "The time at which the order expires has passed: choose a later one."),
     Reason.NOTIONAL_TOO_SMALL: Sentence(422, "The order is worth less than the smallest that is taken."),
+    Reason.DISPLAY_OUT_OF_RANGE: Sentence(
+        422, "The quantity to show must be smaller than the order's, and make at most 100 parts of it."
+    ),
     Reason.CLIENT_ORDER_ID_IN_USE: Sentence(
         409, "An order with this client_order_id was taken before: it is named here, and no second one was made."
     ),

@@ -149,6 +149,7 @@ def _order(row: OrderRow) -> PastOrder:
         update_time_ns=row.changed_ns,
         client_order_id=row.client_order_id.decode("ascii"),
         stop_ticks=row.stop_ticks,
+        display_lots=row.display_lots,
     )
 
 

@@ -9,7 +9,17 @@ from engine.accounts import Seat
 from engine.bands import is_outside
 from engine.book import BUY, must_rise
 from engine.limits import is_killed, limit_reached, limits_of
-from engine.types import BASIS_POINTS, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, phase_in_force
+from engine.types import (
+    BASIS_POINTS,
+    ICEBERG_PARTS_MAX,
+    OrderType,
+    Phase,
+    Reason,
+    SelfTrade,
+    Side,
+    TimeInForce,
+    phase_in_force,
+)
 from engine.venue import ZERO_ID, Instrument, Venue
 
 GTC: Final = int(TimeInForce.GTC)
@@ -17,6 +27,7 @@ GTD: Final = int(TimeInForce.GTD)
 DAY: Final = int(TimeInForce.DAY)
 RESTING: Final = (GTC, GTD, DAY)
 LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
+ICEBERGS: Final = (OrderType.LIMIT, OrderType.LIMIT_MAKER)  # of which a part may be hidden
 STOP_LOSS: Final = int(OrderType.STOP_LOSS)  # from here on types wait
 AT_COLLAR: Final = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
 CONTINUOUS: Final = int(Phase.CONTINUOUS)
@@ -44,6 +55,7 @@ def limit_refusal(
     expire_time_ns: int,
     client_order_id: bytes,
     stop_ticks: int,
+    display_lots: int,
     hold: int,
 ) -> int:
     """The reason to refuse a well-formed order with a limit, or 0. `hold` is what it must have free."""
@@ -61,6 +73,8 @@ def limit_refusal(
         return Reason.EXPIRE_TIME_PASSED
     if price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min:
         return Reason.NOTIONAL_TOO_SMALL
+    if display_lots and not (0 < display_lots < qty_lots <= display_lots * ICEBERG_PARTS_MAX):
+        return Reason.DISPLAY_OUT_OF_RANGE
     reason = standing_refusal(venue, seat, side, order_type, time_in_force, client_order_id)
     if reason:
         return reason

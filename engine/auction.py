@@ -65,6 +65,9 @@ def uncross(venue: Venue, instrument: Instrument) -> None:
         open_lots -= lots
     if found.volume_lots:
         instrument.reference_ticks = found.price_ticks
+        for side in (bids, asks):
+            if side.best:
+                venue.replenish(side.first())  # the only one that may have traded in part
     assert not instrument.is_crossed()
 
 

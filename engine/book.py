@@ -38,9 +38,11 @@ class Order(Struct, eq=False, gc=False):
     maker_fee_bps: int
     hold_fee_bps: int  # the higher of the two rates
     client_order_id: bytes
-    rank: int  # its place in the queue: its number, or a later one that it was triggered with
+    rank: int  # its place in the queue: its number, or a later one that it was triggered or replenished with
     stop_ticks: int = 0
     executed_usdc_micros: int = 0
+    display_lots: int = 0  # 0: it is no iceberg
+    hidden_lots: int = 0  # of the open ones; nothing before it rests
 
     @property
     def waits(self) -> bool:
@@ -97,6 +99,10 @@ class BookSide:
         """Of an order at this price; one without any left is removed after it."""
         self.lots[price_ticks] -= lots
 
+    def move_back(self, order: Order) -> None:
+        """Behind the others at its price."""
+        self.levels[order.price_ticks].move_to_end(order.order_id)
+
     def first(self) -> Order:
         """The order that fills first; only where there are orders."""
         return next(iter(self.levels[self.best].values()))
@@ -131,13 +137,16 @@ class BookSide:
 
     def fillable_lots(self, limit_ticks: int, owner: int, self_trade: int, enough_lots: int) -> int:
         """How many lots an order of `owner` could take up to its limit; counts no further than enough."""
-        lots = 0
+        lots = hidden_lots = price_ticks = 0
         for maker in self.orders():
-            if maker.price_ticks * self._sign > limit_ticks * self._sign or lots >= enough_lots:
-                break
+            if maker.price_ticks != price_ticks:
+                lots, hidden_lots, price_ticks = lots + hidden_lots, 0, maker.price_ticks
+            if price_ticks * self._sign > limit_ticks * self._sign or lots >= enough_lots:
+                return lots
             if self_trade and maker.seat.account.owner == owner:
                 if self_trade != EXPIRE_MAKER:
-                    break
+                    return lots  # what is hidden before it comes up behind it
                 continue
-            lots += maker.open_lots
-        return lots
+            lots += maker.open_lots - maker.hidden_lots
+            hidden_lots += maker.hidden_lots
+        return lots + hidden_lots

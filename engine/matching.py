@@ -33,7 +33,9 @@ def match(venue: Venue, taker: Order, quote_usdc_micros: int) -> int:
         price_ticks = opposite.best
         usdc_micros_per_lot = price_ticks * tick_value
         maker = opposite.first()
-        lots = taker.open_lots if taker.open_lots < maker.open_lots else maker.open_lots
+        lots = maker.open_lots - maker.hidden_lots
+        if taker.open_lots < lots:
+            lots = taker.open_lots
         if quote_usdc_micros >= 0:
             lots = min(lots, quote_usdc_micros // usdc_micros_per_lot)
             if lots == 0:
@@ -92,6 +94,8 @@ def decrement(venue: Venue, taker: Order, maker: Order, lots: int) -> int:
     )
     if closes:
         venue.close(maker, Reason.SELF_TRADE)
+    else:
+        venue.replenish(maker)
     return 0 if taker.open_lots else Reason.SELF_TRADE
 
 
@@ -107,6 +111,8 @@ def _fill(venue: Venue, taker: Order, maker: Order, lots: int, notional: int) ->
     taker.open_lots -= lots
     _take_from_book(maker, lots, notional + maker_fee)
     _trade(venue, taker, maker, maker.price_ticks, lots, notional, taker_fee, maker_fee, 0)
+    if maker.hidden_lots:
+        venue.replenish(maker)
 
 
 def fill_in_auction(venue: Venue, buy: Order, sell: Order, price_ticks: int, lots: int) -> None:

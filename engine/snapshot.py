@@ -24,7 +24,7 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP6"
+MAGIC: Final = b"DEEDSNP7"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -60,7 +60,7 @@ SECTIONS: Final = {
     "limits": Struct("<5q"),  # account, instrument; of one order, of the position, of open orders
     "permissions": Struct("<7q?32s"),
     "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
-    "orders": Struct("<18q36s"),  # by rank
+    "orders": Struct("<20q36s"),  # by rank
     "closed_ids": Struct("<3q36s"),  # account, when, order id, client id: oldest first by account
     "parked": Struct("<20s4q"),
     "unsettled": Struct("<9q"),
@@ -148,6 +148,8 @@ def market_state(venue: Venue) -> MarketState:
                 client_order_id=o.client_order_id.rstrip(b"\0"),
                 rank=o.rank,
                 stop_ticks=o.stop_ticks,
+                display_lots=o.display_lots,
+                hidden_lots=o.hidden_lots,
             )
             for o in venue.orders.values()
         ),
@@ -224,7 +226,8 @@ def _order_row(o: Order) -> tuple[Any, ...]:
         *(o.order_id, o.seat.account.number, o.seat.instrument.number, o.side),
         *(o.order_type, o.time_in_force, o.self_trade),
         *(o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros, o.expire_time_ns, o.time_ns),
-        *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.rank, o.stop_ticks, o.client_order_id),
+        *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.rank, o.stop_ticks, o.display_lots, o.hidden_lots),
+        o.client_order_id,
     )
 
 
@@ -286,17 +289,18 @@ def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) 
 def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
     order_id, number, instrument_number, side, order_type, time_in_force, self_trade, *rest = row
     price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, *rest = rest
-    rank, stop_ticks, client_id = rest
+    rank, stop_ticks, display_lots, hidden_lots, client_id = rest
     seat = venue.seat(venue.accounts[number], venue.instruments[instrument_number])
     order = Order(
         *(order_id, seat, side, order_type, time_in_force, self_trade, price_ticks, qty_lots, open_lots),
-        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, rank, stop_ticks, executed),
+        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, rank, stop_ticks, executed, display_lots),
     )
     balance = seat.cash if side == BUY else seat.tokens
     hold = order.hold_for(open_lots)
     balance.free += hold  # resting it holds the amount again
     balance.held -= hold
     venue.rest(order, hold)  # tells nothing: at seq 0 every balance counts as told
+    order.hidden_lots = hidden_lots
     if side == BUY:
         seat.exposure.add(open_lots)
     if client_id != ZERO_ID:

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine import admission
 from engine.accounts import Seat
-from engine.admission import AT_COLLAR, FORMS, RESTING, STOP_LOSS, limit_refusal
+from engine.admission import AT_COLLAR, FORMS, ICEBERGS, RESTING, STOP_LOSS, limit_refusal
 from engine.auction import prevent_self_trade
 from engine.bands import limit_within, start_volatility_call
 from engine.book import BUY, BookSide, Order
@@ -38,8 +38,8 @@ class Trading:
 
     def place(self, row: Row) -> None:
         # fmt: off
-        (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _,
-         price_ticks, qty_lots, quote_usdc_micros, expire_time_ns, _, stop_ticks, _, client_order_id, _) = row
+        (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _, price_ticks,
+         qty_lots, quote_usdc_micros, expire_time_ns, _, stop_ticks, display_lots, client_order_id, _) = row
         # fmt: on
         venue = self._venue
         instrument = venue.instruments[number] if 0 < number < len(venue.instruments) else None
@@ -52,6 +52,7 @@ class Trading:
             (side, order_type, time_in_force, self_trade) not in FORMS
             or (expire_time_ns != 0) != (time_in_force == GTD)
             or (stop_ticks != 0 and order_type < STOP_LOSS)
+            or (display_lots != 0 and not (order_type in ICEBERGS and time_in_force in RESTING))
         ):
             return venue.reject(Reason.ORDER_MALFORMED, number, account_number)
         seat = account.seats.get(number) or venue.seat(account, instrument)
@@ -81,6 +82,7 @@ class Trading:
             expire_time_ns,
             client_order_id,
             stop_ticks,
+            display_lots,
             hold,
         )
         if reason:
@@ -105,6 +107,7 @@ class Trading:
             client_order_id,
             order_id,
             stop_ticks,
+            display_lots=display_lots,
         )
         if client_order_id != ZERO_ID:
             account.client_order_ids[client_order_id] = order_id
@@ -346,7 +349,7 @@ class Trading:
         return order, reason
 
     def amend(self, row: Row) -> None:
-        """Less quantity, same place in the queue."""
+        """Less quantity, same place in the queue; of an iceberg first what is not shown."""
         venue = self._venue
         number, account_number, qty_lots, order_id, client_order_id = row[6], row[9], row[12], row[15], row[19]
         order, reason = self._find(number, account_number, order_id, client_order_id)
@@ -359,7 +362,8 @@ class Trading:
         if reason or order is None:
             return venue.reject(reason, number, account_number)
         removed_lots = order.qty_lots - qty_lots
-        venue.reduce(order, removed_lots)
+        hidden_lots = min(order.hidden_lots, removed_lots)
+        venue.reduce(order, removed_lots, hidden_lots)
         venue.emit(
             AMENDED,
             0,
@@ -370,7 +374,7 @@ class Trading:
             order.open_lots,
             removed_lots,
             order.price_ticks,
-            0 if order.waits else order.seat.instrument.update_id,
+            0 if order.waits or hidden_lots == removed_lots else order.seat.instrument.update_id,
             side=order.side,
         )
 

@@ -24,6 +24,7 @@ CLIENT_ORDER_ID_BYTES = 36
 CLIENT_ORDER_ID_KEPT_NS = 24 * 3600 * 10**9  # how long a closed order's client id stays refused
 CLIENT_ORDER_ID_KEPT_MAX = 10_000  # closed ids kept by account; the oldest goes first
 EX_DATES_KEPT_MAX = 1_000  # by which a dividend's second ex-date is refused; the oldest goes first
+ICEBERG_PARTS_MAX = 100  # in which an iceberg may be shown, one after the other
 
 
 class Side(IntEnum):
@@ -113,6 +114,7 @@ class EventKind(IntEnum):
     AMENDED = 5
     TRIGGERED = 6
     PREVENTED = 7
+    REPLENISHED = 8
     REPRICED = 9
     BALANCE = 16
     ACCOUNT_OPENED = 17
@@ -148,6 +150,7 @@ class Reason(IntEnum):
     PRICE_TOO_HIGH = 7
     EXPIRE_TIME_PASSED = 8
     NOTIONAL_TOO_SMALL = 9
+    DISPLAY_OUT_OF_RANGE = 29  # not less than the quantity, or so little that it has too many parts
     CLIENT_ORDER_ID_IN_USE = 10
     ORDER_NOT_FOUND = 11  # cancel, amend and the cancel half of replace
     QTY_NOT_REDUCED = 12  # amend keeps priority only for less
@@ -239,6 +242,7 @@ class Place:
     self_trade: int = SelfTrade.NONE
     client_order_id: bytes = b""
     stop_ticks: int = 0  # of the types that wait: the last trade's price at which they are triggered
+    display_lots: int = 0  # an iceberg: the most of it that is shown at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +281,7 @@ class Replace:
     self_trade: int = SelfTrade.NONE
     client_order_id: bytes = b""
     stop_ticks: int = 0
+    display_lots: int = 0
     cancel_order_id: int = 0
     cancel_client_order_id: bytes = b""
     place_anyway: int = 0
@@ -537,7 +542,7 @@ class Rejected:
 class Accepted:
     """The order as it stood at the end of its command; its trades follow, and its Closed where nothing rests.
 
-    A stop waits: nothing of it is in the book, and it holds for all of it.
+    A stop waits: nothing of it is in the book, and it holds for all of it. An iceberg shows `display_lots` at most.
     """
 
     account: int
@@ -614,7 +619,7 @@ class Amended:
     open_lots: int
     removed_lots: int
     price_ticks: int
-    update_id: int  # 0: a stop that waits, and is in no book
+    update_id: int  # 0: the book shows the same: a stop that waits, or only what an iceberg hides
 
 
 @dataclass(frozen=True, slots=True)
@@ -652,6 +657,20 @@ class Prevented:
     maker_qty_lots: int
     maker_open_lots: int
     maker_closes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Replenished:
+    """What an iceberg showed is used up: it shows more of itself, at the back of its price level."""
+
+    account: int
+    instrument: int
+    side: int
+    order_id: int
+    price_ticks: int
+    rank: int  # its place in the queue from now on; no other order gets it
+    shown_lots: int
+    update_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -798,6 +817,7 @@ Event = (
     | Amended
     | Repriced
     | Prevented
+    | Replenished
     | Balance
     | AccountOpened
     | Applied
@@ -834,8 +854,10 @@ class OpenOrder:
     self_trade: int
     time_ns: int  # when it was accepted
     client_order_id: bytes
-    rank: int  # its place in the queue: its number, or the one that it was triggered with
+    rank: int  # its place in the queue: its number, or the one that it was triggered or replenished with
     stop_ticks: int = 0  # it waits for this price while its rank is its number
+    display_lots: int = 0  # 0: it is no iceberg
+    hidden_lots: int = 0  # of the open ones
 
 
 @dataclass(frozen=True, slots=True)

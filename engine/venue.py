@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 ZERO_ID: Final = bytes(36)
 BALANCE: Final = int(EventKind.BALANCE)
 CLOSED: Final = int(EventKind.CLOSED)
+REPLENISHED: Final = int(EventKind.REPLENISHED)
 REJECTED: Final = int(EventKind.REJECTED)
 APPLIED: Final = int(EventKind.APPLIED)
 PHASE_CHANGED: Final = int(EventKind.PHASE_CHANGED)
@@ -266,6 +267,8 @@ class Venue:
             instrument.stops.add(order)
         else:
             (instrument.bids if order.side == BUY else instrument.asks).add(order)
+            if order.display_lots:
+                order.hidden_lots = max(0, order.open_lots - order.display_lots)
             instrument.update_id += 1
             if instrument.phase > HALT:
                 self.indicate(instrument)
@@ -301,8 +304,37 @@ class Venue:
         if order.expire_time_ns:
             self.forget_due()
 
-    def reduce(self, order: Order, lots: int) -> None:
-        """Less quantity, same place in the queue; some is left open. What it held for that is free again."""
+    def replenish(self, order: Order) -> None:
+        """An iceberg that shows nothing shows more: behind others at its price, and the youngest of its account."""
+        if order.open_lots > order.hidden_lots:
+            return
+        instrument = order.seat.instrument
+        (instrument.bids if order.side == BUY else instrument.asks).move_back(order)
+        order_id = order.order_id
+        for orders in (self.orders, order.seat.account.orders):
+            orders[order_id] = orders.pop(order_id)
+        order.hidden_lots = max(0, order.open_lots - order.display_lots)
+        self.last_order_id = order.rank = self.last_order_id + 1
+        instrument.update_id += 1
+        self.emit(
+            REPLENISHED,
+            0,
+            instrument.number,
+            order.seat.account.number,
+            order_id,
+            order.price_ticks,
+            order.rank,
+            order.open_lots - order.hidden_lots,
+            0,
+            instrument.update_id,
+            side=order.side,
+        )
+
+    def reduce(self, order: Order, lots: int, hidden_lots: int = 0) -> None:
+        """Less quantity, same place in the queue; some is left open. What it held for that is free again.
+
+        hidden_lots  so many of the lots are not shown: where all are not, the book looks the same.
+        """
         seat = order.seat
         instrument = seat.instrument
         freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - lots)
@@ -317,7 +349,9 @@ class Venue:
         balance.free += freed
         if not order.waits:
             (instrument.bids if order.side == BUY else instrument.asks).reduce(order.price_ticks, lots)
-            instrument.update_id += 1
+            order.hidden_lots -= hidden_lots
+            if lots > hidden_lots:
+                instrument.update_id += 1
             if instrument.phase > HALT:
                 self.indicate(instrument)
 

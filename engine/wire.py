@@ -77,6 +77,7 @@ _ORDER: Final = {"account": "account", "instrument": "instrument", "side": "side
     "self_trade": "self_trade",
     "client_order_id": "text",
     "stop_ticks": "f",
+    "display_lots": "g",
 }
 _FIND: Final = {"account": "account", "instrument": "instrument"}
 COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
@@ -204,6 +205,11 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
         | {"prevented_id": "a", "maker_order_id": "b", "taker_order_id": "c", "price_ticks": "d"}
         | {"prevented_lots": "e", "update_id": "f", "maker_qty_lots": "g", "maker_open_lots": "h"}
         | {"maker_closes": "flags"},
+    ),
+    t.Replenished: (
+        EventKind.REPLENISHED,
+        _WHERE
+        | {"side": "side", "order_id": "a", "price_ticks": "b", "rank": "c", "shown_lots": "d", "update_id": "f"},
     ),
     t.Balance: (
         EventKind.BALANCE,

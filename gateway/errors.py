@@ -101,6 +101,7 @@ _TEXTS: Final = {
     Reason.PRICE_TOO_HIGH: Text(INVALID_MESSAGE, "Filter failure: PRICE_FILTER"),
     Reason.EXPIRE_TIME_PASSED: Text(INVALID_MESSAGE, "goodTillDate has passed."),
     Reason.NOTIONAL_TOO_SMALL: Text(INVALID_MESSAGE, "Filter failure: NOTIONAL"),
+    Reason.DISPLAY_OUT_OF_RANGE: Text(INVALID_MESSAGE, "Filter failure: ICEBERG_PARTS"),
     Reason.CLIENT_ORDER_ID_IN_USE: Text(NEW_ORDER_REJECTED, "Duplicate order sent."),
     Reason.ORDER_NOT_FOUND: Text(CANCEL_REJECTED, "Unknown order sent."),
     Reason.QTY_NOT_REDUCED: Text(AMEND_REJECTED, "Order amend (quantity increase) is not supported."),

@@ -37,6 +37,7 @@ class PastOrder:
     update_time_ns: int
     client_order_id: str
     stop_ticks: int = 0
+    display_lots: int = 0
 
 
 @dataclass(frozen=True, slots=True)

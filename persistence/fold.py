@@ -61,6 +61,7 @@ class OrderRow:
     changed_seq: int
     changed_ns: int
     stop_ticks: int
+    display_lots: int
 
 
 ORDER_COLUMNS: Final = tuple(column.name for column in fields(OrderRow))
@@ -267,6 +268,7 @@ class Fold:
             changed_seq=seq,
             changed_ns=command[1],
             stop_ticks=command[16],
+            display_lots=command[17],
         )
         self._changes.opened_orders[order_id] = order
         if open_lots:

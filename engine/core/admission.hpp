@@ -30,6 +30,18 @@ inline bool is_form(const Command& command) noexcept {
     }
 }
 
+/// Whether only a stop has a stop price, and only what may be an iceberg a display quantity.
+inline bool has_its_extra(const Command& command) noexcept {
+    if ((command.f | command.g) == 0) return true;
+    const bool may_hide = (command.order_type == LIMIT || command.order_type == LIMIT_MAKER) && rests(command.time_in_force);
+    return (command.f == 0 || is_stop(command.order_type)) && (command.g == 0 || may_hide);
+}
+
+/// Whether an iceberg hides something, and is not shown in too many parts. Its quantity is within limits.
+inline bool is_display(std::int64_t display_lots, std::int64_t qty_lots) noexcept {
+    return display_lots > 0 && display_lots < qty_lots && (qty_lots - 1) / display_lots < ICEBERG_PARTS_MAX;
+}
+
 inline bool halted(const Venue& venue, const Instrument& instrument) noexcept {
     return instrument.phase == HALT || venue.phase == HALT;
 }
@@ -104,6 +116,7 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
     if (command.time_in_force == GTD && expire_time_ns <= venue.time_ns) return Reason::EXPIRE_TIME_PASSED;
     if (price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min)
         return Reason::NOTIONAL_TOO_SMALL;
+    if (command.g != 0 && !is_display(command.g, qty_lots)) return Reason::DISPLAY_OUT_OF_RANGE;
     if (const Reason reason = standing_refusal(venue, seat, command); reason != Reason::NONE)
         return reason;
     if (is_outside(instrument, price_ticks) && !is_at_collar(command.order_type)) return Reason::PRICE_OUTSIDE_BAND;

@@ -84,7 +84,7 @@ private:
 
     static bool is_plain(const Command& command) {
         return command.kind == PLACE && command.order_type == LIMIT && command.time_in_force == GTC &&
-               command.self_trade < std::size(SELF_TRADES) && command.f == 0;
+               command.self_trade < std::size(SELF_TRADES) && (command.f | command.g) == 0;
     }
 
     static constexpr std::string_view SIDES[] = {"BUY", "SELL"};

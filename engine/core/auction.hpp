@@ -35,7 +35,12 @@ public:
             fill_in_auction(venue_, buy, sell, found.price_ticks, lots);
             open_lots -= lots;
         }
-        if (found.volume_lots != 0) instrument.reference_ticks = found.price_ticks;
+        if (found.volume_lots != 0) {
+            instrument.reference_ticks = found.price_ticks;
+            for (BookSide* side : {&instrument.bids, &instrument.asks})
+                if (const std::int64_t best = side->best(); best != 0)
+                    venue_.replenish(side->first_at(best));  // the only one that may have traded in part
+        }
         require(!instrument.is_crossed(), "a book is crossed after its uncross");
     }
 

@@ -99,6 +99,7 @@ private:
 inline BookSide& opposite_of(BareBook& book, const BareOrder& taker) noexcept { return book.side(taker.side ^ 1); }
 inline std::int64_t tick_value_of(const BareBook&, const BareOrder&) noexcept { return 1; }
 inline std::int64_t limit_within(const BareBook&, const BareOrder& order) noexcept { return order.price_ticks; }
+inline std::int64_t shown_lots(const BareBook&, const BareOrder& order) noexcept { return order.open_lots; }
 inline bool is_prevented(const BareOrder&, const BareOrder&) noexcept { return false; }
 inline Reason prevent(BareBook&, const BareOrder&, std::uint32_t, std::int64_t) noexcept { return Reason::NONE; }
 

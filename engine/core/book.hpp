@@ -39,7 +39,7 @@ struct alignas(32) Order {
     std::uint16_t maker_fee_bps, hold_fee_bps;  // the higher of the two rates
     std::uint8_t side, order_type, time_in_force, self_trade;
     std::uint32_t client_id;  // its number in ClientIds; NIL: it has none
-    std::uint32_t stop;       // its number in Stops; NIL: it is none
+    std::uint32_t extra;      // its number among the Extras; NIL: it has none
 
     std::int64_t usdc_micros_per_lot() const noexcept { return price_ticks * seat->tick_value_usdc_micros; }
 
@@ -60,6 +60,15 @@ struct alignas(32) Order {
 static_assert(sizeof(Order) == 96);
 
 using Orders = Pool<Order>;
+
+/// What few orders have: stops and icebergs.
+struct Extra {
+    std::uint64_t rank;                      // its place in the queue: its order's id, or a later one
+    std::int64_t stop_ticks;                 // 0: it is no stop
+    std::int64_t display_lots, hidden_lots;  // 0: it is no iceberg; of the open ones, where it rests
+};
+
+using Extras = Pool<Extra>;
 
 /// The bids or the asks. Of an order it knows price, open lots and its neighbours at the same price.
 class BookSide {
@@ -136,21 +145,42 @@ public:
         if (level.is_empty()) levels_.close(order.price_ticks * sign_);
     }
 
+    /// Behind the others at its price.
+    void move_back(Orders& orders, std::uint32_t number) noexcept {
+        Order& order = orders[number];
+        Level& level = levels_.at(order.price_ticks * sign_);
+        if (order.level_after == NIL) return;
+        if (order.level_before == NIL) {
+            level.first = order.level_after;
+        } else {
+            orders[order.level_before].level_after = order.level_after;
+        }
+        orders[order.level_after].level_before = order.level_before;
+        orders[level.last].level_after = number;
+        order.level_before = level.last;
+        order.level_after = NIL;
+        level.last = number;
+    }
+
     /// How many lots an order of `owner` could take up to its limit; counts no further than enough.
-    std::int64_t fillable_lots(const Orders& orders, std::int64_t limit_ticks, std::uint32_t owner,
+    std::int64_t fillable_lots(const Orders& orders, const Extras& extras, std::int64_t limit_ticks, std::uint32_t owner,
                                std::uint8_t self_trade, std::int64_t enough_lots) noexcept {
         std::int64_t lots = 0;
         for (std::int64_t key = levels_.first_key(); key != Levels::NO_KEY && key <= limit_ticks * sign_;
              key = levels_.next_key(key)) {
+            std::int64_t hidden_lots = 0;
             for (std::uint32_t at = levels_.at(key).first; at != NIL; at = orders[at].level_after) {
                 if (lots >= enough_lots) return lots;
                 const Order& maker = orders[at];
                 if (self_trade != NO_PREVENTION && maker.seat->account->owner == owner) {
-                    if (self_trade != EXPIRE_MAKER) return lots;
+                    if (self_trade != EXPIRE_MAKER) return lots;  // what is hidden before it comes up behind it
                     continue;
                 }
-                lots += maker.open_lots;
+                const std::int64_t hidden = maker.extra == NIL ? 0 : extras[maker.extra].hidden_lots;
+                lots += maker.open_lots - hidden;
+                hidden_lots += hidden;
             }
+            lots += hidden_lots;
         }
         return lots;
     }

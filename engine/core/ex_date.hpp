@@ -19,14 +19,14 @@ inline std::int64_t lowered(std::int64_t price_ticks, std::int64_t ticks) noexce
 inline void lower(Venue& venue, Instrument& instrument, std::uint32_t place, std::int64_t ticks) {
     Order& order = venue.orders[place];
     Seat& seat = *order.seat;
-    Stop* const stop = order.stop == NIL ? nullptr : &venue.stops[order.stop];
+    Extra* const extra = order.extra == NIL ? nullptr : &venue.extras[order.extra];
     const bool waits = venue.waits(order);
-    if (order.price_ticks <= ticks || (waits && stop->stop_ticks <= ticks)) return venue.close(place, Reason::EX_DATE);
+    if (order.price_ticks <= ticks || (waits && extra->stop_ticks <= ticks)) return venue.close(place, Reason::EX_DATE);
     const std::int64_t held = order.hold_for(order.open_lots);
     if (waits) {
-        instrument.stops.remove(order, stop->stop_ticks);
-        stop->stop_ticks -= ticks;
-        instrument.stops.add(order, stop->stop_ticks);
+        instrument.stops.remove(order, extra->stop_ticks);
+        extra->stop_ticks -= ticks;
+        instrument.stops.add(order, extra->stop_ticks);
         order.price_ticks -= ticks;
     } else {
         instrument.bids.remove(venue.orders, place);
@@ -43,7 +43,7 @@ inline void lower(Venue& venue, Instrument& instrument, std::uint32_t place, std
     Event& event = venue.tell(EventKind::REPRICED, instrument.number, seat.account->number);
     event.a = static_cast<std::int64_t>(order.order_id);
     event.b = order.price_ticks;
-    event.c = stop == nullptr ? 0 : stop->stop_ticks;
+    event.c = extra == nullptr ? 0 : extra->stop_ticks;
     event.d = order.open_lots;
     event.e = ticks;
     event.f = waits ? 0 : instrument.update_id;

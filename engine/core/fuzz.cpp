@@ -81,6 +81,7 @@ std::vector<std::uint8_t> commands(std::mt19937_64& random) {
             *slot = below(12) == 0 ? EDGES[below(6)] : static_cast<std::int64_t>(below(40));
         if (command.kind == 1 && command.time_in_force != 4) command.d = 0;
         if (command.kind == 1 && command.order_type < 4) command.f = 0;
+        if (command.kind == 1 && (command.order_type % 2 == 0 || command.order_type > 3 || below(3) != 0)) command.g = 0;
         if (command.kind == 1 && names_no_limit) command.a = 0;
         command.text[0] = static_cast<char>('A' + below(4));
         command.text2[0] = static_cast<char>('A' + below(4));

@@ -80,7 +80,11 @@ inline void trade(Venue& venue, const Meeting& meeting, std::uint8_t flags) {
     event.side = taker.side;
     event.flags = static_cast<std::uint8_t>(flags | (maker.open_lots == 0 ? MAKER_FILLED : 0));
     if ((flags & IN_AUCTION) != 0 && taker.open_lots == 0) event.flags |= TAKER_FILLED;
-    if (maker.open_lots == 0) venue.unrest(meeting.maker_place);
+    if (maker.open_lots == 0) {
+        venue.unrest(meeting.maker_place);
+    } else if (maker.extra != NIL && (flags & IN_AUCTION) == 0) {
+        venue.replenish(meeting.maker_place);
+    }
 }
 
 /// One trade at the maker's price: the taker pays from what is free, at today's taker rate.
@@ -122,6 +126,11 @@ inline std::int64_t tick_value_of(const Venue&, const Order& taker) noexcept {
     return taker.seat->instrument->terms.tick_value_usdc_micros;
 }
 
+/// What a taker meets of it at a time.
+inline std::int64_t shown_lots(const Venue& venue, const Order& maker) noexcept {
+    return maker.open_lots - venue.hidden_lots(maker);
+}
+
 /// Whether two orders may not meet, both being of one owner.
 inline bool is_prevented(const Order& taker, const Order& maker) noexcept {
     return taker.self_trade != NO_PREVENTION && maker.seat->account->owner == taker.seat->account->owner;
@@ -147,7 +156,11 @@ inline Reason decrement(Venue& venue, Order& taker, std::uint32_t maker_place, s
     event.peer = maker.seat->account->number;
     event.side = taker.side;
     event.flags = closes;
-    if (closes) venue.close(maker_place, Reason::SELF_TRADE);
+    if (closes) {
+        venue.close(maker_place, Reason::SELF_TRADE);
+    } else {
+        venue.replenish(maker_place);
+    }
     return taker.open_lots == 0 ? Reason::SELF_TRADE : Reason::NONE;
 }
 
@@ -188,7 +201,7 @@ Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
         const std::int64_t usdc_micros_per_lot = price_ticks * tick_value;
         const std::uint32_t maker_place = opposite.first_at(price_ticks);
         const Taker& maker = market.orders[maker_place];
-        std::int64_t lots = std::min(taker.open_lots, maker.open_lots);
+        std::int64_t lots = std::min(taker.open_lots, shown_lots(market, maker));
         if (quote_usdc_micros >= 0) {
             lots = std::min(lots, quote_usdc_micros / usdc_micros_per_lot);
             if (lots == 0) return Reason::NONE;

@@ -210,24 +210,26 @@ private:
         require(Wide{o.price_ticks} * at.tick_value_usdc_micros == in_.number(), "the snapshot's order has another tick value");
         o.maker_fee_bps = in_.as<std::uint16_t>();
         o.hold_fee_bps = in_.as<std::uint16_t>();
-        o.stop = stop(order_id);
+        o.extra = extra(o);
         o.client_id = client_id(at.account->number, in_.raw<Text>(), order_id);
         venue_.rest_again(place);
         if (o.side == BUY) at.exposure->add(o.open_lots);
     }
 
-    std::uint32_t stop(std::uint64_t order_id) {
+    std::uint32_t extra(const Order& order) {
         const std::uint64_t rank = in_.as<std::uint64_t>();
-        const std::int64_t stop_ticks = in_.number();
-        require(rank > last_rank_ && rank >= order_id && rank <= static_cast<std::uint64_t>(venue_.last_order_id),
+        const std::int64_t stop_ticks = in_.number(), display_lots = in_.number(), hidden_lots = in_.number();
+        require(rank > last_rank_ && rank >= order.order_id && rank <= static_cast<std::uint64_t>(venue_.last_order_id),
                 "the snapshot's orders are not in order");
         last_rank_ = rank;
-        if (stop_ticks == 0) {
-            require(rank == order_id, "the snapshot's order has lost its place");
+        const bool hides = display_lots > 0 && 0 <= hidden_lots && hidden_lots < order.open_lots;
+        require(hides || (display_lots == 0 && hidden_lots == 0), "the snapshot's order hides what it has not");
+        if (stop_ticks == 0 && display_lots == 0) {
+            require(rank == order.order_id, "the snapshot's order has lost its place");
             return NIL;
         }
-        const std::uint32_t number = venue_.stops.take();
-        venue_.stops[number] = {stop_ticks, rank};
+        const std::uint32_t number = venue_.extras.take();
+        venue_.extras[number] = {rank, stop_ticks, display_lots, hidden_lots};
         return number;
     }
 

@@ -14,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP6";
+constexpr std::string_view MAGIC = "DEEDSNP7";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -165,10 +165,11 @@ private:
         out_.section(venue_.index.count());
         venue_.each_order([this](std::uint32_t place) {
             const Order& o = venue_.orders[place];
+            const Extra extra = o.extra == NIL ? Extra{o.order_id, 0, 0, 0} : venue_.extras[o.extra];
             out_.numbers(o.order_id, o.seat->account->number, o.seat->instrument->number, o.side, o.order_type,
                          o.time_in_force, o.self_trade, o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros,
                          o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot(), o.maker_fee_bps, o.hold_fee_bps,
-                         venue_.rank_of(o), o.stop == NIL ? 0 : venue_.stops[o.stop].stop_ticks);
+                         extra.rank, extra.stop_ticks, extra.display_lots, extra.hidden_lots);
             out_.raw(o.client_id == NIL ? NO_ID : venue_.client_ids.text(o.client_id));
         });
     }

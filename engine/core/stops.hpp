@@ -10,12 +10,6 @@
 
 namespace deedbook {
 
-/// What a stop has beside its order. Its rank is its place in the queue: its order's id while it waits, then a later one.
-struct Stop {
-    std::int64_t stop_ticks;
-    std::uint64_t rank;
-};
-
 inline bool is_stop(std::uint8_t order_type) noexcept { return order_type >= STOP_LOSS && order_type <= TAKE_PROFIT_LIMIT; }
 
 /// Whether it names no limit, and so trades within the collar of its price.

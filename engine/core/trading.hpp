@@ -21,8 +21,7 @@ public:
         if (instrument == nullptr) return refuse(Reason::UNKNOWN_INSTRUMENT, command);
         Account* account = venue_.account(command.account);
         if (account == nullptr) return refuse(Reason::UNKNOWN_ACCOUNT, command);
-        if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD) ||
-            (command.f != 0 && !is_stop(command.order_type)))
+        if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD) || !has_its_extra(command))
             return refuse(Reason::ORDER_MALFORMED, command);
         Seat& seat = venue_.seat(*account, *instrument);
         if (command.order_type == MARKET) return place_market(command, seat);
@@ -34,9 +33,9 @@ public:
         // From here on the order is ours; nothing below may refuse it.
         const std::uint32_t place = accept(command, seat, price_ticks, command.b);
         Order& order = venue_.orders[place];
-        if (command.f != 0) {
-            order.stop = venue_.stops.take();
-            venue_.stops[order.stop] = {command.f, order.order_id};
+        if ((command.f | command.g) != 0) {
+            order.extra = venue_.extras.take();
+            venue_.extras[order.extra] = {order.order_id, command.f, command.g, 0};
         }
         order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument->maker_fee_bps, instrument->taker_fee_bps));
         const std::size_t accepted = reserve_accepted();
@@ -65,7 +64,7 @@ public:
         venue_.close(found.place, Reason::CANCELLED);
     }
 
-    /// Less quantity, same place in the queue.
+    /// Less quantity, same place in the queue; of an iceberg first what is not shown.
     void amend(const Command& command) {
         Found found = find(command);
         const std::int64_t qty_lots = command.b;
@@ -147,7 +146,7 @@ private:
             .time_in_force = command.time_in_force,
             .self_trade = command.self_trade,
             .client_id = NIL,
-            .stop = NIL,
+            .extra = NIL,
         };
         if (!is_no_id(command.text))
             venue_.orders[place].client_id = venue_.client_ids.insert(seat.account->number, command.text, order_id);
@@ -166,7 +165,8 @@ private:
             BookSide& opposite = order.seat->instrument->opposite(order.side);
             const std::uint32_t owner = order.seat->account->owner;
             const std::int64_t fillable =
-                opposite.fillable_lots(venue_.orders, limit_within(venue_, order), owner, order.self_trade, order.qty_lots);
+                opposite.fillable_lots(venue_.orders, venue_.extras, limit_within(venue_, order), owner, order.self_trade,
+                                       order.qty_lots);
             if (fillable < order.qty_lots) return Reason::FOK_UNFILLED;
         }
         return match_exposed(order, -1);
@@ -189,7 +189,7 @@ private:
         Instrument& instrument = *order.seat->instrument;
         venue_.free_hold(order);
         venue_.take_out(place);
-        venue_.stops[order.stop].rank = static_cast<std::uint64_t>(++venue_.last_order_id);
+        venue_.extras[order.extra].rank = static_cast<std::uint64_t>(++venue_.last_order_id);
         order.maker_fee_bps = static_cast<std::uint16_t>(instrument.maker_fee_bps);
         order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument.maker_fee_bps, instrument.taker_fee_bps));
         const std::size_t told = reserve_accepted();
@@ -364,14 +364,15 @@ private:
     void reduce(Order& order, std::int64_t qty_lots) {
         Seat& seat = *order.seat;
         const std::int64_t removed_lots = order.qty_lots - qty_lots;
-        venue_.reduce(order, removed_lots);
+        const std::int64_t hidden_lots = std::min(venue_.hidden_lots(order), removed_lots);
+        venue_.reduce(order, removed_lots, hidden_lots);
         Event& event = venue_.tell(EventKind::AMENDED, seat.instrument->number, seat.account->number);
         event.a = static_cast<std::int64_t>(order.order_id);
         event.b = qty_lots;
         event.c = order.open_lots;
         event.d = removed_lots;
         event.e = order.price_ticks;
-        event.f = venue_.waits(order) ? 0 : seat.instrument->update_id;
+        event.f = venue_.waits(order) || hidden_lots == removed_lots ? 0 : seat.instrument->update_id;
         event.side = order.side;
     }
 

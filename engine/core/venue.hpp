@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "account_orders.hpp"
 #include "accounts.hpp"
 #include "batches.hpp"
 #include "book.hpp"
@@ -75,7 +76,7 @@ public:
     std::set<Scope> killed;  // the kill switches that are on
     std::map<Scope, Limits> limits;
     Orders orders;
-    Pool<Stop> stops;
+    Extras extras;
     std::map<std::uint64_t, Dividend> ex_dates;  // by seq: the latest dividends that had theirs
     std::set<std::uint16_t> stirred;  // instruments of which stops may be due
     OrderIndex index;
@@ -184,26 +185,33 @@ public:
     // -- orders in and out of the book
 
     /// Whether it is a stop whose price has not been reached, and so in no book.
-    bool waits(const Order& order) const noexcept { return order.stop != NIL && stops[order.stop].rank == order.order_id; }
+    bool waits(const Order& order) const noexcept {
+        return order.extra != NIL && extras[order.extra].stop_ticks != 0 && extras[order.extra].rank == order.order_id;
+    }
 
-    /// Its place in the queue: its number, or a later one that it was triggered with.
+    /// Of its open lots those that the book does not show.
+    std::int64_t hidden_lots(const Order& order) const noexcept {
+        return order.extra == NIL ? 0 : extras[order.extra].hidden_lots;
+    }
+
+    /// Its place in the queue: its number, or a later one that it was triggered or replenished with.
     std::uint64_t rank_of(const Order& order) const noexcept {
-        return order.stop == NIL ? order.order_id : stops[order.stop].rank;
+        return order.extra == NIL ? order.order_id : extras[order.extra].rank;
     }
 
     /// Calls `visit(place)` for every open order, by rank.
     template <typename Visit>
     void each_order(Visit visit) const {
-        std::map<std::uint64_t, std::uint32_t> triggered;  // by rank, of those whose id came already
+        std::map<std::uint64_t, std::uint32_t> moved;  // by rank, of those whose id came already
         const auto visit_below = [&](std::uint64_t order_id) {
-            for (; !triggered.empty() && triggered.begin()->first < order_id; triggered.erase(triggered.begin()))
-                visit(triggered.begin()->second);
+            for (; !moved.empty() && moved.begin()->first < order_id; moved.erase(moved.begin()))
+                visit(moved.begin()->second);
         };
         index.each([&](std::uint32_t place) {
             const Order& order = orders[place];
             visit_below(order.order_id);
             if (const std::uint64_t rank = rank_of(order); rank != order.order_id) {
-                triggered[rank] = place;
+                moved[rank] = place;
             } else {
                 visit(place);
             }
@@ -220,6 +228,7 @@ public:
         balance.free -= hold;
         balance.held += hold;
         if (!waits(order)) book_changed(*seat.instrument);
+        if (order.extra != NIL) hide(order);
         rest_again(place);
     }
 
@@ -228,12 +237,12 @@ public:
         Order& order = orders[place];
         Seat& seat = *order.seat;
         if (waits(order)) {
-            seat.instrument->stops.add(order, stops[order.stop].stop_ticks);
+            seat.instrument->stops.add(order, extras[order.extra].stop_ticks);
         } else {
             seat.instrument->side(order.side).add(orders, place);
         }
         index.insert(order.order_id, place);
-        append_to_account(order, place);
+        append_to_account(orders, place);
         ++seat.open_orders;
         if (order.expire_time_ns != 0) push_due({order.expire_time_ns, DueKind::ORDER, order.order_id, 0});
     }
@@ -250,11 +259,11 @@ public:
         const Order& order = orders[place];
         Seat& seat = *order.seat;
         if (waits(order)) {
-            seat.instrument->stops.remove(order, stops[order.stop].stop_ticks);
+            seat.instrument->stops.remove(order, extras[order.extra].stop_ticks);
         } else {
             seat.instrument->side(order.side).remove(orders, place);
         }
-        remove_from_account(order);
+        remove_from_account(orders, order);
         index.erase(order.order_id);
         --seat.open_orders;
         if (order.expire_time_ns != 0) forget_due();
@@ -262,12 +271,33 @@ public:
 
     /// An order is done.
     void give_back(std::uint32_t place) noexcept {
-        if (orders[place].stop != NIL) stops.give_back(orders[place].stop);
+        if (orders[place].extra != NIL) extras.give_back(orders[place].extra);
         orders.give_back(place);
     }
 
+    /// An iceberg that shows nothing shows more: behind others at its price, and the youngest of its account.
+    void replenish(std::uint32_t place) {
+        Order& order = orders[place];
+        if (order.open_lots > hidden_lots(order)) return;
+        Instrument& instrument = *order.seat->instrument;
+        instrument.side(order.side).move_back(orders, place);
+        remove_from_account(orders, order);
+        append_to_account(orders, place);
+        hide(order);
+        extras[order.extra].rank = static_cast<std::uint64_t>(++last_order_id);
+        Event& event = tell(EventKind::REPLENISHED, instrument.number, order.seat->account->number);
+        event.a = static_cast<std::int64_t>(order.order_id);
+        event.b = order.price_ticks;
+        event.c = last_order_id;
+        event.d = order.open_lots - hidden_lots(order);
+        event.f = ++instrument.update_id;
+        event.side = order.side;
+    }
+
     /// Less quantity, same place in the queue; some is left open. What it held for that is free again.
-    void reduce(Order& order, std::int64_t lots) {
+    ///
+    /// hidden_lots  so many of the lots are not shown: where all are not, the book looks the same.
+    void reduce(Order& order, std::int64_t lots, std::int64_t hidden_lots = 0) {
         Seat& seat = *order.seat;
         const std::int64_t freed = order.hold_for(order.open_lots) - order.hold_for(order.open_lots - lots);
         order.qty_lots -= lots;
@@ -279,7 +309,8 @@ public:
         if (order.side == BUY) seat.exposure->add(-lots);
         if (waits(order)) return;
         seat.instrument->side(order.side).reduce(order.price_ticks, lots);
-        book_changed(*seat.instrument);
+        if (hidden_lots != 0) extras[order.extra].hidden_lots -= hidden_lots;
+        book_changed(*seat.instrument, lots > hidden_lots);
     }
 
     /// What a resting or waiting order holds and counts is free again.
@@ -366,9 +397,9 @@ public:
         if (!instrument.stops.empty()) stirred.insert(instrument.number);
     }
 
-    /// One change more. What a call comes to is told soon, unless that is to happen already.
-    void book_changed(Instrument& instrument) {
-        ++instrument.update_id;
+    /// One change more, if it is seen. What a call comes to is told soon, unless that is to happen already.
+    void book_changed(Instrument& instrument, bool is_seen = true) {
+        instrument.update_id += is_seen;
         if (instrument.phase > HALT) indicate(instrument);
     }
 
@@ -415,6 +446,12 @@ private:
     static constexpr std::size_t DUE_FORGOTTEN_MAX = 1'000;
     static constexpr std::size_t FEW = 16;
 
+    /// An iceberg shows no more than it may, and all of that.
+    void hide(const Order& order) noexcept {
+        Extra& extra = extras[order.extra];
+        if (extra.display_lots != 0) extra.hidden_lots = std::max<std::int64_t>(0, order.open_lots - extra.display_lots);
+    }
+
     void indicate(Instrument& instrument) {
         if (!is_call(instrument.phase) || instrument.indicative_due_ns != 0) return;
         instrument.indicative_due_ns = time_ns + INDICATIVE_DELAY_NS;
@@ -438,32 +475,6 @@ private:
             std::size_t at = sorted;
             for (; at > 0 && is_before(next, touched_[at - 1]); --at) touched_[at] = touched_[at - 1];
             touched_[at] = next;
-        }
-    }
-
-    void append_to_account(Order& order, std::uint32_t place) noexcept {
-        Account& account = *order.seat->account;
-        order.account_before = account.orders_last;
-        order.account_after = NIL;
-        if (account.orders_last == NIL) {
-            account.orders_first = place;
-        } else {
-            orders[account.orders_last].account_after = place;
-        }
-        account.orders_last = place;
-    }
-
-    void remove_from_account(const Order& order) noexcept {
-        Account& account = *order.seat->account;
-        if (order.account_before == NIL) {
-            account.orders_first = order.account_after;
-        } else {
-            orders[order.account_before].account_after = order.account_after;
-        }
-        if (order.account_after == NIL) {
-            account.orders_last = order.account_before;
-        } else {
-            orders[order.account_after].account_before = order.account_before;
         }
     }
 

@@ -73,6 +73,7 @@ enum class EventKind : std::uint8_t {
     AMENDED = 5,
     TRIGGERED = 6,
     PREVENTED = 7,
+    REPLENISHED = 8,
     REPRICED = 9,
     BALANCE = 16,
     ACCOUNT_OPENED = 17,
@@ -120,6 +121,7 @@ enum class Reason : std::uint8_t {
     TYPE_NOT_IN_PHASE = 23,
     PRICE_OUTSIDE_BAND = 24,
     STOP_WOULD_TRIGGER = 28,
+    DISPLAY_OUT_OF_RANGE = 29,
     ACCOUNT_EXISTS = 32,
     INSTRUMENT_CHANGED = 33,
     VALUE_OUT_OF_RANGE = 34,
@@ -162,6 +164,7 @@ constexpr std::int64_t BASIS_POINTS = 10'000;
 constexpr std::int64_t CLIENT_ORDER_ID_KEPT_NS = 24LL * 3600 * 1'000'000'000;
 constexpr std::size_t CLIENT_ORDER_ID_KEPT_MAX = 10'000;
 constexpr std::size_t EX_DATES_KEPT_MAX = 1'000;
+constexpr std::int64_t ICEBERG_PARTS_MAX = 100;
 constexpr std::int64_t AMOUNT_MAX = std::int64_t{1} << 62;  // of a level, a quote and the dearest order
 constexpr Text NO_ID{};
 

@@ -20,16 +20,21 @@ class Order:
     maker_fee_bps: int
     taker_fee_bps: int
     time_ns: int
-    rank: int  # among those at one price: its number, or one that it got when it was triggered
+    rank: int  # among those at one price: its number, or one that it got when it was triggered or showed more
     executed_lots: int = 0
     executed_usdc_micros: int = 0
     prevented_usdc_micros: int = 0
+    shown_lots: int = 0  # by an iceberg that rests
     closed_ns: int | None = None
     closed_rank: int = 0  # the how many-th order of the market to close
 
     @property
     def open_lots(self) -> int:
         return self.qty_lots - self.executed_lots
+
+    @property
+    def hidden_lots(self) -> int:
+        return self.open_lots - self.shown_lots if self.terms.display_lots else 0
 
     @property
     def fee_bps(self) -> int:
@@ -320,4 +325,5 @@ def open_order(order: Order) -> t.OpenOrder:
         *(order.order_id, terms.account, terms.instrument, terms.side, terms.order_type, terms.time_in_force),
         *(order.limit_ticks, order.qty_lots, order.open_lots, order.executed_usdc_micros, terms.expire_time_ns),
         *(terms.self_trade, order.time_ns, terms.client_order_id, order.rank, terms.stop_ticks),
+        *(terms.display_lots, order.hidden_lots),
     )

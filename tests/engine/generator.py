@@ -18,7 +18,8 @@ from engine import types as t
 from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
 from tests.engine.facts import Order, Slot
 from tests.engine.oracle import Oracle
-from tests.engine.oracle_orders import INDICATIVE_DELAY_NS
+from tests.engine.oracle_orders import INDICATIVE_DELAY_NS, RESTING
+from tests.engine.oracle_terms import ICEBERGS
 
 Changed = TypeVar("Changed", bound=t.Command)
 OWNERS = (1, 2, 2, 3, 3, 4)  # account 1 takes the fees
@@ -114,10 +115,10 @@ class Generator:
     def _hostile(self, command: t.Command) -> t.Command:
         """One number of a trader's or an operator's command is something that nobody expects."""
         named = {
-            t.Place: ("price_ticks", "qty_lots", "quote_usdc_micros", "expire_time_ns", "stop_ticks"),
+            t.Place: ("price_ticks", "qty_lots", "quote_usdc_micros", "expire_time_ns", "stop_ticks", "display_lots"),
             t.Cancel: ("order_id",),
             t.Amend: ("qty_lots", "order_id"),
-            t.Replace: ("price_ticks", "qty_lots", "cancel_order_id", "expire_time_ns", "stop_ticks"),
+            t.Replace: ("price_ticks", "qty_lots", "cancel_order_id", "expire_time_ns", "stop_ticks", "display_lots"),
             t.SetPermission: ("valid_until_ns", "sell_from_ns"),
             t.SetPhase: ("until_ns",),
             t.SetAuctions: ("period_ns",),
@@ -163,6 +164,7 @@ class Generator:
             time_in_force = TimeInForce.IOC
         is_market, by_quote = order_type == OrderType.MARKET, random.random() < 0.5
         price_ticks = random.choices((random.randint(5, 9), random.randint(0, 13)), (80, 20))[0]
+        may_hide = order_type in ICEBERGS and time_in_force in RESTING and random.random() < 0.3
         return t.Place(
             account=self._account(),
             instrument=self._instrument(),
@@ -176,6 +178,7 @@ class Generator:
             self_trade=random.choices(list(SelfTrade), (50, 10, 10, 10, 20))[0],
             client_order_id=random.choice(CLIENT_IDS),
             stop_ticks=random.randint(0, 13) if order_type >= OrderType.STOP_LOSS else 0,
+            display_lots=random.randint(1, 4) if may_hide else 0,
         )
 
     def _target(self) -> tuple[int, int, int, bytes, Order | None]:
@@ -204,7 +207,7 @@ class Generator:
         return t.Replace(
             *(account, instrument, new.side, new.order_type, new.time_in_force, new.price_ticks, new.qty_lots),
             *(new.quote_usdc_micros, new.expire_time_ns, new.self_trade, new.client_order_id, new.stop_ticks),
-            *(order_id, name, self.random.choice((0, 0, 1))),
+            *(new.display_lots, order_id, name, self.random.choice((0, 0, 1))),
         )
 
     def cancel_all(self) -> t.CancelAll:

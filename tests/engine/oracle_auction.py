@@ -46,6 +46,9 @@ class AuctionRules(ChainRules):
             maker, taker = sorted((buy, sell), key=lambda order: order.rank)
             self.trade(taker, maker, lots, price_ticks, taker.maker_fee_bps, in_auction=True)
             volume_lots -= lots
+        for side in Side:
+            for order in self.book(instrument, side):
+                self.replenish(order)
 
     def is_crossed(self, listing: Listing) -> bool:
         return self.crossing(listing)[1] > 0

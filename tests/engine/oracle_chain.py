@@ -8,10 +8,10 @@ from dataclasses import astuple
 from engine import types as t
 from engine.types import Phase, Reason, Side
 from tests.engine.facts import Fill, Slot
-from tests.engine.oracle_orders import OrderRules
+from tests.engine.oracle_changes import ChangeRules
 
 
-class ChainRules(OrderRules):
+class ChainRules(ChangeRules):
     def carry_out_chain(self, command: t.Command) -> None:
         match command:
             case t.LevelChanged():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 
 from engine import types as t
 from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
@@ -21,13 +20,14 @@ class OrderRules(Facts):
 
     # -- orders leave the book
 
-    def book_change(self, instrument: int) -> int:
+    def book_change(self, instrument: int, *, is_seen: bool = True) -> int:
+        """The change's number; 0 for one that the book does not show."""
         listing = self.listing(instrument)
         assert listing is not None
-        listing.book_changes += 1
+        listing.book_changes += is_seen
         if listing.phase in CALLS and not listing.indicative_due_ns:
             listing.indicative_due_ns = self.time_ns + INDICATIVE_DELAY_NS
-        return listing.book_changes
+        return listing.book_changes if is_seen else 0
 
     def touch(self, account: int, instrument: int, side: int) -> None:
         """The asset that an order of that side pays with."""
@@ -232,12 +232,17 @@ class OrderRules(Facts):
     def is_unfillable(self, taker: Order) -> bool:
         if taker.terms.time_in_force != TimeInForce.FOK:
             return False
+        makers = self.acceptable(taker.terms, taker.limit_ticks)
+        queue = [(maker, maker.open_lots - maker.hidden_lots, maker.hidden_lots) for maker in makers]
         lots = 0
-        for maker in self.acceptable(taker.terms, taker.limit_ticks):
-            if self.is_past_band(taker, maker, self.market_price(taker)):
-                break
+        while queue and not self.is_past_band(taker, queue[0][0], self.market_price(taker)):
+            maker, shown_lots, hidden_lots = queue.pop(0)
             if not self.is_own(taker.terms, maker):
-                lots += maker.open_lots
+                lots += shown_lots
+                if hidden_lots:
+                    behind = sum(each.limit_ticks == maker.limit_ticks for each, _, _ in queue)
+                    shown_lots = min(maker.terms.display_lots, hidden_lots)
+                    queue.insert(behind, (maker, shown_lots, hidden_lots - shown_lots))
             elif taker.terms.self_trade != SelfTrade.EXPIRE_MAKER:
                 break
         return lots < taker.qty_lots
@@ -280,7 +285,7 @@ class OrderRules(Facts):
         terms, before_ticks = taker.terms, self.market_price(taker)
         while taker.open_lots > 0 and (makers := self.acceptable(terms, taker.limit_ticks)):
             maker = makers[0]
-            lots = min(taker.open_lots, maker.open_lots)
+            lots = min(taker.open_lots, maker.open_lots - maker.hidden_lots)
             if terms.quote_usdc_micros:
                 left_usdc_micros = terms.quote_usdc_micros - taker.executed_usdc_micros - taker.prevented_usdc_micros
                 lots = min(lots, left_usdc_micros // self.notional(terms.instrument, maker.limit_ticks, 1))
@@ -315,8 +320,20 @@ class OrderRules(Facts):
         who = (taker.terms.account, maker.terms.account, taker.terms.instrument, taker.terms.side, self.preventions)
         ids = (maker.order_id, taker.order_id, maker.limit_ticks, lots)
         self.events.append(t.Prevented(*who, *ids, update_id, maker.qty_lots, maker.open_lots, int(closes)))
+        maker.shown_lots = max(0, maker.shown_lots - lots)
         if closes:
             self.close(maker, Reason.SELF_TRADE)
+        self.replenish(maker)
+
+    def replenish(self, order: Order) -> None:
+        """An iceberg of which nothing is shown any more shows more, behind the others at its price."""
+        terms = order.terms
+        if order.closed_ns is not None or not terms.display_lots or order.shown_lots:
+            return
+        order.rank = self.next_number()
+        order.shown_lots = min(terms.display_lots, order.open_lots)
+        who = (terms.account, terms.instrument, terms.side, order.order_id, order.limit_ticks, order.rank)
+        self.events.append(t.Replenished(*who, order.shown_lots, self.book_change(terms.instrument)))
 
     def trade(
         self, taker: Order, maker: Order, lots: int, price_ticks: int, taker_fee_bps: int, in_auction: bool = False
@@ -328,6 +345,7 @@ class OrderRules(Facts):
         for order in (taker, maker):
             order.executed_lots += lots
             order.executed_usdc_micros += notional
+            order.shown_lots = max(0, order.shown_lots - lots)
         maker_fee = notional * maker.maker_fee_bps // t.BASIS_POINTS
         taker_fee = notional * taker_fee_bps // t.BASIS_POINTS
         fill = self.record_fill(taker, maker, listing.terms, lots, notional, (maker_fee, taker_fee))
@@ -345,6 +363,8 @@ class OrderRules(Facts):
         who = (terms.account, maker.terms.account, instrument, terms.side, fill.trade_id)
         ids = (maker.order_id, taker.order_id, price_ticks, lots, self.book_change(instrument))
         self.events.append(t.Trade(*who, *ids, maker_fee, taker_fee, flags))
+        if not in_auction:
+            self.replenish(maker)
 
     def record_fill(
         self, taker: Order, maker: Order, listed: t.SetInstrument, lots: int, notional: int, fees: tuple[int, int]
@@ -383,6 +403,7 @@ class OrderRules(Facts):
             self.touch(terms.account, terms.instrument, terms.side)
         elif stopped is Reason.NONE and taker.open_lots and may_rest:
             open_lots, update_id, held = taker.open_lots, self.book_change(terms.instrument), self.held_by(taker)
+            taker.shown_lots = min(terms.display_lots, open_lots)
             self.touch(terms.account, terms.instrument, terms.side)
         else:
             self.end(taker)
@@ -404,76 +425,6 @@ class OrderRules(Facts):
         listing.phase, listing.phase_ends_ns, listing.phase_then = phase, ends_ns, then
         listing.indicative_due_ns = self.time_ns + INDICATIVE_DELAY_NS if phase in CALLS else 0
         self.events.append(t.PhaseChanged(listing.terms.instrument, phase, ends_ns))
-
-    # -- an order is changed
-
-    def find(self, account: int, instrument: int, order_id: int, client_order_id: bytes) -> Order | None:
-        for order in self.open_orders(account, instrument):
-            by_client_id = client_order_id and order.terms.client_order_id == client_order_id
-            if order.order_id == order_id if order_id > 0 else by_client_id:
-                return order
-        return None
-
-    def change_refusal(self, account: int, instrument: int, order: Order | None) -> Reason:
-        if self.listing(instrument) is None:
-            return Reason.UNKNOWN_INSTRUMENT
-        if not self.is_account(account):
-            return Reason.UNKNOWN_ACCOUNT
-        if order is None:
-            return Reason.ORDER_NOT_FOUND
-        return Reason.INSTRUMENT_HALTED if self.phase(instrument) == Phase.HALT else Reason.NONE
-
-    def cancel(self, command: t.Cancel) -> None:
-        order = self.find(command.account, command.instrument, command.order_id, command.client_order_id)
-        reason = self.change_refusal(command.account, command.instrument, order)
-        if order is not None and reason is Reason.NONE:
-            self.close(order, Reason.CANCELLED)
-        else:
-            self.reject(command.account, command.instrument, reason)
-
-    def amend(self, command: t.Amend) -> None:
-        order = self.find(command.account, command.instrument, command.order_id, command.client_order_id)
-        reason = self.change_refusal(command.account, command.instrument, order)
-        if command.qty_lots <= 0 and reason not in (Reason.UNKNOWN_INSTRUMENT, Reason.UNKNOWN_ACCOUNT):
-            reason = Reason.QTY_NOT_POSITIVE
-        elif order is not None and not order.executed_lots < command.qty_lots < order.qty_lots:
-            reason = Reason.QTY_NOT_REDUCED
-        if order is None or reason is not Reason.NONE:
-            self.reject(command.account, command.instrument, reason)
-            return
-        removed_lots, order.qty_lots = order.qty_lots - command.qty_lots, command.qty_lots
-        self.touch(command.account, command.instrument, order.terms.side)
-        who = (command.account, command.instrument, order.terms.side, order.order_id)
-        lots = (order.qty_lots, order.open_lots, removed_lots)
-        update_id = 0 if order.waits else self.book_change(command.instrument)
-        self.events.append(t.Amended(*who, *lots, order.limit_ticks, update_id))
-
-    def replace(self, command: t.Replace) -> None:
-        where = (command.account, command.instrument)
-        order = self.find(*where, command.cancel_order_id, command.cancel_client_order_id)
-        reason = self.change_refusal(*where, order)
-        if order is not None and reason is Reason.NONE:
-            self.close(order, Reason.CANCELLED_REPLACED)
-        else:
-            self.reject(*where, reason)
-            if not command.place_anyway:
-                return
-        new = {field.name: getattr(command, field.name) for field in fields(t.Place)}
-        self.place(t.Place(**new))
-
-    def cancel_all(self, command: t.CancelAll) -> None:
-        named = command.instrument != t.VENUE
-        if named and self.listing(command.instrument) is None:
-            self.reject(command.account, command.instrument, Reason.UNKNOWN_INSTRUMENT)
-        elif not self.is_account(command.account):
-            self.reject(command.account, command.instrument, Reason.UNKNOWN_ACCOUNT)
-        elif named and self.phase(command.instrument) == Phase.HALT:
-            self.reject(command.account, command.instrument, Reason.INSTRUMENT_HALTED)
-        else:
-            for order in self.open_orders(command.account, command.instrument if named else None):
-                if self.phase(order.terms.instrument) != Phase.HALT:
-                    self.close(order, Reason.CANCELLED)
-            self.events.append(t.Applied(command.account, command.instrument))
 
 
 def closed(order: Order, reason: Reason, update_id: int, rested: int) -> t.Closed:

@@ -12,6 +12,7 @@ NOTIONAL_MAX = 2**62
 QUOTE_MAX = 2**62
 LOT_DECIMALS_MAX = 12
 AT_COLLAR = (OrderType.STOP_LOSS, OrderType.TAKE_PROFIT)
+ICEBERGS = (OrderType.LIMIT, OrderType.LIMIT_MAKER)
 STOPS = (OrderType.STOP_LOSS, OrderType.STOP_LOSS_LIMIT, OrderType.TAKE_PROFIT, OrderType.TAKE_PROFIT_LIMIT)
 
 
@@ -30,6 +31,9 @@ def is_malformed(terms: t.Place) -> bool:
         return True
     if terms.stop_ticks and terms.order_type not in STOPS:
         return True
+    ends_at_once = terms.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+    if terms.display_lots and (ends_at_once or terms.order_type not in ICEBERGS):
+        return True
     match terms.order_type:
         case OrderType.STOP_LOSS | OrderType.TAKE_PROFIT:
             return terms.price_ticks != 0 or terms.time_in_force != TimeInForce.IOC or by_quote
@@ -37,7 +41,7 @@ def is_malformed(terms: t.Place) -> bool:
             is_both = by_quote and terms.qty_lots != 0
             return terms.price_ticks != 0 or terms.time_in_force != TimeInForce.IOC or is_both
         case OrderType.LIMIT_MAKER:
-            return by_quote or terms.time_in_force in (TimeInForce.IOC, TimeInForce.FOK)
+            return by_quote or ends_at_once
         case _:
             return by_quote
 
@@ -65,6 +69,10 @@ def terms_refusals(terms: t.Place, listed: t.SetInstrument, time_ns: int) -> Ite
     known_usdc_micros = terms.quote_usdc_micros if by_quote else notional
     if (by_quote or not is_market) and known_usdc_micros < listed.notional_usdc_micros_min:
         yield Reason.NOTIONAL_TOO_SMALL
+    if terms.display_lots and not 0 < terms.display_lots < terms.qty_lots:
+        yield Reason.DISPLAY_OUT_OF_RANGE
+    if terms.display_lots and -(-terms.qty_lots // terms.display_lots) > t.ICEBERG_PARTS_MAX:
+        yield Reason.DISPLAY_OUT_OF_RANGE
 
 
 def terms_are_in_range(terms: t.SetInstrument) -> bool:

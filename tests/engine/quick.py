@@ -140,6 +140,9 @@ class QuickGenerator:
             d=self._time_ns + self._number(-1, 30) % 2**40 if tif == 4 else 0,
             e=e,
             f=self._number(1, 13) if 4 <= order_type <= 7 else random.choices((0, 1), (99, 1))[0],
+            g=random.choices((0, self._number(1, 4)), (3, 1) if order_type in (1, 3) and tif in (1, 4, 5) else (99, 1))[
+                0
+            ],
             text=random.choice(IDS),
             text2=text2,
         )

@@ -5,7 +5,7 @@ The market of `check`: instrument 1, one tick on one lot is one USDC micro, no f
 and 100 lots; the time is 1,000. Balances are not told as events here but asked for: `funds 2 usdc => free 9950 held 50`
 (figures that are zero are left out). A line that ends in a comma goes on in the next.
 
-    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|day|gtd T] [stop|take PRICE] [id X]
+    buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|day|gtd T] [stop|take PRICE] [show QTY] [id X]
         [stp taker|maker|both|decrement] [in I]
     cancel ACCOUNT ORDER|id X [in I]         cancel-all ACCOUNT [in I]
     amend ACCOUNT ORDER|id X to QTY [in I]   replace ACCOUNT ORDER|id X by buy 1 @ 5 ... [anyway]
@@ -152,6 +152,7 @@ class Market:
             self_trade=SELF_TRADES[words[words.index("stp") + 1]] if "stp" in words else SelfTrade.NONE,
             client_order_id=name_in(words),
             stop_ticks=stop,
+            display_lots=number(words, "show", 0),
         )
 
     def _cancel(self, words: list[str]) -> t.Cancel:
@@ -166,7 +167,7 @@ class Market:
         return t.Replace(
             *(new.account, new.instrument, new.side, new.order_type, new.time_in_force, new.price_ticks, new.qty_lots),
             *(new.quote_usdc_micros, new.expire_time_ns, new.self_trade, new.client_order_id, new.stop_ticks),
-            *(*which(words[1:at]), int("anyway" in words)),
+            *(new.display_lots, *which(words[1:at]), int("anyway" in words)),
         )
 
     def _change_terms(self, words: list[str]) -> t.SetInstrument:
@@ -293,6 +294,8 @@ def told(event: t.Event) -> str:
                 f"prevented {event.maker_order_id} by {event.taker_order_id} {event.prevented_lots}"
                 f" @ {event.price_ticks}{rests}"
             )
+        case t.Replenished():
+            return f"replenished {event.order_id} shows {event.shown_lots}"
         case t.Amended():
             return f"amended {event.order_id} to {event.qty_lots} rests {event.open_lots}"
         case t.Repriced():

@@ -162,7 +162,12 @@ ORDERS = st.builds(
     self_trade=st.integers(0, 3),
     client_order_id=CLIENT_IDS,
     stop_ticks=st.sampled_from([0, 2, 3, 4]),
-).map(lambda order: order if order.order_type >= t.OrderType.STOP_LOSS else replace(order, stop_ticks=0))
+    display_lots=st.sampled_from([0, 0, 1, 2]),
+).map(
+    lambda order: (
+        replace(order, display_lots=0) if order.order_type >= t.OrderType.STOP_LOSS else replace(order, stop_ticks=0)
+    )
+)
 ANY_ORDERS = st.builds(
     t.Place,
     account=st.integers(0, 2**32 - 1) | ACCOUNTS,
@@ -177,6 +182,7 @@ ANY_ORDERS = st.builds(
     self_trade=st.integers(0, 255),
     client_order_id=st.binary(max_size=36),
     stop_ticks=ANY_INT64,
+    display_lots=ANY_INT64 | st.just(0),
 )
 
 
@@ -224,7 +230,7 @@ class EngineAgreesWithOracle(RuleBasedStateMachine):
     def replace(self, order: t.Place, order_id: int, anyway: int) -> None:
         new = (order.account, order.instrument, order.side, order.order_type, order.time_in_force, order.price_ticks)
         rest = (order.qty_lots, order.quote_usdc_micros, order.expire_time_ns, order.self_trade, order.client_order_id)
-        self.pair.apply(t.Replace(*new, *rest, order.stop_ticks, order_id, b"", anyway))
+        self.pair.apply(t.Replace(*new, *rest, order.stop_ticks, order.display_lots, order_id, b"", anyway))
 
     @rule(account=ACCOUNTS, scope=st.integers(0, 3))
     def cancel_all(self, account: int, scope: int) -> None:

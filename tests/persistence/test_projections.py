@@ -35,10 +35,10 @@ async def require_state(pool: Pool, state: t.MarketState) -> None:
     """The tables against the engine's own state, which no part of the fold has seen."""
     open_orders = await pool.fetch(
         "SELECT order_id, account, instrument, side, order_type, time_in_force, price_ticks, qty_lots, open_lots,"
-        " executed_usdc_micros, expire_ns, self_trade, accepted_ns, client_order_id, 0, stop_ticks FROM orders"
-        " WHERE status = 'OPEN' ORDER BY order_id"
+        " executed_usdc_micros, expire_ns, self_trade, accepted_ns, client_order_id, 0, stop_ticks, display_lots"
+        " FROM orders WHERE status = 'OPEN' ORDER BY order_id"
     )
-    known = [replace(order, rank=0) for order in state.orders]  # the queue is not projected
+    known = [replace(order, rank=0, hidden_lots=0) for order in state.orders]  # the queue is not projected
     assert [t.OpenOrder(*order) for order in open_orders] == sorted(known, key=lambda order: order.order_id)
     balances = {
         (row["account"], row["instrument"]): t.Balance(*row)
