@@ -320,7 +320,10 @@ class QuickGenerator:
         lost, fresh = random.choice(WALLETS), random.choice(WALLETS + NEW_WALLETS * 4)
         asset = random.choices((1, 2, USDC), (49, 49, 2))[0]
         lock, _, position, owed_out = self._slot(lost, asset)
-        may_owe = owed_out > 0 or self._seq != self._venue.seq  # a sale may be among the commands just made
+        account = self._venue.account_at(lost, asset)
+        balance = account.balances.get(asset) if account is not None else None
+        offers = balance is not None and balance.held > 0  # and sells before the recovery, where a call ends now
+        may_owe = owed_out > 0 or offers or self._seq != self._venue.seq  # a sale may be among the commands just made
         if may_owe and self._venue.wallets.get(fresh, 0) not in (0, self._venue.wallets.get(lost)):
             fresh = bytes([random.randint(106, 255)]) * 20  # a chain would not settle without the tokens
         into, asked, position_there, _ = self._slot(fresh, asset)
