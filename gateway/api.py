@@ -136,7 +136,8 @@ class Gateway:
             markets.by_number[limits.instrument].limits[limits.account] = limits
         for order in state.orders:
             if order.stop_ticks == 0 or order.rank != order.order_id:
-                feeds[order.instrument].level(order.rank, order.side, order.price_ticks, order.open_lots, 0)
+                shown_lots = order.open_lots - order.hidden_lots
+                feeds[order.instrument].level(order.rank, order.side, order.price_ticks, shown_lots, 0)
         self._balances.restore(state)
         self._orders.restore(state, markets)
 

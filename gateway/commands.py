@@ -27,6 +27,8 @@ _CLIENT_ORDER_ID: Final = re.compile(r"[a-zA-Z0-9\-_.:/]{1,36}").fullmatch
 _LIMIT, _MARKET, _LIMIT_MAKER = int(t.OrderType.LIMIT), int(t.OrderType.MARKET), int(t.OrderType.LIMIT_MAKER)
 _STOPS: Final = frozenset(TYPES.values()) - {_LIMIT, _MARKET, _LIMIT_MAKER}
 _GTC, _IOC, _GTD = int(t.TimeInForce.GTC), int(t.TimeInForce.IOC), int(t.TimeInForce.GTD)
+ICEBERGS: Final = (_LIMIT, _LIMIT_MAKER)
+RESTING: Final = (_GTC, _GTD, int(t.TimeInForce.DAY))
 _PLACE, _CANCEL, _AMEND = int(t.CommandKind.PLACE), int(t.CommandKind.CANCEL), int(t.CommandKind.AMEND)
 _REPLACE, _CANCEL_ALL = int(t.CommandKind.REPLACE), int(t.CommandKind.CANCEL_ALL)
 
@@ -116,6 +118,11 @@ class Commands:
             stop_ticks = units(market.price_ticks, params.stop_price, "stopPrice", "PRICE_FILTER")
         elif params.stop_price is not None:
             raise _not_required("stopPrice")
+        display_lots = 0
+        if params.iceberg_qty is not None:
+            if order_type not in ICEBERGS or time_in_force not in RESTING:
+                raise _not_required("icebergQty")
+            display_lots = units(market.qty_lots, params.iceberg_qty, "icebergQty", "LOT_SIZE")
         mode = params.self_trade_prevention_mode
         return COMMAND.pack(
             0,
@@ -135,7 +142,7 @@ class Commands:
             _good_till_ns(params, time_in_force),
             cancel_order_id,
             stop_ticks,
-            0,
+            display_lots,
             self._client_order_id(params),
             cancel_client_id,
         )

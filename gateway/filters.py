@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.types import BASIS_POINTS
+from engine.types import BASIS_POINTS, ICEBERG_PARTS_MAX
 from gateway.decimals import format_units
 from gateway.markets import USDC_DECIMALS, Market
 
@@ -30,6 +30,7 @@ def symbol_filters(market: Market, account: int = EVERY_ACCOUNT) -> str:
         f'"applyMinToMarket":true,'
         f'"maxNotional":"{format_units(notional_max or USDC_MICROS_MAX, USDC_DECIMALS)}",'
         f'"applyMaxToMarket":{"true" if notional_max else "false"},"avgPriceMins":0}}',
+        f'{{"filterType":"ICEBERG_PARTS","limit":{ICEBERG_PARTS_MAX}}}',
         f'{{"filterType":"MAX_NUM_ORDERS","maxNumOrders":{orders_max}}}',
         f'{{"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":{orders_max}}}',
     ]

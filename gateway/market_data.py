@@ -89,17 +89,19 @@ class MarketFeed:
     # -- what happened, in order
 
     def level(self, rank: int, side: int, price_ticks: int, lots: int, update_id: int) -> None:
-        """Lots of an order came to a level, or left it (negative)."""
+        """Lots of an order came to a level, or left it (negative); 0: none that the book shows."""
         book = self.book
-        (book.asks if side else book.bids).add(price_ticks, lots)
         if update_id > book.update_id:
             book.update_id = update_id
+        if not self._is_changed:
+            self._change()
+        if not lots:
+            return
+        (book.asks if side else book.bids).add(price_ticks, lots)
         for depth in self._depths:
             depth.changes.add(side, price_ticks)
         if self._orders.subscribers:
             self._orders.change(rank, side, price_ticks, lots)
-        if not self._is_changed:
-            self._change()
 
     def _change(self) -> None:
         self._is_changed = True
@@ -111,12 +113,15 @@ class MarketFeed:
         if not self._is_changed:
             self._change()
 
-    def trade(self, fill: Fill, update_id: int, maker_rank: int, maker_price_ticks: int) -> None:
-        """In an auction the maker's price is not always the trade's, and the taker's level is told by itself."""
+    def trade(self, fill: Fill, update_id: int, maker_rank: int, maker_price_ticks: int, maker_lots: int) -> None:
+        """In an auction the maker's price is not always the trade's, and the taker's level is told by itself.
+
+        maker_lots  so many of the fill's lots were shown
+        """
         self.market.last_price_ticks = fill.price_ticks
         self.tape.take(fill)
         self.candles.take(fill)
-        self.level(maker_rank, 1 - fill.taker_side, maker_price_ticks, -fill.qty_lots, update_id)
+        self.level(maker_rank, 1 - fill.taker_side, maker_price_ticks, -maker_lots, update_id)
         if self._trades.subscribers:
             self._trades.add(_trade_payload(fill))
         if self._aggregates.subscribers and (self._aggregate is None or not self._aggregate.takes(fill)):

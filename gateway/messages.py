@@ -49,6 +49,7 @@ class NewOrder(Signed, frozen=True, kw_only=True):
     quantity: Decimal | None = None
     quote_order_qty: Decimal | None = None
     stop_price: Decimal | None = None
+    iceberg_qty: Decimal | None = None
     new_client_order_id: str | None = None
     new_order_resp_type: RespType | None = None
     self_trade_prevention_mode: SelfTradeMode | None = None

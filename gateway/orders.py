@@ -69,7 +69,9 @@ class Order(msgspec.Struct, gc=False, eq=False):
     closed_seq: int = 0  # of the command that closed it
     prevented_lots: int = 0  # that DECREMENT took off qty_lots, as far as memory knows
     stop_ticks: int = 0
-    rank: int = 0  # its place in the queue: its number, or the one that it was triggered with
+    rank: int = 0  # its place in the queue: its number, or the one that it was triggered or replenished with
+    display_lots: int = 0  # 0: it is no iceberg
+    hidden_lots: int = 0  # of the open ones, where it rests
     triggered_ns: int = 0
     amendments: deque[Amendment] | None = None
     unkept_seq: int = -1  # up to where only history has its amendments; -1: they are all here
@@ -77,6 +79,12 @@ class Order(msgspec.Struct, gc=False, eq=False):
     @property
     def is_open(self) -> bool:
         return self.status in (NEW, PARTIALLY_FILLED)
+
+    def shown_of(self, lots: int) -> int:
+        """Of so many of its lots that trade, as many as its book shows."""
+        if not self.hidden_lots:
+            return lots
+        return min(lots, max(0, self.qty_lots - self.executed_lots - self.hidden_lots))
 
     @property
     def waits(self) -> bool:
@@ -236,6 +244,8 @@ class Orders:
                 NEW if resting.qty_lots == resting.open_lots else PARTIALLY_FILLED,
                 stop_ticks=resting.stop_ticks,
                 rank=resting.rank,
+                display_lots=resting.display_lots,
+                hidden_lots=resting.hidden_lots,
                 unkept_seq=state.seq,
             )
             self.add(order)
@@ -265,11 +275,12 @@ class Orders:
             self.of(account).preventions.append(prevention)
 
     def resting(self, market: Market) -> Iterator[tuple[int, int, int, int]]:
-        """Rank, side, price in ticks and open lots of each order in a market's book."""
+        """Rank, side, price in ticks and lots that are shown of each order in a market's book."""
         for orders in self._accounts.values():
             for order in orders.open.values():
                 if order.market is market and not order.waits:
-                    yield order.rank, order.side, order.price_ticks, order.qty_lots - order.executed_lots
+                    shown_lots = order.qty_lots - order.executed_lots - order.hidden_lots
+                    yield order.rank, order.side, order.price_ticks, shown_lots
 
     def open_of(self, account: int, market: Market | None) -> Iterator[Order]:
         for order in self.of(account).open.values():

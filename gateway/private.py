@@ -172,6 +172,7 @@ class PrivateQueries:
             past.executed_usdc_micros,
             past.status,
             stop_ticks=past.stop_ticks,
+            display_lots=past.display_lots,
             unkept_seq=0,
         )
 

@@ -106,7 +106,7 @@ class PublicQueries:
             f'{{"symbol":"{market.symbol}","status":"{self._markets.status(market)}","baseAsset":"{market.base}",'
             f'"baseAssetPrecision":{decimals},"quoteAsset":"{QUOTE}","quotePrecision":{USDC_DECIMALS},'
             f'"quoteAssetPrecision":{USDC_DECIMALS},"baseCommissionPrecision":{decimals},'
-            f'"quoteCommissionPrecision":{USDC_DECIMALS},"orderTypes":{ORDER_TYPES},"icebergAllowed":false,'
+            f'"quoteCommissionPrecision":{USDC_DECIMALS},"orderTypes":{ORDER_TYPES},"icebergAllowed":true,'
             f'"ocoAllowed":false,"otoAllowed":false,"quoteOrderQtyMarketAllowed":true,"allowTrailingStop":false,'
             f'"cancelReplaceAllowed":true,"amendAllowed":true,"pegInstructionsAllowed":false,'
             f'"isSpotTradingAllowed":true,"isMarginTradingAllowed":false,"filters":['

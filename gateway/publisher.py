@@ -91,6 +91,7 @@ class Publisher:
             (EventKind.AMENDED, self._amended),
             (EventKind.REPRICED, self._repriced),
             (EventKind.PREVENTED, self._prevented),
+            (EventKind.REPLENISHED, self._replenished),
             (EventKind.BALANCE, self._balance),
             (EventKind.APPLIED, self._applied),
             (EventKind.PHASE_CHANGED, self._phase_changed),
@@ -191,12 +192,15 @@ class Publisher:
             row[18].rstrip(b"\0").decode("ascii"),
             stop_ticks=row[16],
             rank=event[5],
+            display_lots=row[17],
         )
         self._orders.add(order)
         self._outcome.order = order
         open_lots = event[9]
         if open_lots:
-            self.feeds[number].level(order.rank, order.side, event[6], open_lots, event[10])
+            if order.display_lots:
+                order.hidden_lots = max(0, open_lots - order.display_lots)
+            self.feeds[number].level(order.rank, order.side, event[6], open_lots - order.hidden_lots, event[10])
         if order.account in self._followed:
             self._report(order, "NEW")
 
@@ -235,10 +239,10 @@ class Publisher:
         makers = orders.of(maker_account)
         maker = makers.open[maker_order_id]
         feed = self.feeds[number]
-        feed.trade(fill, update_id, maker.rank, maker.price_ticks)
+        feed.trade(fill, update_id, maker.rank, maker.price_ticks, maker.shown_of(lots))
         if flags & IN_AUCTION:
             taker = orders.of(taker_account).open[taker_order_id]
-            feed.level(taker.rank, taker_side, taker.price_ticks, -lots, update_id)
+            feed.level(taker.rank, taker_side, taker.price_ticks, -taker.shown_of(lots), update_id)
         else:
             taker = self._taker(taker_account, taker_order_id)
             if taker is self._outcome.order:
@@ -271,7 +275,7 @@ class Publisher:
         order.update_time_ns = self._row[1]
         orders.close(order, self._row[0])
         if event[15]:
-            self.feeds[event[3]].level(order.rank, event[14], event[9], -event[6], event[10])
+            self.feeds[event[3]].level(order.rank, event[14], event[9], order.hidden_lots - event[6], event[10])
         cancel_id = ""
         if reason in CANCELLED:
             outcome = self._outcome
@@ -286,8 +290,10 @@ class Publisher:
     def _amended(self, event: Row) -> None:
         order = self._orders.of(event[4]).open[event[5]]
         order.amend(Amendment(event[0], self._row[1], event[6], event[8]))
-        if not order.waits:
-            self.feeds[event[3]].level(order.rank, event[14], event[9], -event[8], event[10])
+        hidden_lots = min(order.hidden_lots, event[8])
+        order.hidden_lots -= hidden_lots
+        if event[10]:
+            self.feeds[event[3]].level(order.rank, event[14], event[9], hidden_lots - event[8], event[10])
         self._outcome.amended = order
         if order.account in self._followed:
             self._report(order, "REPLACED")
@@ -299,9 +305,9 @@ class Publisher:
         order.price_ticks, order.stop_ticks = price_ticks if order.price_ticks else 0, stop_ticks
         order.update_time_ns = self._row[1]
         if not order.waits:
-            feed = self.feeds[event[3]]
-            feed.level(order.rank, order.side, price_ticks + lowered_ticks, -lots, update_id)
-            feed.level(order.rank, order.side, price_ticks, lots, update_id)
+            feed, shown_lots = self.feeds[event[3]], lots - order.hidden_lots
+            feed.level(order.rank, order.side, price_ticks + lowered_ticks, -shown_lots, update_id)
+            feed.level(order.rank, order.side, price_ticks, shown_lots, update_id)
         if order.account in self._followed:
             self._report(order, "REPLACED", reason=Reason.EX_DATE)
 
@@ -320,13 +326,20 @@ class Publisher:
         if not taker.quote_usdc_micros:
             taker.qty_lots -= lots
         if not maker_closes:
+            self.feeds[number].level(maker.rank, maker.side, price_ticks, -maker.shown_of(lots), update_id)
             maker.qty_lots = qty_lots
-            self.feeds[number].level(maker.rank, maker.side, price_ticks, -lots, update_id)
         for order in (taker, maker):
             order.prevented_lots += lots
             order.update_time_ns = time_ns
             if order.account in self._followed:
                 self._report(order, EXECUTION_PREVENTED, prevention=prevention)
+
+    def _replenished(self, event: Row) -> None:
+        """The public sees a new order; its trader, that it goes on."""
+        order = self._orders.of(event[4]).open[event[5]]
+        order.rank = event[7]
+        order.hidden_lots = order.qty_lots - order.executed_lots - event[8]
+        self.feeds[event[3]].level(order.rank, order.side, event[6], event[8], event[10])
 
     def _report(
         self,

@@ -84,10 +84,11 @@ class Reports:
 
     def _kind(self, order: Order) -> str:
         stop = f',"stopPrice":"{order.market.price[order.stop_ticks]}"' if order.stop_ticks else ""
+        iceberg = f',"icebergQty":"{order.market.qty[order.display_lots]}"' if order.display_lots else ""
         return (
             f'"status":"{order.status}","timeInForce":"{TIMES_IN_FORCE[order.time_in_force]}",'
             f'"type":"{TYPES[order.order_type]}","side":"{SIDES[order.side]}",'
-            f'"selfTradePreventionMode":"{SELF_TRADES[order.self_trade]}"{stop}'
+            f'"selfTradePreventionMode":"{SELF_TRADES[order.self_trade]}"{stop}{iceberg}'
         )
 
     def _fill(self, order: Order, fill: Fill) -> str:
@@ -107,10 +108,11 @@ class Reports:
     def order(self, order: Order) -> str:
         good_till = f',"goodTillDate":{order.expire_time_ns // self._unit_ns}' if order.expire_time_ns else ""
         no_stop = "" if order.stop_ticks else f',"stopPrice":"{ZERO}"'
+        no_iceberg = "" if order.display_lots else f',"icebergQty":"{ZERO}"'
         is_working = order.is_open and not order.waits
         return (
             f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
-            f'"clientOrderId":"{order.client_order_id}",{self._body(order)}{no_stop},"icebergQty":"{ZERO}",'
+            f'"clientOrderId":"{order.client_order_id}",{self._body(order)}{no_stop}{no_iceberg},'
             f'"time":{order.time_ns // self._unit_ns},"updateTime":{order.update_time_ns // self._unit_ns},'
             f'"isWorking":{"true" if is_working else "false"},"workingTime":{self._working(order)}{good_till}}}'
         )
@@ -190,6 +192,7 @@ class Reports:
             last = f'"l":"{qty[0]}","L":"{price[0]}","n":"0","N":null,"t":-1,"Y":"{usdc[0]}",'
         client_id, original_id = (cancel_id, order.client_order_id) if cancel_id else (order.client_order_id, "")
         stop_price = price[order.stop_ticks] if order.stop_ticks else ZERO
+        iceberg_qty = qty[order.display_lots] if order.display_lots else ZERO
         is_working = order.is_open and not order.waits
         expired = reason in EXPIRY_REASONS and not order.is_open
         ended = f',"eR":"{EXPIRY_REASONS[Reason(reason)]}"' if expired else ""
@@ -198,7 +201,7 @@ class Reports:
         return (
             f'{{"e":"executionReport","E":{time},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
             f'"o":"{TYPES[order.order_type]}","f":"{TIMES_IN_FORCE[order.time_in_force]}","q":"{qty[order.qty_lots]}",'
-            f'"p":"{price[order.price_ticks]}","P":"{stop_price}","F":"{ZERO}","g":-1,"C":"{original_id}",'
+            f'"p":"{price[order.price_ticks]}","P":"{stop_price}","F":"{iceberg_qty}","g":-1,"C":"{original_id}",'
             f'"x":"{execution}","X":"{order.status}","r":"NONE","i":{order.order_id},{last}'
             f'"z":"{qty[order.executed_lots]}","T":{time},"I":{execution_id},'
             f'"w":{"true" if is_working else "false"},"m":{"true" if is_maker else "false"},"M":false,'

@@ -128,7 +128,7 @@ private:
             return event.b == order_id && (event.kind == static_cast<std::uint8_t>(EventKind::TRADE) ||
                                            event.kind == static_cast<std::uint8_t>(EventKind::PREVENTED));
         };
-        return (command.order_type == LIMIT || command.order_type == MARKET) && command.c == 0 && command.f == 0 &&
+        return (command.order_type == LIMIT || command.order_type == MARKET) && (command.c | command.f | command.g) == 0 &&
                command.time_in_force < std::size(TIMES_IN_FORCE) && command.self_trade < std::size(SELF_TRADES) &&
                std::none_of(events.begin(), events.end(), is_other);
     }

@@ -118,7 +118,9 @@ def commands_of(dice: random.Random, count: int, made: list[tuple[int, ...]]) ->
         side, qty = dice.choice(tuple(t.Side)), dice.choice((0, 10**8, *(100, 120, 300, 1_234) * 5))
         mode = dice.choice(tuple(t.SelfTrade))
         stop = dice.randint(9_980, 10_020) if kind == t.OrderType.STOP_LOSS_LIMIT else 0
-        place = t.Place(account, instrument, side, kind, tif, price, qty, 0, 0, mode, client_id, stop)
+        is_iceberg = kind == t.OrderType.LIMIT and tif == t.TimeInForce.GTC and dice.random() < 0.2
+        shown = 50 if is_iceberg else 0
+        place = t.Place(account, instrument, side, kind, tif, price, qty, 0, 0, mode, client_id, stop, shown)
         yield encode_command(place)
 
 

@@ -57,7 +57,7 @@ def trade(feed: MarketFeed, trade_id: int, time_ns: int, lots: int = 10, taker: 
     """Somebody buys from order 2."""
     fill = made_fill(feed.market, trade_id, time_ns, 101, lots, 0, taker)
     fill.maker_order_id = 2
-    feed.trade(fill, 2 + trade_id, fill.maker_order_id, fill.price_ticks)
+    feed.trade(fill, 2 + trade_id, fill.maker_order_id, fill.price_ticks, fill.qty_lots)
     return fill
 
 
@@ -178,7 +178,7 @@ def test_a_sweep_is_one_aggregate_at_each_price() -> None:
         trade(feed, number, START_NS + number, taker=77)
     dearer = made_fill(feed.market, 3, START_NS + 3, 102, 10, 0, 77)
     dearer.maker_order_id = 3
-    feed.trade(dearer, 9, dearer.maker_order_id, dearer.price_ticks)
+    feed.trade(dearer, 9, dearer.maker_order_id, dearer.price_ticks, dearer.qty_lots)
     feed.publish(START_NS)
     assert [(each["a"], each["f"], each["l"], each["p"], each["q"]) for each in reader.take()] == [
         (1, 1, 2, "1.01", "0.20"),

@@ -41,7 +41,7 @@ def engine_book(venue: Venue) -> Book:
     for order in venue.sequencer.exchange.state().orders:
         waits = order.stop_ticks != 0 and order.rank == order.order_id
         if order.instrument == 1 and not waits:
-            lots["asks" if order.side else "bids", order.price_ticks] += order.open_lots
+            lots["asks" if order.side else "bids", order.price_ticks] += order.open_lots - order.hidden_lots
     book: Book = {"bids": {}, "asks": {}}
     for (side, ticks), quantity in lots.items():
         book[side][f"{ticks // 100}.{ticks % 100:02d}"] = f"{quantity // 100}.{quantity % 100:02d}"
