@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
@@ -54,6 +55,7 @@ class JournalThread:
         batch = Batch(first_seq, commands, events)
         self.pending_bytes += batch.size_bytes
         self._batches.put(batch)
+        os.sched_yield()  # where both have one core, the sync need not wait until the loop has nothing else to do
 
     def close(self) -> None:
         """Write what was submitted, then end the thread; its last reports wait in the loop. The writer stays open."""
