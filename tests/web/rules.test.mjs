@@ -3,14 +3,14 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { judge } from "../../web/market/rules.js";
+import { judge, mayHide } from "../../web/market/rules.js";
 
 const INSTRUMENT = {
   base: "OAK12", tickSize: "0.01", stepSize: "0.01", maxPrice: "100000.00", maxQty: "1000000.00", minNotional: "1.000000", priceDecimals: 2, qtyDecimals: 2,
 };
 const MARKET = { tick_value_usdc: "0.0001", maker_fee_bps: 5, taker_fee_bps: 10, hold_fee_bps: 10, market_collar_bps: 1000 };
 const BOOK = { bid: 9990, ask: 10010, last: 10000 };
-const ORDER = { side: "BUY", type: "LIMIT", price: "99.95", quantity: "3", quoteQuantity: "", inForce: "GTC", expiresAt: "" };
+const ORDER = { side: "BUY", type: "LIMIT", price: "99.95", quantity: "3", quoteQuantity: "", display: "", inForce: "GTC", expiresAt: "" };
 const of = (changes, funds = null, book = BOOK) => judge({ ...ORDER, ...changes }, INSTRUMENT, MARKET, book, funds);
 const fields = (judged) => judged.refusals.map(({ field }) => field);
 
@@ -65,6 +65,13 @@ test("a stop's two prices are on the grid and not too high, and it has a least w
   assert.deepEqual(fields(of({ type: "STOP_LOSS_LIMIT", price: "", stopPrice: "101.005" })), ["stopPrice", "price"]);
   assert.deepEqual(fields(of({ type: "STOP_LOSS", stopPrice: "100000.01" })), ["stopPrice"]);
   assert.deepEqual(fields(of({ side: "SELL", type: "STOP_LOSS", stopPrice: "0.5", quantity: "1" })), ["quantity"]);
+});
+
+test("an iceberg shows less than it is, in at most a hundred parts", () => {
+  const shows = (display, quantity = "3") => fields(of({ display, quantity }));
+  assert.deepEqual([shows("2.99"), shows("0.03"), shows("3"), shows("0.02"), shows("0"), shows("1", "")], [[], [], ["display"], ["display"], ["display"], ["quantity"]]);
+  assert.deepEqual(["GTC", "GTD", "DAY", "IOC"].map((inForce) => mayHide({ type: "LIMIT", inForce })), [true, true, true, false]);
+  assert.equal(mayHide({ type: "STOP_LOSS_LIMIT", inForce: "GTC" }), false);
 });
 
 test("missing cover is counted to the micro", () => {

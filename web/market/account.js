@@ -159,6 +159,7 @@ export class Account {
       symbol, side, type, quantity, cancelOrderId: orderId, cancelReplaceMode: "STOP_ON_FAILURE", selfTradePreventionMode: selfTrade,
       ...(TYPES[type].hasPrice ? { price, timeInForce: inForce } : {}),
       ...(TYPES[type].hasStop ? { stopPrice } : {}),
+      ...(order.display && Number(order.display) < Number(quantity) ? { icebergQty: order.display } : {}), // a smaller one has nothing to hide
       ...(inForce === "GTD" ? { goodTillDate: await this.#goodTill(order) } : {}),
     });
     return true;
@@ -174,12 +175,17 @@ export class Account {
   }
 }
 
+/** What an iceberg shows at a time; null of an order that shows all. */
+function shownPart(text) {
+  return /[1-9]/.test(text) ? text : null;
+}
+
 /** Of a query's answer. */
 function orderOf(order) {
   return {
     symbol: order.symbol, orderId: order.orderId, side: order.side, type: order.type, inForce: order.timeInForce, price: order.price,
     stopPrice: order.stopPrice, waits: !order.isWorking, quantity: order.origQty, executed: order.executedQty, timeMs: order.time,
-    selfTrade: order.selfTradePreventionMode,
+    display: shownPart(order.icebergQty), selfTrade: order.selfTradePreventionMode,
   };
 }
 
@@ -187,7 +193,7 @@ function orderOf(order) {
 function reported(event) {
   return {
     symbol: event.s, orderId: event.i, side: event.S, type: event.o, inForce: event.f, price: event.p, stopPrice: event.P, waits: !event.w,
-    quantity: event.q, executed: event.z, timeMs: event.O, selfTrade: event.V,
+    display: shownPart(event.F), quantity: event.q, executed: event.z, timeMs: event.O, selfTrade: event.V,
   };
 }
 

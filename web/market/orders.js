@@ -64,7 +64,7 @@ export class Orders {
         { name: "Side", cell: ({ side }) => make("span", { class: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell") },
         { name: "Type", cell: ({ type, inForce }) => TYPES[type].name + (inForce === "GTC" || !TYPES[type].hasPrice ? "" : ` ${inForce}`) },
         { name: "Price", cell: (order) => prices(order, priceDecimals), isNumber: true },
-        { name: `Filled (${base})`, cell: (order) => `${shown(order.executed)} of ${shown(order.quantity)}`, isNumber: true },
+        { name: `Filled (${base})`, cell: filled, isNumber: true },
         { name: "Queue ahead", cell: queueOf, isNumber: true },
         { name: "Placed", cell: (order) => time(order.timeMs, "clock") },
         { name: "", cell: (order) => make("span", { class: "buttons end" },
@@ -182,6 +182,11 @@ function prices(order, priceDecimals) {
   const { hasPrice, hasStop } = TYPES[order.type];
   const stop = hasStop && make("small", {}, `stop ${mustRise(order) ? "≥" : "≤"} ${shown(order.stopPrice, priceDecimals)}`);
   return make("span", {}, hasPrice ? shown(order.price, priceDecimals) : "Market", stop);
+}
+
+/** How much of all; below it what an iceberg shows at a time. */
+function filled({ executed, quantity, display }) {
+  return make("span", {}, `${shown(executed)} of ${shown(quantity)}`, display && make("small", {}, `shows ${shown(display)}`));
 }
 
 /** Where an order stands: outside of the book until it is triggered; then behind others, if that can be known. */

@@ -12,7 +12,15 @@ export const TYPES = {
   TAKE_PROFIT: { name: "Take profit", hasStop: true, inForce: [] },
   TAKE_PROFIT_LIMIT: { name: "Take profit limit", hasStop: true, hasPrice: true, inForce: LIMITED },
 };
+const ICEBERGS = ["LIMIT", "LIMIT_MAKER"];
+const RESTING = ["GTC", "GTD", "DAY"];
+const ICEBERG_PARTS_MAX = 100n;
 const BPS = 10_000n;
+
+/** Whether an order may show a part of itself at a time. */
+export function mayHide({ type, inForce }) {
+  return ICEBERGS.includes(type) && RESTING.includes(inForce);
+}
 
 /** floor and ceiling of `rate` basis points of micros: a fee that is paid is floored, one that is held is ceiled. */
 const paid = (micros, bps) => (micros * BigInt(bps)) / BPS;
@@ -21,7 +29,8 @@ const held = (micros, bps) => (micros * BigInt(bps) + BPS - 1n) / BPS;
 /**
  * An order's notional, fee, hold and refusals.
  *
- * order       {side, type, price, stopPrice, quantity, quoteQuantity, expiresAt}: texts as typed; "" where not given
+ * order       {side, type, price, stopPrice, quantity, quoteQuantity, display, inForce, expiresAt}: texts as typed; "" where not
+ *             given
  * instrument  of the trading API; `market`: rates and tick value of /markets
  * book        {bid, ask, last}: the best prices and the last trade's in ticks, or null
  * funds       {cash, tokens}: free, as texts; null where the reader has no account
@@ -58,6 +67,7 @@ export function judge(order, instrument, market, book, funds) {
     if (ticks !== null && ticks > highest) say(field, `The highest price here is ${instrument.maxPrice}.`);
   }
   if (lots !== null && lots > units(instrument.maxQty, instrument.qtyDecimals)) say("quantity", `One order may have ${instrument.maxQty} tokens.`);
+  if (order.display) sayDisplay(read(order.display, instrument.qtyDecimals, instrument.stepSize, "display", "shown part"), lots, instrument, say);
   const opposite = isBuy ? book.ask : book.bid;
   const isTaking = !hasStop && opposite !== null && price !== null && (isBuy ? price >= BigInt(opposite) : price <= BigInt(opposite));
   if (order.type === "LIMIT_MAKER" && isTaking) say("price", "It would trade at once, and you asked that it only rests: choose another price.");
@@ -85,6 +95,14 @@ export function judge(order, instrument, market, book, funds) {
   }
   const rate = order.type === "MARKET" || hasStop || isTaking ? market.taker_fee_bps : market.maker_fee_bps;
   return { limit, notional, hold, refusals, isTaking, rate, fee: notional === null ? null : paid(notional, rate) };
+}
+
+/** Why a part of so many lots cannot be what is shown of all. */
+function sayDisplay(display, lots, { qtyDecimals }, say) {
+  if (display === null || lots === null) return;
+  if (display >= lots) say("display", "What is shown at a time must be less than the quantity.");
+  const least = (lots + ICEBERG_PARTS_MAX - 1n) / ICEBERG_PARTS_MAX;
+  if (display < least) say("display", `It would have more than ${ICEBERG_PARTS_MAX} parts: show at least ${fromUnits(least, qtyDecimals)}.`);
 }
 
 /** Whether the last trade's price has to rise to a stop's, or to fall to it. */

@@ -7,7 +7,7 @@ import { basisPoints, decimal, fromUnits, shown, units, usdc, USDC_DECIMALS } fr
 import { signInLink } from "../shell/session.js";
 import { notice } from "../shell/states.js";
 import { toast } from "../shell/toasts.js";
-import { judge, mustRise, TYPES } from "./rules.js";
+import { judge, mayHide, mustRise, TYPES } from "./rules.js";
 import { CALLED } from "./words.js";
 
 const IN_FORCE = { GTC: "Until cancelled", DAY: "For the day", IOC: "At once (IOC)", FOK: "All or none (FOK)", GTD: "Until a time" };
@@ -30,6 +30,7 @@ export class Ticket {
     this.stopPrice = input("stop");
     this.price = input("price");
     this.quantity = input("quantity");
+    this.display = input("display");
     this.expires = make("input", { id: "ticket-expires", type: "datetime-local", on: { input: () => this.draw() } });
     this.type = make("select", { id: "ticket-type", on: { change: () => this.draw() } }, Object.entries(TYPES).map(([value, { name }]) => make("option", { value }, name)));
     this.inForce = make("select", { id: "ticket-force", on: { change: () => this.draw() } }, Object.entries(IN_FORCE).map(([value, text]) => make("option", { value }, text)));
@@ -47,6 +48,8 @@ export class Ticket {
     const priced = (label, control) => field(label, make("div", { class: "with-unit" }, control, make("span", { class: "unit" }, "USDC")), control.id);
     this.stopField = priced("Stop price", this.stopPrice);
     this.priceField = priced("Price", this.price);
+    this.displayUnit = make("span", { class: "unit" });
+    this.displayField = field("Show at a time", make("div", { class: "with-unit" }, this.display, this.displayUnit), "ticket-display");
     this.forceField = field("In force", this.inForce, "ticket-force");
     this.expiresField = field("Until", this.expires, "ticket-expires");
     this.form = make("form", { class: "ticket", noValidate: true, on: { submit: (event) => this.#submit(event) } },
@@ -55,7 +58,7 @@ export class Ticket {
       this.stopField, this.priceField,
       field("Quantity", make("div", { class: "with-unit" }, this.quantity, this.by), "ticket-quantity"),
       this.parts, this.forceField, this.expiresField,
-      make("details", {}, make("summary", {}, "More"), field("If I meet myself", this.selfTrade, "ticket-self")),
+      make("details", {}, make("summary", {}, "More"), this.displayField, field("If I meet myself", this.selfTrade, "ticket-self")),
       this.sums, this.why, this.send);
     this.element = make("div", { class: "body" }, this.gate, this.form);
     this.choose("BUY");
@@ -67,7 +70,9 @@ export class Ticket {
     this.#market = market;
     this.#permission = permission;
     this.by.replaceChildren(make("option", { value: "tokens" }, instrument.base), make("option", { value: "usdc" }, "USDC"));
-    this.price.value = this.stopPrice.value = this.quantity.value = "";
+    this.price.value = this.stopPrice.value = this.quantity.value = this.display.value = "";
+    this.display.placeholder = "all of it";
+    setText(this.displayUnit, instrument.base);
     this.price.placeholder = this.stopPrice.placeholder = instrument.tickSize;
     this.quantity.placeholder = instrument.stepSize;
     this.draw();
@@ -94,7 +99,7 @@ export class Ticket {
 
   /** The fields in which arrows move what is typed. */
   get numbers() {
-    return [this.stopPrice, this.price, this.quantity];
+    return [this.stopPrice, this.price, this.quantity, this.display];
   }
 
   /** The price, or the stop price where that is being typed, by so many ticks. */
@@ -123,6 +128,7 @@ export class Ticket {
   }
 
   #order() {
+    const inForce = TYPES[this.type.value].inForce.length ? this.inForce.value : null;
     const byQuote = this.type.value === "MARKET" && this.side === "BUY" && this.by.value === "usdc";
     return {
       side: this.side,
@@ -131,7 +137,8 @@ export class Ticket {
       stopPrice: this.stopPrice.value.trim(),
       quantity: byQuote ? "" : this.quantity.value.trim(),
       quoteQuantity: byQuote ? this.quantity.value.trim() : "",
-      inForce: TYPES[this.type.value].inForce.length ? this.inForce.value : null,
+      display: mayHide({ type: this.type.value, inForce }) ? this.display.value.trim() : "",
+      inForce,
       expiresAt: this.expires.value,
     };
   }
@@ -149,6 +156,7 @@ export class Ticket {
     this.by.disabled = !(this.type.value === "MARKET" && this.side === "BUY");
     if (this.by.disabled) this.by.value = "tokens";
     const order = this.#order();
+    this.displayField.hidden = !mayHide(order);
     const funds = this.account?.isReady ? { cash: this.account.free("USDC"), tokens: this.account.free(base) ?? "0" } : null;
     const judged = judge(order, this.#instrument, this.#market, this.#book, funds);
     this.#judged = judged;
@@ -192,12 +200,13 @@ export class Ticket {
 
   /** What will become of an order that is taken. */
   #course({ limit, isTaking }, order) {
-    const { priceDecimals } = this.#instrument;
+    const { base, priceDecimals } = this.#instrument;
     if (TYPES[order.type].hasStop) {
       const [moves, acts, reach] = [mustRise(order) ? "risen" : "fallen", order.side === "BUY" ? "buys" : "sells", order.side === "BUY" ? "up" : "down"];
       return `It waits until the last price has ${moves} to ${shown(order.stopPrice, priceDecimals)}, then ${acts} ${reach} to ${fromUnits(limit, priceDecimals)}.`;
     }
-    return isTaking && !CALLED.includes(this.status) ? `It meets the book at ${fromUnits(this.#best(), priceDecimals)} and may trade at once.` : "";
+    const meets = isTaking && !CALLED.includes(this.status) && `It meets the book at ${fromUnits(this.#best(), priceDecimals)} and may trade at once.`;
+    return [meets, order.display && `In the book it shows ${shown(order.display)} ${base} at a time.`].filter(Boolean).join(" ");
   }
 
   #general(order) {
@@ -279,7 +288,7 @@ export class Ticket {
     try {
       const done = await this.account.place(this.#parameters(order));
       toast(sentence(done, this.#instrument.base), "good");
-      this.quantity.value = "";
+      this.quantity.value = this.display.value = "";
     } catch (problem) {
       toast(problem.message, "bad");
     } finally {
@@ -311,6 +320,7 @@ export class Ticket {
       ...(TYPES[order.type].hasPrice ? { price: order.price } : {}),
       ...(TYPES[order.type].hasStop ? { stopPrice: order.stopPrice } : {}),
       ...(order.quoteQuantity ? { quoteOrderQty: order.quoteQuantity } : { quantity: order.quantity }),
+      ...(order.display ? { icebergQty: order.display } : {}),
       ...(order.inForce ? { timeInForce: order.inForce } : {}),
       ...(order.inForce === "GTD" ? { goodTillDate: Date.parse(order.expiresAt) } : {}),
     };
