@@ -114,6 +114,22 @@ async function stopAndWait(page) {
   await row.getByText("stop ≥ 149.00").waitFor();
   await row.getByRole("button", { name: /Cancel the order/ }).click();
   await page.getByText("No open order").waitFor();
+  await iceberg(page);
+}
+
+/** What is shown of an order is less than all of it, and stands beside all of it in the list. */
+async function iceberg(page) {
+  await page.getByLabel("Type").selectOption("LIMIT");
+  await page.locator("#ticket-quantity").fill("2");
+  await page.locator("#ticket-price").fill("95");
+  await page.getByText("More", { exact: true }).click();
+  await page.getByLabel("Show at a time").fill("2");
+  await page.getByText("must be less than the quantity").waitFor();
+  await page.getByLabel("Show at a time").fill("0.5");
+  await page.getByRole("button", { name: "Buy OAK12" }).click();
+  const row = page.getByRole("row", { name: /0 of 2 shows 0.5/ });
+  await row.getByRole("button", { name: /Cancel the order/ }).click();
+  await page.getByText("No open order").waitFor();
 }
 
 async function firstSale(page) {
