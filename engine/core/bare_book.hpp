@@ -13,12 +13,12 @@
 
 namespace deedbook {
 
-struct BareOrder {
+struct alignas(32) BareOrder {
     std::int64_t price_ticks, open_lots;
-    std::uint64_t order_id;
+    std::uint64_t order_id : 63, side : 1;
     std::uint32_t level_before, level_after;  // at the same price
-    std::uint8_t side;
 };
+static_assert(sizeof(BareOrder) == 32);
 
 /// A limit order, or a cancel of the order whose id stands in `qty_lots`.
 struct BareCommand {
@@ -115,13 +115,13 @@ inline void fill(BareBook& book, BareOrder& taker, std::uint32_t maker_place, st
 }
 
 inline void BareBook::place(const BareCommand& command) {
-    BareOrder taker{command.price_ticks, command.qty_lots, ++last_order_id_, NIL, NIL, command.side};
+    BareOrder taker{command.price_ticks, command.qty_lots, ++last_order_id_, command.side, NIL, NIL};
     match(*this, taker, -1);
     if (taker.open_lots == 0 || !command.rests) return;
     const std::uint32_t at = orders.take();
     orders[at] = taker;
     side(command.side).add(orders, at);
-    index.insert(taker.order_id, at);
+    index.insert(last_order_id_, at);
 }
 
 }  // namespace deedbook

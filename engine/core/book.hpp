@@ -81,6 +81,12 @@ public:
         return key == Levels::NO_KEY ? 0 : key * sign_;
     }
 
+    /// The next price after one, 0 where there is none.
+    std::int64_t next_price(std::int64_t price_ticks) const noexcept {
+        const std::int64_t key = levels_.next_key(price_ticks * sign_);
+        return key == Levels::NO_KEY ? 0 : key * sign_;
+    }
+
     /// Whether an incoming order with this limit would trade with the best of this side.
     bool reaches(std::int64_t limit_ticks) const noexcept {
         const std::int64_t key = levels_.first_key();
@@ -90,6 +96,11 @@ public:
     /// For any number: it may be a price that will be refused.
     void prefetch(std::int64_t price_ticks) const noexcept {
         if (price_ticks > 0) levels_.prefetch(price_ticks * sign_);
+    }
+
+    /// The last order at a price, NIL where none is; for any number.
+    std::uint32_t last_at(std::int64_t price_ticks) const noexcept {
+        return price_ticks > 0 ? levels_.last_near(price_ticks * sign_) : NIL;
     }
 
     std::uint32_t first_at(std::int64_t price_ticks) noexcept { return levels_.at(price_ticks * sign_).first; }

@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cstddef>
 #include <memory>
+#include <utility>
 
+#include "blocks.hpp"
 #include "wire.hpp"
 
 namespace deedbook {
@@ -28,7 +30,7 @@ public:
     }
 
     Event& operator[](std::size_t index) noexcept { return events_[index]; }
-    const Event* data() const noexcept { return events_.get(); }
+    const Event* data() const noexcept { return events_; }
     std::size_t size() const noexcept { return size_; }
     void clear() noexcept { size_ = 0; }
 
@@ -36,14 +38,17 @@ private:
     static constexpr std::size_t CAPACITY_FIRST = 4096;
 
     [[gnu::noinline]] void grow() {
-        const std::size_t capacity = std::max(CAPACITY_FIRST, 2 * capacity_);
-        std::unique_ptr<Event[]> events = std::make_unique_for_overwrite<Event[]>(capacity);
-        std::copy_n(events_.get(), size_, events.get());
-        events_ = std::move(events);
-        capacity_ = capacity;
+        std::size_t bytes = std::max(CAPACITY_FIRST, 2 * capacity_) * sizeof(Event);
+        Block block = make_block(bytes);
+        Event* const events = static_cast<Event*>(block.get());
+        std::uninitialized_copy_n(events_, size_, events);
+        block_ = std::move(block);
+        events_ = events;
+        capacity_ = bytes / sizeof(Event);
     }
 
-    std::unique_ptr<Event[]> events_;
+    Block block_;
+    Event* events_ = nullptr;
     std::size_t size_ = 0, capacity_ = 0;
 };
 

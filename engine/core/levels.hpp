@@ -44,6 +44,14 @@ public:
         }
     }
 
+    /// The last order of a key near the market, NIL where none is.
+    std::uint32_t last_near(std::int64_t key) const noexcept {
+        const std::uint64_t offset = offset_of(key);
+        if (offset >= WINDOW || !pages_) return NIL;
+        const Page* page = pages_->of[offset / PAGE].get();
+        return page != nullptr && (page->used[offset % PAGE / 64] & bit(offset)) != 0 ? page->levels[offset % PAGE].last : NIL;
+    }
+
     /// The level of a key, made where there is none; the caller puts an order into it.
     Level& open(std::int64_t key) {
         if (near_count_ == 0) base_ = lowest_of_window(key);

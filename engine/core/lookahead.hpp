@@ -26,10 +26,11 @@ public:
         if (left > FIRST) find(at + FIRST * sizeof(Command));
         if (left > SECOND) open(at + SECOND * sizeof(Command));
         if (left > THIRD) reach(at + THIRD * sizeof(Command));
+        if (left > FOURTH) touch(at + FOURTH * sizeof(Command));
     }
 
 private:
-    static constexpr std::size_t FIRST = 9, SECOND = 6, THIRD = 3;  // commands ahead
+    static constexpr std::size_t FIRST = 9, SECOND = 6, THIRD = 3, FOURTH = 1;  // commands ahead
     static constexpr std::size_t FEW_ORDERS = 4'000, FEW = 16;      // these stay in the caches by themselves
 
     /// Where a command leads, as far as it is known.
@@ -67,6 +68,7 @@ private:
             way.seat = venue_.find_seat(slot<std::uint32_t>(at, offsetof(Command, account)),
                                         slot<std::uint16_t>(at, offsetof(Command, instrument)));
             if (way.seat != nullptr) prefetch_whole(*way.seat);
+            venue_.orders.prefetch_next(SECOND);
         } else if (way.kind == CANCEL) {
             way.place = venue_.index.find(slot<std::uint64_t>(at, offsetof(Command, e)));
             if (way.place != NIL) prefetch_whole(venue_.orders[way.place]);
@@ -89,6 +91,15 @@ private:
         prefetch_whole(side == BUY ? *way.seat->cash : *way.seat->tokens);
         prefetch(way.seat->exposure);
         way.seat->instrument->side(side).prefetch(price_ticks);
+    }
+
+    /// The last order at the price where one will rest.
+    void touch(std::size_t at) noexcept {
+        const Way& way = this->way(at);
+        if (way.kind != PLACE || way.seat == nullptr) return;
+        const std::uint8_t side = slot<std::uint8_t>(at, offsetof(Command, side));
+        const std::uint32_t last = way.seat->instrument->side(side).last_at(slot<std::int64_t>(at, offsetof(Command, a)));
+        if (last != NIL) prefetch(&venue_.orders[last].level_after);
     }
 
     Venue& venue_;

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "bands.hpp"
+#include "outlook.hpp"
 #include "prefetch.hpp"
 #include "venue.hpp"
 
@@ -175,16 +176,7 @@ inline Reason prevent(Venue& venue, Order& taker, std::uint32_t maker_place, std
 inline void expect(const Venue& venue, const Order& maker) noexcept {
     venue.index.prefetch(maker.order_id);
     for (const std::uint32_t near : {maker.account_before, maker.account_after})
-        if (near != NIL) prefetch_whole(venue.orders[near]);
-}
-
-/// In a sweep each maker is met once and far from the last in memory: ask for the one after next while filling.
-template <typename Market, typename Maker>
-void look_behind(const Market& market, const Maker& maker) noexcept {
-    if (maker.level_after == NIL) return;
-    const Maker& next = market.orders[maker.level_after];
-    expect(market, next);
-    if (next.level_after != NIL) prefetch_whole(market.orders[next.level_after]);
+        if (near != NIL) prefetch(&venue.orders[near].account_before);
 }
 
 /// Fill against the opposite side, best price first, in order of arrival; returns why it stopped early.
@@ -196,6 +188,7 @@ Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
     BookSide& opposite = opposite_of(market, taker);
     const std::int64_t tick_value = tick_value_of(market, taker);
     const std::int64_t limit_ticks = limit_within(market, taker);
+    Outlook<Market, Taker> outlook(market, opposite);
     while (taker.open_lots != 0 && opposite.reaches(taker.price_ticks)) {
         const std::int64_t price_ticks = opposite.best();
         const std::int64_t usdc_micros_per_lot = price_ticks * tick_value;
@@ -214,7 +207,7 @@ Reason match(Market& market, Taker& taker, std::int64_t quote_usdc_micros) {
             continue;
         }
         if (quote_usdc_micros >= 0) quote_usdc_micros -= lots * usdc_micros_per_lot;
-        if (taker.open_lots > lots) look_behind(market, maker);
+        if (taker.open_lots > lots) outlook.meet(maker);
         fill(market, taker, maker_place, lots, lots * usdc_micros_per_lot);
     }
     return Reason::NONE;

@@ -1,9 +1,11 @@
-// Objects by number, at addresses that stay: chunks that are never given back, and a list of the free ones.
+// Objects by number, at addresses that stay, and a list of the free ones.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <vector>
+
+#include "blocks.hpp"
+#include "prefetch.hpp"
 
 namespace deedbook {
 
@@ -12,8 +14,8 @@ constexpr std::uint32_t NIL = UINT32_MAX;
 template <typename T>
 class Pool {
 public:
-    T& operator[](std::uint32_t number) noexcept { return chunks_[number >> BITS][number & MASK]; }
-    const T& operator[](std::uint32_t number) const noexcept { return chunks_[number >> BITS][number & MASK]; }
+    T& operator[](std::uint32_t number) noexcept { return objects_[number]; }
+    const T& operator[](std::uint32_t number) const noexcept { return objects_[number]; }
 
     std::uint32_t take() {
         if (!free_.empty()) {
@@ -21,20 +23,22 @@ public:
             free_.pop_back();
             return number;
         }
-        if ((size_ & MASK) == 0) {
-            chunks_.push_back(std::make_unique_for_overwrite<T[]>(MASK + 1));
-            free_.reserve(size_ + MASK + 1);  // so that giving back never allocates
+        if (size_ == objects_.size()) {
+            objects_.grow();
+            free_.reserve(objects_.size());  // so that giving back never allocates
         }
         return size_++;
+    }
+
+    /// The number that is taken `ahead` takes from now will be used soon.
+    void prefetch_next(std::size_t ahead) const noexcept {
+        if (free_.size() > ahead) prefetch_whole((*this)[free_[free_.size() - 1 - ahead]]);
     }
 
     void give_back(std::uint32_t number) noexcept { free_.push_back(number); }
 
 private:
-    static constexpr unsigned BITS = 12;
-    static constexpr std::uint32_t MASK = (1U << BITS) - 1;
-
-    std::vector<std::unique_ptr<T[]>> chunks_;
+    Arrays<T, 12> objects_;
     std::vector<std::uint32_t> free_;
     std::uint32_t size_ = 0;
 };

@@ -1,25 +1,24 @@
-// First in, first out, in chunks: what stands in it keeps its address, and a chunk that was emptied is used again.
+// First in, first out: what stands in it keeps its address, and an array that was emptied is used again.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
-#include <memory>
 #include <utility>
-#include <vector>
+
+#include "blocks.hpp"
 
 namespace deedbook {
 
-template <typename T, unsigned CHUNK_BITS>
+template <typename T, unsigned BITS>
 class Queue {
 public:
     bool empty() const noexcept { return size_ == 0; }
     std::size_t size() const noexcept { return size_; }
-    T& operator[](std::size_t index) noexcept { return chunks_[(first_ + index) >> CHUNK_BITS][(first_ + index) & MASK]; }
+    T& operator[](std::size_t index) noexcept { return objects_[first_ + index]; }
     const T& operator[](std::size_t index) const noexcept { return const_cast<Queue&>(*this)[index]; }
     T& front() noexcept { return (*this)[0]; }
 
     T& push_back(T&& value) {
-        if (first_ + size_ == chunks_.size() << CHUNK_BITS) chunks_.push_back(std::make_unique_for_overwrite<T[]>(MASK + 1));
+        if (first_ + size_ == objects_.size()) objects_.grow();
         T& place = (*this)[size_++];
         place = std::move(value);
         return place;
@@ -27,9 +26,9 @@ public:
 
     void pop_front() noexcept {
         --size_;
-        if (++first_ <= MASK) return;
+        if (++first_ >> BITS == 0) return;
         first_ = 0;
-        std::rotate(chunks_.begin(), chunks_.begin() + 1, chunks_.end());
+        objects_.rotate();
     }
 
     class Iterator {
@@ -48,10 +47,8 @@ public:
     Iterator end() const noexcept { return {*this, size_}; }
 
 private:
-    static constexpr std::size_t MASK = (std::size_t{1} << CHUNK_BITS) - 1;
-
-    std::vector<std::unique_ptr<T[]>> chunks_;
-    std::size_t first_ = 0, size_ = 0;  // the first one's place in the first chunk
+    Arrays<T, BITS> objects_;
+    std::size_t first_ = 0, size_ = 0;  // the first one's place in the first array
 };
 
 }  // namespace deedbook
