@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
+from typing import Final
 
 from engine.engines import Engine, engine_class
 from engine.wire import EVENT
 from persistence import snapshots
-from persistence.frame import DurableFrame
+from persistence.frame import DurableFrame, Frame
 from persistence.journal_reader import JournalReader
+
+READ_AHEAD_BYTES: Final = 1024 * 1024  # small frames go to the other thread and back together
 
 
 class ReplayDiffers(Exception):  # noqa: N818 - a finding about the journal or the engine, not a slip
@@ -22,16 +28,36 @@ class ReplayDiffers(Exception):  # noqa: N818 - a finding about the journal or t
 def recovered(journal_directory: Path, snapshot_directory: Path, kind: type[Engine] | None = None) -> Engine:
     """The engine as of the journal's last frame. Raises ReplayDiffers, JournalDamaged, JournalUnsupported."""
     exchange = restored(journal_directory, snapshot_directory, kind)
-    with JournalReader(journal_directory, exchange.seq + 1) as reader:
-        for frame in reader.read():
+    with JournalReader(journal_directory, exchange.seq + 1) as reader, closing(_ahead(reader.read())) as frames:
+        for frame in frames:
             replay(exchange, frame)
     return exchange
+
+
+def _ahead(frames: Iterator[Frame]) -> Generator[Frame, None, None]:
+    """The same, while a thread reads the next ones: to hash them takes longer than to apply them."""
+    with ThreadPoolExecutor(1, "journal-reader") as thread:
+        coming = thread.submit(_some, frames)
+        while some := coming.result():
+            coming = thread.submit(_some, frames)
+            yield from some
+
+
+def _some(frames: Iterator[Frame]) -> list[Frame]:
+    some: list[Frame] = []
+    size_bytes = 0
+    for frame in frames:
+        some.append(frame)
+        size_bytes += frame.end - frame.offset
+        if size_bytes >= READ_AHEAD_BYTES:
+            break
+    return some
 
 
 def replay(exchange: Engine, frame: DurableFrame) -> None:
     """Apply a frame's commands and compare the events. Raises ReplayDiffers with the first seq that differs."""
     events = exchange.apply(frame.commands)
-    if events != frame.events:
+    if events != bytes(frame.events):  # two bytes objects are compared at once, a view of them byte by byte
         raise ReplayDiffers(_first_difference(events, frame.events, frame.first_seq))
 
 
