@@ -106,17 +106,20 @@ class Reserve:
                 self.error = error
         self._attempted.set()
 
-    def _pause(self, written_bytes: int) -> None:
+    def _pause(self, written_bytes: int) -> bool:
+        """Whether to go on: what the writer cannot wait for is allocated, and that will do."""
         if written_bytes > 2 * self._used_bytes():
             self._hurry.wait(PAUSE_SECONDS)
         if self._closed.is_set():
             raise _ClosedError
+        return not self._hurry.is_set()
 
 
-def write_zeros(directory: Path, name: str, size_bytes: int, pause: Callable[[int], None] | None = None) -> None:
+def write_zeros(directory: Path, name: str, size_bytes: int, pause: Callable[[int], bool] | None = None) -> None:
     """Make DIR/name of `size_bytes` zeros, really written and synced; what had that name is replaced as a whole.
 
     pause  called after each synced piece with the bytes that are written; what it raises leaves the file unfinished.
+           False: the rest stays allocated, which reads as zeros, and only makes the syncs of what comes there slower.
     """
     unfinished = directory / (name + UNFINISHED)
     fd = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, FILE_MODE)
@@ -126,8 +129,8 @@ def write_zeros(directory: Path, name: str, size_bytes: int, pause: Callable[[in
             piece_bytes = min(PIECE_BYTES, size_bytes - offset)
             write_all(fd, memoryview(ZEROS)[:piece_bytes], offset)
             os.fdatasync(fd)
-            if pause is not None:
-                pause(offset + piece_bytes)
+            if pause is not None and not pause(offset + piece_bytes):
+                break
         os.fsync(fd)
     finally:
         os.close(fd)

@@ -1,7 +1,7 @@
 """One segment file of the journal: its header, its name, reading at a place, writing all of something.
 
-A segment is written full of zeros and synced before it is used, so that an append changes no metadata (which halves the
-sync) and cannot run out of space.
+A segment is allocated, written full of zeros and synced before it is used, so that an append changes no metadata (which
+halves the sync) and cannot run out of space; a writer in a hurry goes without the zeros.
 """
 
 from __future__ import annotations
