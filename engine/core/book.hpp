@@ -98,6 +98,11 @@ public:
         if (price_ticks > 0) levels_.prefetch(price_ticks * sign_);
     }
 
+    /// Where the level of such a price is found.
+    void prefetch_page(std::int64_t price_ticks) const noexcept {
+        if (price_ticks > 0) levels_.prefetch_page(price_ticks * sign_);
+    }
+
     /// The last order at a price, NIL where none is; for any number.
     std::uint32_t last_at(std::int64_t price_ticks) const noexcept {
         return price_ticks > 0 ? levels_.last_near(price_ticks * sign_) : NIL;

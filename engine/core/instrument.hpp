@@ -40,6 +40,7 @@ struct Instrument {
     WaitingStops stops{};
 
     BookSide& side(std::uint8_t side) noexcept { return side == BUY ? bids : asks; }
+    const BookSide& side(std::uint8_t side) const noexcept { return side == BUY ? bids : asks; }
     BookSide& opposite(std::uint8_t side) noexcept { return side == BUY ? asks : bids; }
 
     /// The last trade's, or where there was none the reference; 0: neither.

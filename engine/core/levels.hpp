@@ -44,6 +44,11 @@ public:
         }
     }
 
+    void prefetch_page(std::int64_t key) const noexcept {
+        const std::uint64_t offset = offset_of(key);
+        if (offset < WINDOW && pages_) deedbook::prefetch(&pages_->of[offset / PAGE]);
+    }
+
     /// The last order of a key near the market, NIL where none is.
     std::uint32_t last_near(std::int64_t key) const noexcept {
         const std::uint64_t offset = offset_of(key);

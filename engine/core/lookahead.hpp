@@ -17,7 +17,8 @@ namespace deedbook {
 class Lookahead {
 public:
     Lookahead(Venue& venue, std::string_view commands) noexcept
-        : venue_(venue), commands_(commands), is_worth_it_(venue.index.count() > FEW_ORDERS || venue.instruments.size() > FEW) {}
+        : venue_(venue), commands_(commands), is_wide_(venue.instruments.size() > FEW),
+          is_worth_it_(is_wide_ || venue.index.count() > FEW_ORDERS) {}
 
     /// Before the command at this byte is applied.
     void at(std::size_t at) noexcept {
@@ -52,58 +53,78 @@ private:
     void find(std::size_t at) noexcept {
         Way& way = this->way(at);
         way = {slot<std::uint8_t>(at, offsetof(Command, kind))};
-        if (way.kind == PLACE) {
-            const std::uint16_t number = slot<std::uint16_t>(at, offsetof(Command, instrument));
-            venue_.prefetch_seat(slot<std::uint32_t>(at, offsetof(Command, account)), number);
-            const Instrument* instrument = venue_.instrument(number);
-            if (venue_.instruments.size() > FEW && instrument != nullptr) prefetch_whole(*instrument);
-        } else if (way.kind == CANCEL) {
-            venue_.index.prefetch(slot<std::uint64_t>(at, offsetof(Command, e)));
-        }
+        if (way.kind == CANCEL) venue_.index.prefetch(slot<std::uint64_t>(at, offsetof(Command, e)));
+        if (!names_seat(way)) return;
+        const std::uint16_t number = slot<std::uint16_t>(at, offsetof(Command, instrument));
+        venue_.prefetch_seat(slot<std::uint32_t>(at, offsetof(Command, account)), number);
+        const Instrument* instrument = venue_.instrument(number);
+        if (is_wide_ && instrument != nullptr) prefetch_whole(*instrument);
     }
 
     void open(std::size_t at) noexcept {
         Way& way = this->way(at);
-        if (way.kind == PLACE) {
+        if (way.kind == CANCEL) {
+            way.place = venue_.index.find(slot<std::uint64_t>(at, offsetof(Command, e)));
+            if (way.place != NIL) prefetch_whole(venue_.orders[way.place]);
+        }
+        if (names_seat(way)) {
             way.seat = venue_.find_seat(slot<std::uint32_t>(at, offsetof(Command, account)),
                                         slot<std::uint16_t>(at, offsetof(Command, instrument)));
             if (way.seat != nullptr) prefetch_whole(*way.seat);
+        }
+        if (way.kind == PLACE) {
             venue_.orders.prefetch_next(SECOND);
-        } else if (way.kind == CANCEL) {
-            way.place = venue_.index.find(slot<std::uint64_t>(at, offsetof(Command, e)));
-            if (way.place != NIL) prefetch_whole(venue_.orders[way.place]);
+            const Instrument* instrument = venue_.instrument(slot<std::uint16_t>(at, offsetof(Command, instrument)));
+            if (is_wide_ && instrument != nullptr)
+                instrument->side(slot<std::uint8_t>(at, offsetof(Command, side)))
+                    .prefetch_page(slot<std::int64_t>(at, offsetof(Command, a)));
         }
     }
 
     void reach(std::size_t at) noexcept {
         Way& way = this->way(at);
         std::uint8_t side = slot<std::uint8_t>(at, offsetof(Command, side));
-        std::int64_t price_ticks = slot<std::int64_t>(at, offsetof(Command, a));
         if (way.place != NIL) {
             const Order& order = venue_.orders[way.place];
             for (const std::uint32_t near : {order.level_before, order.level_after, order.account_before, order.account_after})
                 if (near != NIL) prefetch(&venue_.orders[near].level_before);
-            way.seat = order.seat;
+            if (!is_wide_) way.seat = order.seat;
             side = order.side;
-            price_ticks = order.price_ticks;
         }
         if (way.seat == nullptr) return;
         prefetch_whole(side == BUY ? *way.seat->cash : *way.seat->tokens);
         prefetch(way.seat->exposure);
-        way.seat->instrument->side(side).prefetch(price_ticks);
+        if (way.place != NIL && is_wide_) {
+            way.seat->instrument->side(side).prefetch_page(venue_.orders[way.place].price_ticks);
+        } else {
+            way.seat->instrument->side(side).prefetch(price_of(way, at));
+        }
     }
 
-    /// The last order at the price where one will rest.
+    /// The level of an order to cancel; the last order at the price where one will rest.
     void touch(std::size_t at) noexcept {
         const Way& way = this->way(at);
-        if (way.kind != PLACE || way.seat == nullptr) return;
+        if (way.seat == nullptr) return;
+        if (way.kind == CANCEL) {
+            if (way.place != NIL && is_wide_)
+                way.seat->instrument->side(venue_.orders[way.place].side).prefetch(price_of(way, at));
+            return;
+        }
         const std::uint8_t side = slot<std::uint8_t>(at, offsetof(Command, side));
-        const std::uint32_t last = way.seat->instrument->side(side).last_at(slot<std::int64_t>(at, offsetof(Command, a)));
+        const std::uint32_t last = way.seat->instrument->side(side).last_at(price_of(way, at));
         if (last != NIL) prefetch(&venue_.orders[last].level_after);
     }
 
+    std::int64_t price_of(const Way& way, std::size_t at) const noexcept {
+        return way.place != NIL ? venue_.orders[way.place].price_ticks : slot<std::int64_t>(at, offsetof(Command, a));
+    }
+
+    /// Whether its seat is looked up; that of an order to cancel only where instruments are many, as the order knows it, too.
+    bool names_seat(const Way& way) const noexcept { return way.kind == PLACE || (way.kind == CANCEL && is_wide_); }
+
     Venue& venue_;
     std::string_view commands_;
+    bool is_wide_;  // many instruments
     bool is_worth_it_;
     std::array<Way, 16> ways_;
 };
