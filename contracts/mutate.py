@@ -120,9 +120,8 @@ MUTATIONS = (
         "if (amount > request.amount) revert MoreThanRequested(amount, request.amount);",
     ),
     Mutation("unlock-delay", LOCKER, "if (block.timestamp < readyAt) revert DelayNotOver(readyAt);"),
-    Mutation(
-        "release-by-releaser", LOCKER, "amount) external only(RELEASER) nonReentrant", "amount) external nonReentrant"
-    ),
+    Mutation("release-by-releaser", LOCKER, "        only(RELEASER)\n"),
+    Mutation("release-of-what-was-known", LOCKER, "if (requestedIn > asOf) revert RequestIsNewer(requestedIn, asOf);"),
     Mutation(
         "request-lowered",
         LOCKER,
@@ -160,7 +159,7 @@ MUTATIONS = (
     Mutation(
         "deltas-too-large",
         VAULT,
-        "if (balance > int256(uint256(type(uint96).max))) revert AmountTooLarge(uint256(balance));",
+        "if (balance > int256(uint256(type(uint88).max))) revert AmountTooLarge(uint256(balance));",
     ),
     Mutation("deltas-sum", VAULT, "if (sum != 0) revert NotZeroSum(sum);"),
     Mutation(
@@ -177,8 +176,27 @@ MUTATIONS = (
         "if (amount > account.requested) revert MoreThanRequested(amount, account.requested);",
     ),
     Mutation("withdrawal-delay", VAULT, "if (block.timestamp < readyAt) revert DelayNotOver(readyAt);"),
+    Mutation("payment-by-releaser", VAULT, "asOf) external only(RELEASER) nonReentrant", "asOf) external nonReentrant"),
+    Mutation("payment-of-what-was-known", VAULT, "if (requestedIn > asOf) revert RequestIsNewer(requestedIn, asOf);"),
+    Mutation("migration-by-owner", VAULT, "lost) external only(OWNER)", "lost) external"),
+    Mutation("migration-queued-by-owner", VAULT, "fresh) external only(OWNER)", "fresh) external"),
     Mutation(
-        "payment-by-releaser", VAULT, "amount) external only(RELEASER) nonReentrant", "amount) external nonReentrant"
+        "migration-waits", VAULT, "if (block.timestamp < migration.readyAt) revert DelayNotOver(migration.readyAt);"
+    ),
+    Mutation("migration-announced", VAULT, "if (fresh == address(0)) revert NoMigrationQueued(lost);"),
+    Mutation("migration-to-somebody", VAULT, "if (fresh == address(0)) revert ZeroAddress();"),
+    Mutation("migration-to-another", VAULT, "if (lost == fresh) revert SameWallet(lost);"),
+    Mutation("migration-of-something", VAULT, "if (moved == 0) revert ZeroAmount();"),
+    Mutation("migration-once", VAULT, "delete _migrations[lost];\n        _accounts", "_accounts"),
+    Mutation("migration-leaves-nothing", VAULT, "_accounts[lost] = Account(0, 0, 0, 0, true);"),
+    Mutation(
+        "migration-registers", VAULT, "account.registered = true;\n        emit CashMigrated", "emit CashMigrated"
+    ),
+    Mutation(
+        "migration-refused",
+        VAULT,
+        "delete _migrations[msg.sender];\n        emit MigrationRefused",
+        "emit MigrationRefused",
     ),
     Mutation("deposit-received", VAULT, "if (received != amount) revert WrongAmountReceived(amount, received);"),
     Mutation(
