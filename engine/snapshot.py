@@ -249,6 +249,7 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
     _restore_accounts(venue, sections)
     for row in sections["orders"]:
         _restore_order(venue, row)
+    _restore_below_zero(venue)
     for number, when_ns, order_id, client_id in sections["closed_ids"]:
         account = venue.accounts[number]
         account.closed_ids.append((when_ns, client_id, order_id))
@@ -282,8 +283,17 @@ def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) 
         balance = venue.balance(venue.accounts[row[0]], row[1])
         for name, value in zip(BALANCE_FIELDS, row, strict=True):
             setattr(balance, name, value)
-        if balance.exposure is not None:
-            balance.exposure.add(balance.position_lots + balance.owed_in)
+        if balance.exposure is not None and (lots := balance.position_lots + balance.owed_in) >= 0:
+            balance.exposure.add(lots)
+
+
+def _restore_below_zero(venue: Venue) -> None:
+    """A chain that settled more than a position had left it there; what its owner has otherwise makes up for it."""
+    for account in venue.accounts[1:]:
+        for balance in account.balances.values():
+            lots = balance.position_lots + balance.owed_in
+            if balance.exposure is not None and lots < 0:
+                balance.exposure.add(lots)
 
 
 def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:

@@ -7,6 +7,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "broken_rule.hpp"
 #include "snapshot.hpp"
@@ -80,6 +81,7 @@ public:
         in_.section([this] { permission(); });
         in_.section([this] { balance(); });
         in_.section([this] { order(); });
+        for (const Balance* each : below_zero_) each->exposure->add(each->position_lots + each->owed_in);
         in_.section([this] { closed_id(); });
         in_.section([this] { parked(); });
         in_.section([this] { unsettled(); });
@@ -189,7 +191,10 @@ private:
         for (std::int64_t* value : {&b.free, &b.held, &b.owed_in, &b.owed_out, &b.requested, &b.level, &b.advanced,
                                     &b.position_lots, &b.asked, &b.announced})
             *value = in_.number();
-        if (b.exposure != nullptr) b.exposure->add(b.position_lots + b.owed_in);
+        if (b.exposure == nullptr) return;
+        const std::int64_t lots = b.position_lots + b.owed_in;
+        if (lots < 0) return below_zero_.push_back(&b);
+        b.exposure->add(lots);
     }
 
     void order() {
@@ -310,6 +315,7 @@ private:
 
     SnapshotReader in_;
     Venue& venue_;
+    std::vector<const Balance*> below_zero_;  // they come last: the owner's others make up for them
     std::uint64_t last_rank_ = 0;
 };
 
