@@ -6,9 +6,9 @@ from api.clock import utc_now
 from compliance.instruments import instruments
 from deedbook.chain_keys import next_key, use_next_key
 from deedbook.deployment import addresses_of, recorded
+from deedbook.market_controls.schedules import look_again
 from deedbook.phase_lock import lock_phase
 from deedbook.running import Running
-from deedbook.schedules import look_again
 from engine import types as t
 from settlement.artifacts import ours
 from settlement.chain import Chain

@@ -17,7 +17,8 @@ import uvloop
 from eth_utils.address import to_canonical_address
 from redis.exceptions import RedisError
 
-from deedbook import chain_processor, progress
+from deedbook import progress
+from deedbook.chain import chain_processor
 from deedbook.chain_keys import chain_key
 from deedbook.deployment import addresses_of, chain_of, recorded
 from deedbook.layout import Layout

@@ -13,8 +13,9 @@ from compliance import daily, identities, kyc
 from compliance.identities import GrantState
 from compliance.kyc_events import Stage
 from compliance.roles import ROUTE_ROLES
-from deedbook import guards, operations, phases
 from deedbook.jobs import convert
+from deedbook.market_controls import guards, phases
+from deedbook.operating import operations
 from payments import management_payments, stripe_events
 from payments.stripe_objects import SessionState
 from persistence.database import migrations

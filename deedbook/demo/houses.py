@@ -13,7 +13,7 @@ from compliance.audit import record
 from compliance.instruments import Instrument, instrument_by_number
 from deedbook.demo.market import ACTOR, Property
 from deedbook.demo.papers import papers
-from deedbook.issuance import COUNTRIES, issuer_of
+from deedbook.office.issuance import COUNTRIES, issuer_of
 from persistence.database import Connection, Pool
 from persistence.documents import Documents, received
 from properties.attachments import PURPOSE, attach

@@ -20,7 +20,7 @@ from compliance import instruments
 from compliance.countries import COUNTRY_NUMERIC
 from compliance.registry import FactError, facts, set_acquisition
 from compliance.rules import Regime
-from deedbook.issuance import COUNTRIES
+from deedbook.office.issuance import COUNTRIES
 from engine.types import Reason
 from persistence.commands import Submit
 from persistence.database import Connection, Pool

@@ -9,15 +9,15 @@ import aiohttp
 from api.doors import Decide
 from api.problem import Problem
 from compliance.audit import record
-from deedbook.controls import Controls
-from deedbook.controls_routes import routes
-from deedbook.guards import Guards
-from deedbook.notify import notify
+from deedbook.market_controls.controls_routes import routes
+from deedbook.market_controls.guards import Guards
+from deedbook.market_controls.phases import Phases
+from deedbook.market_controls.schedule_routes import schedule_routes
+from deedbook.market_controls.schedules import Schedules
+from deedbook.market_controls.standing import Controls
+from deedbook.notices.notify import notify
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
-from deedbook.phases import Phases
-from deedbook.schedule_routes import schedule_routes
-from deedbook.schedules import Schedules
 from engine.types import Phase
 from persistence.jobs import enqueue
 

@@ -6,13 +6,13 @@ from eth_utils.address import to_canonical_address
 
 from compliance.audit import record
 from compliance.passwords import Passwords
-from deedbook import api_key_routes, market_routes, marketplace_routes
-from deedbook.acknowledged import Acknowledged
-from deedbook.funds import Funds
-from deedbook.marketplace import Marketplace
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
-from deedbook.seats import Seats
+from deedbook.trading import api_key_routes, market_routes, marketplace_routes
+from deedbook.trading.acknowledged import Acknowledged
+from deedbook.trading.funds import Funds
+from deedbook.trading.marketplace import Marketplace
+from deedbook.trading.seats import Seats
 
 
 def market_desk(r: Resources, passwords: Passwords) -> Desk:

@@ -13,12 +13,12 @@ from compliance.audit import record
 from compliance.tenants import invite_tenant
 from deedbook.jobs import convert
 from deedbook.jobs.management_payment import ManagerPaymentJobs
-from deedbook.mail import send_mail
-from deedbook.notify import notify
+from deedbook.notices.mail import send_mail
+from deedbook.notices.notify import notify
 from deedbook.office.desk import Desk
+from deedbook.office.payouts import PayoutParts, Payouts
 from deedbook.office.resources import Resources
-from deedbook.payouts import PayoutParts, Payouts
-from deedbook.treasury import CircleAccount, treasury_parts
+from deedbook.office.treasury import CircleAccount, treasury_parts
 from payments import management_payments, management_routes, stripe_events
 from payments.management_payments import ManagerPayments
 from payments.payouts import PayoutBooks

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from api.doors import Decide
 from compliance.audit import record
-from deedbook import operations_routes, progress
-from deedbook.chain_effects import ChainEffects
-from deedbook.chain_processor import STREAM, STREAM_LENGTH_MAX, ChainProcessor, Effects
-from deedbook.dead_letters import DeadLetters
-from deedbook.notify import notify
+from deedbook import progress
+from deedbook.chain.chain_effects import ChainEffects
+from deedbook.chain.chain_processor import STREAM, STREAM_LENGTH_MAX, ChainProcessor, Effects
+from deedbook.chain.sale_effects import SaleEffects
+from deedbook.notices.notify import notify
 from deedbook.office.desk import Desk
+from deedbook.office.payouts import Payouts
 from deedbook.office.resources import Resources
-from deedbook.operations import Operations
-from deedbook.payouts import Payouts
-from deedbook.sale_effects import SaleEffects
+from deedbook.operating import operations_routes
+from deedbook.operating.dead_letters import DeadLetters
+from deedbook.operating.operations import Operations
 from persistence.jobs import enqueue
 from persistence.streams import Stream
 

@@ -17,11 +17,11 @@ from compliance.passwords import Passwords
 from compliance.reminders import Reminders
 from compliance.sessions import Sessions
 from compliance.sumsub import Sumsub
-from deedbook import notification_routes
 from deedbook.jobs import trade_notices
 from deedbook.jobs.identity import IdentityJobs
-from deedbook.mail import MailSender, send_mail, sender_of
-from deedbook.notify import LiveNotifications, notify
+from deedbook.notices import notification_routes
+from deedbook.notices.mail import MailSender, send_mail, sender_of
+from deedbook.notices.notify import LiveNotifications, notify
 from deedbook.office.desk import Desk, in_rounds
 from deedbook.office.resources import Resources
 from persistence.database import Pool

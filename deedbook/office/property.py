@@ -8,13 +8,13 @@ from eth_utils.address import to_canonical_address
 
 from api.doors import Decide
 from compliance.audit import record
-from deedbook.documents import document_routes
-from deedbook.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
-from deedbook.issuance import COUNTRIES, admins, fee_account, issuer_of
 from deedbook.jobs.purchase import SaleJobs
 from deedbook.jobs.tokenize import Tokenizer
-from deedbook.notify import notify
+from deedbook.notices.notify import notify
 from deedbook.office.desk import Desk, in_rounds
+from deedbook.office.documents import document_routes
+from deedbook.office.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
+from deedbook.office.issuance import COUNTRIES, admins, fee_account, issuer_of
 from deedbook.office.resources import Resources
 from persistence.jobs import enqueue
 from properties import decisions

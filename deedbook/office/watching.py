@@ -9,8 +9,8 @@ from eth_utils.address import to_canonical_address
 
 from deedbook.office.desk import Desk
 from deedbook.office.resources import Resources
-from deedbook.watching import Watching
-from deedbook.watching_routes import routes
+from deedbook.operating.watching import Watching
+from deedbook.operating.watching_routes import routes
 
 MEASURES_TIMEOUT: Final = aiohttp.ClientTimeout(total=5)
 

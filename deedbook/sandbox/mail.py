@@ -17,7 +17,7 @@ import msgspec
 from aiohttp import web
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
-from deedbook.mail import SmtpServer
+from deedbook.notices.mail import SmtpServer
 from deedbook.process import announce_ready, stop_signals
 
 KEPT_MAX: Final = 1_000  # mails; then the oldest go

@@ -28,7 +28,7 @@ from compliance.audit import record
 from compliance.roles import refusal
 from deedbook.embedded.child import free_port
 from deedbook.jobs import convert
-from deedbook.treasury import CircleAccount, treasury_parts
+from deedbook.office.treasury import CircleAccount, treasury_parts
 from persistence.database import Pool
 from persistence.jobs import JobState, Worker, enqueue, job
 from settlement.artifacts import ours

@@ -21,7 +21,7 @@ from api.server import Door, mount
 from compliance.approvals import Approvals
 from compliance.audit import record
 from compliance.registry import create_user
-from deedbook.documents import document_routes
+from deedbook.office.documents import document_routes
 from persistence.database import Connection, Pool
 from persistence.document_store import document_store
 from persistence.documents import Documents

@@ -18,7 +18,7 @@ from persistence.documents import Documents
 from properties.attachments import attached
 from properties.property import PropertyState, SymbolTakenError, visible
 from settlement.tokenization import TokenSuite
-from tests.deedbook.marketplace_world import MarketWorld, market_world
+from tests.deedbook.trading.marketplace_world import MarketWorld, market_world
 from tests.fixtures.postgres import empty_database, pool, postgres
 from tests.fixtures.registered import address_of
 

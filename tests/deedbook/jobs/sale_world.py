@@ -29,10 +29,10 @@ from compliance.instruments import set_instrument
 from compliance.registry import create_user, link_wallet, set_country, set_identity_registered, set_kyc
 from compliance.roles import refusal
 from compliance.rules import KycStatus
-from deedbook.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
-from deedbook.issuance import COUNTRIES
 from deedbook.jobs.purchase import SaleJobs
-from deedbook.notify import notify
+from deedbook.notices.notify import notify
+from deedbook.office.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
+from deedbook.office.issuance import COUNTRIES
 from persistence.database import Pool
 from persistence.jobs import JobRow, JobState, Worker, enqueue, jobs
 from properties.property import PropertyState, draft, move

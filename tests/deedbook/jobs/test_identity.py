@@ -15,8 +15,8 @@ from compliance.identities import GRANT_JOB, REVOKE_JOB, GrantState, grant, job_
 from compliance.permissions import compile_permissions
 from compliance.registry import create_user, link_wallet, set_country, set_kyc
 from compliance.rules import KycStatus
-from deedbook.chain_effects import ChainEffects
-from deedbook.chain_processor import Effects
+from deedbook.chain.chain_effects import ChainEffects
+from deedbook.chain.chain_processor import Effects
 from deedbook.jobs.identity import IdentityJobs
 from deedbook.outages import waiting_out
 from persistence.database import Pool

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 from eth_utils.address import to_canonical_address
 
-from deedbook.chain_processor import Effects
-from deedbook.sale_effects import SaleEffects
+from deedbook.chain.chain_processor import Effects
+from deedbook.chain.sale_effects import SaleEffects
 from persistence.jobs import enqueue
 from settlement.purchase import SEEN_JOB
 from settlement.watched import ChainEvent

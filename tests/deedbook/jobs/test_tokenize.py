@@ -17,10 +17,10 @@ from compliance.audit import record
 from compliance.instruments import instrument_by_number, list_instrument, set_instrument
 from compliance.registry import create_user, link_wallet
 from deedbook import outages
-from deedbook.issuance import COUNTRIES, fee_account
 from deedbook.jobs import tokenize
 from deedbook.jobs.tokenize import Tokenizer
-from deedbook.notify import notify
+from deedbook.notices.notify import notify
+from deedbook.office.issuance import COUNTRIES, fee_account
 from deedbook.outages import waiting_out
 from engine import types as t
 from persistence.commands import Answer

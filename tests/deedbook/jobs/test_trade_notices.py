@@ -10,14 +10,14 @@ import pytest
 
 from compliance.permissions import compile_permissions
 from deedbook.jobs.trade_notices import FAILURES, TradeNotices, tell
-from deedbook.notify import notify
+from deedbook.notices.notify import notify
 from engine import types as t
 from engine.types import Reason
 from persistence.database import Connection, Pool
 from persistence.fold import JournalGapError
 from persistence.frame import DurableFrame
 from persistence.projections import CursorMovedError
-from tests.deedbook.marketplace_world import MarketWorld, market_world
+from tests.deedbook.trading.marketplace_world import MarketWorld, market_world
 from tests.fixtures.market import START_NS
 from tests.fixtures.registered import add_investor
 

@@ -1,0 +1,1 @@
+"""What keeps the market in order: phases and their schedules, bands, limits, kill switches."""

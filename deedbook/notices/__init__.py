@@ -1,0 +1,1 @@
+"""What people are told: notifications on the pages, and mails."""
