@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from uuid import UUID
 
 from api.actor import Actor, Role
@@ -35,3 +36,9 @@ async def invite_tenant(connection: Connection, email: str, mail: Mail, actor: A
         await mail(connection, user_id, INVITATION, {})
     await record(connection, actor.name, "tenant invited", user_id=user_id)
     return user_id
+
+
+async def tenant_emails(connection: Connection, user_ids: Collection[UUID]) -> Mapping[UUID, str]:
+    """The address of each, by which who let to them knows them."""
+    rows = await connection.fetch("SELECT user_id, email FROM users WHERE user_id = ANY($1)", list(user_ids))
+    return {row["user_id"]: row["email"] for row in rows}

@@ -42,6 +42,7 @@ class LeaseView(msgspec.Struct):
     property_id: UUID
     unit: str
     tenant_id: UUID
+    tenant_email: str
     rent_usd: str
     due_day: int
     starts_on: date
@@ -168,12 +169,13 @@ class Terms(msgspec.Struct, forbid_unknown_fields=True):
     reserve_bps: Bps
 
 
-def lease_view(lease: Lease) -> LeaseView:
+def lease_view(lease: Lease, tenant_email: str) -> LeaseView:
     return LeaseView(
         lease.lease_id,
         lease.property_id,
         lease.unit,
         lease.tenant_id,
+        tenant_email,
         usd(lease.rent_cents),
         lease.due_day,
         lease.starts_on,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Final
@@ -37,6 +37,7 @@ EXPENSE_CENTS_MAX: Final = 99_999_999_999
 
 # An e-mail's user, invited if it is nobody's yet, with the role of a tenant. Raises Problem.
 InviteTenant = Callable[[Connection, str, Actor], Awaitable[UUID]]
+TenantEmails = Callable[[Connection, Collection[UUID]], Awaitable[Mapping[UUID, str]]]
 HasDocument = Callable[[Connection, UUID, UUID], Awaitable[bool]]  # property, document
 
 
@@ -49,6 +50,7 @@ class Neighbours:
     decide: Decide
     manager_of: ManagerOf
     invite_tenant: InviteTenant
+    tenant_emails: TenantEmails
     has_document: HasDocument
 
 
@@ -177,17 +179,17 @@ class _Desk:
             await self._audit(connection, actor, "lease added", lease, rent_usd=usd(rent_cents))
             text = f"Unit {lease.unit} is let to you from {lease.starts_on}, for {usd(rent_cents)} USD a month."
             await self._doors.notify(connection, tenant_id, "LEASE_ADDED", text, {"lease_id": str(lease.lease_id)})
-        return answers.lease_view(lease)
+            return await self._view(connection, lease)
 
     async def leases(self, call: Call[None]) -> list[answers.LeaseView]:
         property_id = call.uuid("property_id")
         async with self._pool.acquire() as connection:
             await self._require_reader(connection, property_id, call.signed_in)
-            return [answers.lease_view(each) for each in await leases_of(connection, property_id=property_id)]
+            return await self._views(connection, await leases_of(connection, property_id=property_id))
 
     async def own_leases(self, call: Call[None]) -> list[answers.LeaseView]:
-        found = await leases_of(self._pool, tenant_id=call.signed_in.user_id)
-        return [answers.lease_view(each) for each in found]
+        async with self._pool.acquire() as connection:
+            return await self._views(connection, await leases_of(connection, tenant_id=call.signed_in.user_id))
 
     async def end_lease(self, call: Call[answers.LeaseEnd]) -> answers.LeaseView:
         actor = call.signed_in
@@ -201,7 +203,7 @@ class _Desk:
             await self._doors.notify(
                 connection, lease.tenant_id, "LEASE_ENDED", text, {"lease_id": str(lease.lease_id)}
             )
-            return answers.lease_view(await lease_by_id(connection, lease.lease_id))
+            return await self._view(connection, await lease_by_id(connection, lease.lease_id))
 
     async def link(self, call: Call[answers.NewLink]) -> answers.LinkView:
         """For the lease's tenant and the property's manager."""
@@ -298,6 +300,14 @@ class _Desk:
         manager_id = await self._doors.manager_of(connection, property_id)
         if manager_id is None or (manager_id != actor.user_id and Role.ADMIN not in actor.roles):
             raise not_found("property")
+
+    async def _view(self, connection: Connection, lease: Lease) -> answers.LeaseView:
+        [view] = await self._views(connection, [lease])
+        return view
+
+    async def _views(self, connection: Connection, leases: Sequence[Lease]) -> list[answers.LeaseView]:
+        emails = await self._doors.tenant_emails(connection, {each.tenant_id for each in leases})
+        return [answers.lease_view(each, emails[each.tenant_id]) for each in leases]
 
     async def _audit(self, connection: Connection, actor: Actor, action: str, lease: Lease, **details: str) -> None:
         ids = {"lease_id": str(lease.lease_id), "property_id": str(lease.property_id)}

@@ -10,7 +10,7 @@ from eth_utils.address import to_canonical_address
 from api.actor import Actor
 from api.doors import Decide
 from compliance.audit import record
-from compliance.tenants import invite_tenant
+from compliance.tenants import invite_tenant, tenant_emails
 from deedbook.jobs import convert
 from deedbook.jobs.management_payment import ManagerPaymentJobs
 from deedbook.notices.mail import send_mail
@@ -41,7 +41,7 @@ def rent_desk(r: Resources, stripe: Stripe, decide: Decide) -> Desk:
     async def invite(connection: Connection, email: str, actor: Actor) -> UUID:
         return await invite_tenant(connection, email, send_mail, actor)
 
-    neighbours = Neighbours(record, notify, decide, manager_of, invite, has_document)
+    neighbours = Neighbours(record, notify, decide, manager_of, invite, tenant_emails, has_document)
     usdc = r.deployment.infrastructure.usdc
     paying = ManagerPaymentJobs(r.pool, r.treasury, usdc, r.chain.final_block, manager_of, notify)
     return Desk(

@@ -22,6 +22,7 @@ from api.server import Door, mount
 from compliance.approvals import Approvals
 from compliance.registry import create_user
 from compliance.roles import refusal, roles_of
+from compliance.tenants import tenant_emails
 from payments.distributions import reserve_for_dividend
 from payments.funds import distributable_of
 from payments.rent_terms import TermsExecutor
@@ -98,7 +99,9 @@ async def office(pool: Pool) -> AsyncIterator[Office]:
         return people.get(request.headers.get("Person", ""))
 
     approvals = Approvals(pool, {"RENT_TERMS": TermsExecutor(world.audit)}, world.audit)
-    neighbours = Neighbours(world.audit, world.notify, approvals.decide, manager_of, invite_tenant, has_document)
+    neighbours = Neighbours(
+        world.audit, world.notify, approvals.decide, manager_of, invite_tenant, tenant_emails, has_document
+    )
     offered = routes(pool, world.stripe, world.links, neighbours)
     app = web.Application()
     mount(app, offered, Door(authenticate, refusal, Limits(time.monotonic)))
@@ -220,6 +223,8 @@ async def test_a_unit_is_let_to_one_at_a_time(office: Office) -> None:
         "starts_on": "2026-12-01",
     }
     leases = f"/properties/{OAK}/leases"
+    assert [each["tenant_email"] for each in await office.call("manager", "GET", leases)] == ["tenant@example.com"]
+    assert [each["tenant_email"] for each in await office.call("tenant", "GET", "/leases")] == ["tenant@example.com"]
     assert await office.refusal("manager", "POST", leases, body) == "UNIT_LET"
     end = f"/leases/{lease_id}/end"
     assert await office.refusal("manager", "POST", end, {"ends_on": "2028-01-01"}) == "NOT_ITS_END"

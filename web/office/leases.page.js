@@ -12,7 +12,6 @@ import { toast } from "../shell/toasts.js";
 import { openOffice } from "./open.js";
 import { parts, reopenOnChange } from "./place.js";
 import { propertyHead, propertyOf } from "./property.js";
-import { hash } from "./hash.js";
 import { watch } from "./watch.js";
 
 const failed = (problem) => toast(problem.message, "bad");
@@ -82,7 +81,7 @@ function leasesTable(isOwn, reload) {
     rows: leases,
     columns: [
       { name: "Unit", cell: (each) => each.unit },
-      { name: "Tenant", cell: (each) => hash(each.tenant_id, "tenant's id") },
+      { name: "Tenant", cell: (each) => each.tenant_email },
       { name: "Rent a month", cell: (each) => usd(each.rent_usd), isNumber: true },
       { name: "Due", cell: (each) => `day ${each.due_day}`, isNumber: true },
       { name: "From", cell: (each) => calendarDay(each.starts_on) },
