@@ -1,7 +1,8 @@
 """One websocket, from either side of the API: frames in, corked frames out, and bounds on both.
 
 What is sent in one turn of the event loop leaves in one write. A client that does not read is not read from either,
-once the buffer is full; one that lets it grow to its limit is disconnected. Source: RFC 6455.
+once the buffer is full; one that lets it grow to its limit is disconnected. One that sends without end is heard a few
+messages a turn, between the others'. Source: RFC 6455.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -25,7 +27,8 @@ BUFFER_BYTES_PAUSE: Final = 256 * 1024  # beyond, the connection counts as slow
 BUFFER_BYTES_RESUME: Final = 64 * 1024
 BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024  # beyond, it is disconnected
 TEXT: Final = WSMsgType.TEXT
-RECEIVE_BUFFER_BYTES: Final = 16 * 1024  # what one client can make the others wait for: some hundred requests
+RECEIVE_BUFFER_BYTES: Final = 16 * 1024  # what one client can have waiting with us: some hundred requests
+MESSAGES_A_TURN: Final = 16  # of one client; what it sent beyond waits for the others' turn
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
 
@@ -53,6 +56,9 @@ class Connection(WSListener):
         self._out_bytes = 0
         self._parts: list[bytes] | None = None  # of a message that comes in fragments
         self._parts_bytes = 0
+        self._waiting: deque[bytes] = deque()  # messages for later turns
+        self._turn = 0  # in which it was heard last, and how often
+        self._heard = 0
         self._give_up: asyncio.TimerHandle | None = None
         self.ip = ""
         self.is_paused = False
@@ -92,8 +98,9 @@ class Connection(WSListener):
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         kind = frame.msg_type
         if kind == TEXT and frame.fin and self._parts is None and not frame.rsv1:
-            self.on_text(frame.get_payload_as_bytes())
+            self._hear(frame.get_payload_as_bytes())
         elif kind == WSMsgType.CLOSE:
+            self._hear_all()
             self.flush()
             transport.send_close(WSCloseCode.OK)
             transport.disconnect()
@@ -108,6 +115,7 @@ class Connection(WSListener):
         if self._give_up is not None:
             self._give_up.cancel()
         self._transport = None
+        self._hear_all()
         self._out.clear()
         self._closed(self)
         self.on_closed()
@@ -122,10 +130,42 @@ class Connection(WSListener):
         self.is_paused = False
         if self._give_up is not None:
             self._give_up.cancel()
-        if self._raw is not None and not self._raw.is_closing():
-            self._raw.resume_reading()
+        self._read_on()
 
     # -- incoming
+
+    def _hear(self, message: bytes) -> None:
+        """Now, or in a later turn where the client has had its share of this one."""
+        turn = self._cork.this_turn()
+        if turn != self._turn:
+            self._turn, self._heard = turn, 0
+        self._heard += 1
+        if self._heard <= MESSAGES_A_TURN and not self._waiting:
+            self.on_text(message)
+            return
+        if not self._waiting:
+            self._raw.pause_reading()
+            asyncio.get_running_loop().call_soon(self._hear_waiting)
+        self._waiting.append(message)
+
+    def _hear_waiting(self) -> None:
+        for _ in range(MESSAGES_A_TURN):
+            if not self._waiting:
+                break
+            self.on_text(self._waiting.popleft())
+        if self._waiting:
+            asyncio.get_running_loop().call_soon(self._hear_waiting)
+        else:
+            self._read_on()
+
+    def _hear_all(self) -> None:
+        """No turn comes after this one."""
+        while self._waiting:
+            self.on_text(self._waiting.popleft())
+
+    def _read_on(self) -> None:
+        if self._raw is not None and not self._raw.is_closing() and not self.is_paused and not self._waiting:
+            self._raw.resume_reading()
 
     def _fragment(self, frame: WSFrame) -> None:
         """A part of a message, or a frame that cannot be one."""
@@ -146,7 +186,7 @@ class Connection(WSListener):
             self.close(WSCloseCode.MESSAGE_TOO_BIG, "message too big")
         elif frame.fin:
             message, self._parts = b"".join(self._parts), None
-            self.on_text(message)
+            self._hear(message)
 
     # -- outgoing
 
@@ -180,6 +220,7 @@ class Connection(WSListener):
         if transport is not None:
             self.flush()
             self._transport = None
+            self._waiting.clear()
             transport.send_close(code, why.encode())
             transport.disconnect()
 
@@ -188,5 +229,6 @@ class Connection(WSListener):
         if self._raw is not None:
             log.info("dropped a connection from %s: %s", self.ip, why)
             self._transport = None
+            self._waiting.clear()
             self._out.clear()
             self._raw.abort()

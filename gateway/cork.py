@@ -38,6 +38,19 @@ class Cork:
         self._waiting = 0
         self._gave = False  # in the last turn
         self._is_due = False
+        self._turn_number = 0
+        self._is_turn_counted = False
+
+    def this_turn(self) -> int:
+        """A number that the next turn of the loop does not have."""
+        if not self._is_turn_counted:
+            self._is_turn_counted = True
+            asyncio.get_running_loop().call_soon(self._end_turn)
+        return self._turn_number
+
+    def _end_turn(self) -> None:
+        self._is_turn_counted = False
+        self._turn_number += 1
 
     def add(self, connection: Writer) -> None:
         if connection.only_follows:

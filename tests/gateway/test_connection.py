@@ -152,6 +152,30 @@ async def test_a_message_may_come_in_fragments_with_pings_between(venue: Venue) 
     socket.close()
 
 
+async def test_more_than_a_turns_messages_are_answered_in_order_before_the_close(venue: Venue) -> None:
+    socket = await Socket.open(venue)
+    many = 5 * connection.MESSAGES_A_TURN
+    for number in range(many):
+        socket.send(b'{"id":%d,"method":"ping"}' % number)
+    socket.send(b"\x03\xe8", CLOSE)
+    assert [(await socket.answer())["id"] for _ in range(many)] == list(range(many))
+    assert await socket.closed() == 1000
+
+
+async def test_what_was_sent_before_the_line_was_cut_is_heard(venue: Venue) -> None:
+    socket, other = await Socket.open(venue), await Socket.open(venue)
+    many = 5 * connection.MESSAGES_A_TURN
+    for number in range(many):
+        socket.send(b'{"id":%d,"method":"ping"}' % number)
+    socket.writer.close()
+    async with asyncio.timeout(DEADLINE_S):
+        weight = 0
+        while weight < many:
+            other.send(b'{"id":"weight","method":"ping"}')
+            weight = (await other.answer())["rateLimits"][0]["count"]
+    other.close()
+
+
 async def test_64_kib_pass_and_more_do_not(venue: Venue) -> None:
     request = b'{"id":1,"method":"ping"}'
     socket = await Socket.open(venue)
