@@ -46,6 +46,8 @@ class Exchange:
             CommandKind.AMEND: trading.amend,
             CommandKind.REPLACE: trading.replace,
             CommandKind.CANCEL_ALL: trading.cancel_all,
+            CommandKind.LIST_LEG: trading.refuse_list,
+            CommandKind.PLACE_LIST: trading.refuse_list,
             CommandKind.OPEN_ACCOUNT: listing.open_account,
             CommandKind.SET_PERMISSION: listing.set_permission,
             CommandKind.SET_INSTRUMENT: listing.set_instrument,

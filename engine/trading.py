@@ -282,6 +282,10 @@ class Trading:
         if stopped == Reason.BAND_REACHED:
             start_volatility_call(self._venue, order.seat.instrument)
 
+    def refuse_list(self, row: Row) -> None:
+        """Lists come with the next commit; their records stand."""
+        self._venue.reject(Reason.ORDER_MALFORMED, row[6], row[9])
+
     # -- stops
 
     def trigger_stops(self) -> None:

@@ -60,6 +60,14 @@ class SelfTrade(IntEnum):
     DECREMENT = 4  # both get smaller by what they would have traded
 
 
+class ListKind(IntEnum):
+    """Orders that belong together; a list's legs are numbered from 1."""
+
+    OCO = 1  # one cancels the other: 1 and 2
+    OTO = 2  # one triggers the other: 1 works, 2 is pending until it is filled
+    OTOCO = 3  # 1 works; 2 and 3 are pending, and then an OCO
+
+
 class Phase(IntEnum):
     """What an instrument does; the venue is CONTINUOUS, CANCEL_ONLY or in HALT."""
 
@@ -86,6 +94,8 @@ class CommandKind(IntEnum):
     AMEND = 3
     REPLACE = 4
     CANCEL_ALL = 5
+    LIST_LEG = 6
+    PLACE_LIST = 7
     OPEN_ACCOUNT = 16
     SET_PERMISSION = 17
     SET_INSTRUMENT = 18
@@ -116,6 +126,9 @@ class EventKind(IntEnum):
     PREVENTED = 7
     REPLENISHED = 8
     REPRICED = 9
+    LISTED = 10
+    PENDING = 11
+    LIST_DONE = 12
     BALANCE = 16
     ACCOUNT_OPENED = 17
     APPLIED = 18
@@ -143,6 +156,8 @@ class Reason(IntEnum):
     UNKNOWN_INSTRUMENT = 1
     UNKNOWN_ACCOUNT = 2
     # refusals of an order, in the order in which they are checked
+    LIST_MALFORMED = 30  # legs that make no list of its kind; also an amend of a leg
+    LIST_PRICES = 31  # of a pair: the profit, the last trade and the loss are not in this order
     ORDER_MALFORMED = 3  # a combination of type, time in force, price and quantity that has no meaning
     QTY_NOT_POSITIVE = 4
     QTY_TOO_LARGE = 5
@@ -194,6 +209,8 @@ class Reason(IntEnum):
     COVER_LOST = 72  # a withdrawal, a failed trade or the issuer took what the order was held against
     BAND_REACHED = 73  # it would have traded through the dynamic band, and does not rest
     EX_DATE = 77  # less the dividend its price would be below one tick
+    LIST_LEG_DONE = 74  # the other one of the pair traded or was triggered
+    LIST_ENDED = 75  # of a pending leg: the working one ended unfilled, or this one may only rest and would take
     # why a trade failed on chain
     SELLER_NOT_VERIFIED = 96
     BUYER_NOT_VERIFIED = 97
@@ -251,6 +268,7 @@ class Cancel:
     instrument: int
     order_id: int = 0  # 0: by client id
     client_order_id: bytes = b""
+    is_list: int = 0  # 1: the ids are a list's, and all of it closes
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +309,36 @@ class Replace:
 class CancelAll:
     account: int
     instrument: int = VENUE
+
+
+@dataclass(frozen=True, slots=True)
+class ListLeg:
+    """One leg of the account's next list, kept until its PlaceList; said again it takes the earlier one's place."""
+
+    account: int
+    instrument: int
+    side: int
+    order_type: int
+    time_in_force: int
+    price_ticks: int
+    qty_lots: int
+    quote_usdc_micros: int = 0
+    expire_time_ns: int = 0
+    self_trade: int = SelfTrade.NONE
+    client_order_id: bytes = b""
+    stop_ticks: int = 0
+    display_lots: int = 0
+    leg: int = 0  # 1 to 3
+
+
+@dataclass(frozen=True, slots=True)
+class PlaceList:
+    """The legs that wait for it become orders as one, or none does; taken or refused, they wait no more."""
+
+    account: int
+    instrument: int
+    list_kind: int
+    list_client_order_id: bytes = b""  # of the same row as the account's client order ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -506,6 +554,8 @@ Command = (
     | Amend
     | Replace
     | CancelAll
+    | ListLeg
+    | PlaceList
     | OpenAccount
     | SetPermission
     | SetInstrument
@@ -560,7 +610,7 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Triggered:
-    """A stop comes to the market, and this is how it stood after that, as Accepted tells it of other orders."""
+    """A stop or a pending leg comes to the market, and this is how it stood after that, as Accepted tells of others."""
 
     account: int
     instrument: int
@@ -573,6 +623,41 @@ class Triggered:
     update_id: int
     held: int
     executed_usdc_micros: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A list is open; its legs have the order ids from `list_id` on. They are told next: pending ones first."""
+
+    account: int
+    instrument: int
+    list_kind: int
+    list_id: int
+    legs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A leg that comes once its list's working leg is filled: to the market with Triggered, to wait with Accepted."""
+
+    account: int
+    instrument: int
+    side: int
+    order_id: int
+    list_id: int
+    leg: int
+    price_ticks: int
+    qty_lots: int
+    stop_ticks: int
+
+
+@dataclass(frozen=True, slots=True)
+class ListDone:
+    """None of its legs is open or pending any more."""
+
+    account: int
+    instrument: int
+    list_id: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -812,6 +897,9 @@ Event = (
     Rejected
     | Accepted
     | Triggered
+    | Listed
+    | Pending
+    | ListDone
     | Trade
     | Closed
     | Amended
@@ -858,6 +946,19 @@ class OpenOrder:
     stop_ticks: int = 0  # it waits for this price while its rank is its number
     display_lots: int = 0  # 0: it is no iceberg
     hidden_lots: int = 0  # of the open ones
+    list_id: int = 0  # 0: it is no leg
+    pending: int = 0  # 1: its list's working leg is not filled, and it holds nothing
+
+
+@dataclass(frozen=True, slots=True)
+class OpenList:
+    list_id: int
+    account: int
+    instrument: int
+    list_kind: int
+    legs: int
+    list_client_order_id: bytes
+    time_ns: int  # when it was accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -888,7 +989,7 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class MarketState:
-    """All of the engine's state that others may read, at `seq`; orders by order_id, the rest by number."""
+    """All of the engine's state that others read, at `seq`: orders by rank, then pending ones; the rest by number."""
 
     seq: int
     time_ns: int
@@ -909,3 +1010,4 @@ class MarketState:
     orders: tuple[OpenOrder, ...]
     killed: tuple[tuple[int, int], ...] = ()  # account and instrument of each switch that is on
     limits: tuple[SetLimits, ...] = ()
+    lists: tuple[OpenList, ...] = ()

@@ -82,13 +82,15 @@ _ORDER: Final = {"account": "account", "instrument": "instrument", "side": "side
 _FIND: Final = {"account": "account", "instrument": "instrument"}
 COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
     t.Place: (CommandKind.PLACE, _ORDER),
-    t.Cancel: (CommandKind.CANCEL, _FIND | {"order_id": "e", "client_order_id": "text2"}),
+    t.Cancel: (CommandKind.CANCEL, _FIND | {"order_id": "e", "client_order_id": "text2", "is_list": "flags"}),
     t.Amend: (CommandKind.AMEND, _FIND | {"qty_lots": "b", "order_id": "e", "client_order_id": "text2"}),
     t.Replace: (
         CommandKind.REPLACE,
         _ORDER | {"cancel_order_id": "e", "cancel_client_order_id": "text2", "place_anyway": "flags"},
     ),
     t.CancelAll: (CommandKind.CANCEL_ALL, _FIND),
+    t.ListLeg: (CommandKind.LIST_LEG, _ORDER | {"leg": "flags"}),
+    t.PlaceList: (CommandKind.PLACE_LIST, _FIND | {"list_kind": "flags", "list_client_order_id": "text"}),
     t.OpenAccount: (CommandKind.OPEN_ACCOUNT, {"owner": "count", "wallet": "text"}),
     t.SetPermission: (
         CommandKind.SET_PERMISSION,
@@ -175,6 +177,14 @@ EVENTS: Final[dict[type, tuple[EventKind, dict[str, str]]]] = {
         | {"side": "side", "order_id": "a", "price_ticks": "b", "rank": "c", "executed_lots": "d"}
         | {"open_lots": "e", "update_id": "f", "held": "g", "executed_usdc_micros": "h"},
     ),
+    t.Listed: (EventKind.LISTED, _WHERE | {"list_kind": "flags", "list_id": "a", "legs": "b"}),
+    t.Pending: (
+        EventKind.PENDING,
+        _WHERE
+        | {"side": "side", "order_id": "a", "list_id": "b", "leg": "flags", "price_ticks": "c", "qty_lots": "d"}
+        | {"stop_ticks": "e"},
+    ),
+    t.ListDone: (EventKind.LIST_DONE, _WHERE | {"list_id": "a"}),
     t.Trade: (
         EventKind.TRADE,
         {"account": "account", "maker_account": "peer", "instrument": "instrument", "taker_side": "side"}

@@ -35,7 +35,7 @@ DOORS: dict[str, tuple[str, ...]] = {
 }
 OURS = {*DOORS, "tests"}
 LINES_MOST = 500
-LINES_MOST_OF = {"engine/types.py": 950}  # the exchange's dictionary: many small entries, one idea
+LINES_MOST_OF = {"engine/types.py": 1_100}  # the exchange's dictionary: many small entries, one idea
 # The engine is a function: no clock, no chance, no input or output.
 ENGINE_FORBIDDEN = {
     "asyncio",

@@ -20,6 +20,13 @@ class Sentence(NamedTuple):
 REFUSALS: Final[dict[Reason, Sentence]] = {
     Reason.UNKNOWN_INSTRUMENT: Sentence(404, "This property is not listed on the exchange."),
     Reason.UNKNOWN_ACCOUNT: Sentence(409, "The exchange does not know this wallet yet: wait some seconds, try again."),
+    Reason.LIST_MALFORMED: Sentence(
+        422, "These orders do not make a list of that kind, or one of a list cannot change."
+    ),
+    Reason.LIST_PRICES: Sentence(
+        422,
+        "The price to take a profit at and the one to stop a loss at must stand on either side of the last trade's.",
+    ),
     Reason.ORDER_MALFORMED: Sentence(
         422, "Type, time in force, price and quantity do not go together: a market order has no price and is IOC."
     ),

@@ -110,6 +110,8 @@ private:
             case AMEND: return trading_.amend(command);
             case REPLACE: return trading_.replace(command);
             case CANCEL_ALL: return trading_.cancel_all(command);
+            case LIST_LEG:
+            case PLACE_LIST: return venue_.reject(Reason::ORDER_MALFORMED, command.instrument, command.account);
             case OPEN_ACCOUNT: return listing_.open_account(command);
             case SET_PERMISSION: return listing_.set_permission(command);
             case SET_INSTRUMENT: return listing_.set_instrument(command);

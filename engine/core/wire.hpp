@@ -45,6 +45,8 @@ enum CommandKind : std::uint8_t {
     AMEND = 3,
     REPLACE = 4,
     CANCEL_ALL = 5,
+    LIST_LEG = 6,
+    PLACE_LIST = 7,
     OPEN_ACCOUNT = 16,
     SET_PERMISSION = 17,
     SET_INSTRUMENT = 18,
@@ -75,6 +77,9 @@ enum class EventKind : std::uint8_t {
     PREVENTED = 7,
     REPLENISHED = 8,
     REPRICED = 9,
+    LISTED = 10,
+    PENDING = 11,
+    LIST_DONE = 12,
     BALANCE = 16,
     ACCOUNT_OPENED = 17,
     APPLIED = 18,
@@ -95,6 +100,8 @@ enum class Reason : std::uint8_t {
     NONE = 0,
     UNKNOWN_INSTRUMENT = 1,
     UNKNOWN_ACCOUNT = 2,
+    LIST_MALFORMED = 30,
+    LIST_PRICES = 31,
     ORDER_MALFORMED = 3,
     QTY_NOT_POSITIVE = 4,
     QTY_TOO_LARGE = 5,
@@ -144,6 +151,8 @@ enum class Reason : std::uint8_t {
     BAND_REACHED = 73,
     KILL_SWITCH = 76,
     EX_DATE = 77,
+    LIST_LEG_DONE = 74,
+    LIST_ENDED = 75,
     SELLER_NOT_VERIFIED = 96,
     CHAIN_REFUSED = 105,
 };
@@ -152,6 +161,7 @@ constexpr std::uint8_t BUY = 0, SELL = 1;
 constexpr std::uint8_t LIMIT = 1, MARKET = 2, LIMIT_MAKER = 3, STOP_LOSS = 4, STOP_LOSS_LIMIT = 5, TAKE_PROFIT = 6,
                        TAKE_PROFIT_LIMIT = 7;
 constexpr std::uint8_t GTC = 1, IOC = 2, FOK = 3, GTD = 4, DAY = 5;
+constexpr std::uint8_t OCO = 1, OTO = 2, OTOCO = 3;
 constexpr std::uint8_t NO_PREVENTION = 0, EXPIRE_TAKER = 1, EXPIRE_MAKER = 2, EXPIRE_BOTH = 3,
                        DECREMENT = 4;
 constexpr std::uint8_t CONTINUOUS = 0, CANCEL_ONLY_PHASE = 1, HALT = 2, PRE_OPEN = 3, OPENING_CALL = 4, VOLATILITY_CALL = 5,

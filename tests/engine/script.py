@@ -29,7 +29,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from engine import types as t
-from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
+from engine.types import ListKind, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
 from tests.engine.market import Pair
 
 START_NS = 1_000
@@ -296,6 +296,12 @@ def told(event: t.Event) -> str:
             )
         case t.Replenished():
             return f"replenished {event.order_id} shows {event.shown_lots}"
+        case t.Listed():
+            return f"listed {event.list_id} {ListKind(event.list_kind).name.lower()}"
+        case t.Pending():
+            return f"pending {event.order_id}"
+        case t.ListDone():
+            return f"list {event.list_id} done"
         case t.Amended():
             return f"amended {event.order_id} to {event.qty_lots} rests {event.open_lots}"
         case t.Repriced():

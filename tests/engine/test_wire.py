@@ -213,7 +213,7 @@ def test_the_document_has_every_kind_and_its_slots(
 
 
 @pytest.mark.parametrize(
-    "enum", [t.Side, t.OrderType, t.TimeInForce, t.SelfTrade, t.Phase, t.TradeFlag, t.LevelCause, t.Reason]
+    "enum", [t.Side, t.OrderType, t.TimeInForce, t.SelfTrade, t.ListKind, t.Phase, t.TradeFlag, t.LevelCause, t.Reason]
 )
 def test_the_document_has_every_value(enum: Any) -> None:
     rows = rows_under(f"### {enum.__name__}")
