@@ -19,6 +19,8 @@ READ_BYTES: Final = 256 * 1024
 TEXT: Final = 0x81
 PING: Final = 0x89
 ANSWER: Final = b'{"id":'
+PING_TEXT: Final = b'{"id":0,"method":"ping"}'
+PING_ANSWER: Final = b'{"id":0,"status":200,"result":{}}'
 STATUS_OFFSET: Final = len(b',"status":')
 
 
@@ -126,6 +128,30 @@ class Client:
             self.receive()
         answer = self._set_up.popleft()
         assert b'"status":200' in answer, answer
+
+
+class Flooder:
+    """Somebody who sends `count` pings at once, at an address of their own."""
+
+    def __init__(self, port: int, number: int, count: int) -> None:
+        self._socket = socket.create_connection(("127.0.0.1", port), source_address=(address(number), 0))
+        upgrade(self._socket, "/ws-api/v3?returnRateLimits=false")
+        self._frames = _frame(PING_TEXT) * count
+        self._answers_bytes = (2 + len(PING_ANSWER)) * count
+
+    def send(self) -> None:
+        self._socket.sendall(self._frames)
+
+    def wait(self) -> None:
+        """Until each is answered."""
+        left = self._answers_bytes
+        while left:
+            data = self._socket.recv(left)
+            assert data, "the exchange closed the flooder's connection"
+            left -= len(data)
+
+    def close(self) -> None:
+        self._socket.close()
 
 
 def _frame(payload: bytes, head: int = TEXT) -> bytes:

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         made = requests(arguments.seed, arguments.resting, connections, arguments.commands, "ACK", instruments)
         with tempfile.TemporaryDirectory(prefix="deedbook-bench-") as name:
             layout = Layout(Path(name))
-            plan = Plan(0, arguments.commands, max(1, UNDER_WAY // connections), 0, 1.0, False)
+            plan = Plan(0, 0, arguments.commands, max(1, UNDER_WAY // connections), 0, 1.0, False)
             load = asyncio.run(measure(layout, made, plan))
             found, _ = checked(layout, made, load)
         phase = next(phase for phase in load.phases if phase.count)

@@ -1,7 +1,8 @@
 """The exchange process as it is: orders over websockets, answered when they are durable.
 
-Three experiments on one exchange: one order at a time; saturation, a closed loop; and an open loop, whose latency
-counts from when an order was meant to be sent. Beside them the first two on a bare echo server.
+Four experiments on one exchange: one order at a time, alone and beside a client that floods; saturation, a closed loop;
+and an open loop, whose latency counts from when an order was meant to be sent. Beside them the first and the third on a
+bare echo server.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class Plan(NamedTuple):
     """How many requests one at a time, at saturation and in the open loop, and how: as in bench.load.Job."""
 
     singles: int
+    flood: int
     saturation: int
     in_flight: int
     open_loop: int
@@ -58,6 +60,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rate", type=float, default=5_000.0, help="of the open loop, in orders a second")
     parser.add_argument("--seconds", type=float, default=10.0, help="of the open loop")
     parser.add_argument("--singles", type=int, default=2_000, help="one at a time")
+    parser.add_argument("--flood", type=int, default=100, help="pings of another client before each of as many singles")
     parser.add_argument("--resting", type=int, default=5_000, help="orders in the book")
     parser.add_argument("--response", choices=["ACK", "FULL"], default="ACK", help="what the answer to an order tells")
     parser.add_argument("--user-data", action="store_true", help="each connection listens to its user data stream")
@@ -68,13 +71,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the figures; 1 if a check fails."""
     open_loop = round(arguments.rate * arguments.seconds)
-    count = arguments.singles + arguments.commands + open_loop
+    singles = arguments.singles * (2 if arguments.flood else 1)
+    count = singles + arguments.commands + open_loop
     made = requests(arguments.seed, arguments.resting, arguments.connections, count, arguments.response)
     with tempfile.TemporaryDirectory(prefix="deedbook-bench-", dir=arguments.directory) as name:
         layout = Layout(Path(name))
         alone_ns = sync_ns(layout.root)
         plan = Plan(
-            arguments.singles, arguments.commands, arguments.in_flight, open_loop, arguments.rate, arguments.user_data
+            arguments.singles,
+            arguments.flood,
+            arguments.commands,
+            arguments.in_flight,
+            open_loop,
+            arguments.rate,
+            arguments.user_data,
         )
         load = asyncio.run(measure(layout, made, plan))
         echo = asyncio.run(_measure_floor(made, plan))
@@ -121,7 +131,7 @@ async def measure(layout: Layout, made: Requests, plan: Plan) -> Load:
 
 async def _measure_floor(made: Requests, plan: Plan) -> Load:
     """The same frames at the same pace, to a server that does nothing; a part of them is enough."""
-    plan = plan._replace(saturation=min(plan.saturation, FLOOR_COMMANDS), open_loop=0, user_data=False)
+    plan = plan._replace(saturation=min(plan.saturation, FLOOR_COMMANDS), flood=0, open_loop=0, user_data=False)
     traders = [Trader("", bytes(32), texts) for texts in made.texts]
     core, *others = sorted(os.sched_getaffinity(0))
     async with floor.running(core) as (pid, port):
@@ -135,7 +145,7 @@ def trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
 
 
 async def _load(port: int, pid: int, core: int | None, traders: list[Trader], made: Requests, plan: Plan) -> Load:
-    job = Job(port, pid, core, traders, made.senders, *plan[:5], seed=1, user_data=plan.user_data)
+    job = Job(port, pid, core, traders, made.senders, *plan[:6], seed=1, user_data=plan.user_data)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

@@ -21,7 +21,7 @@ from typing import Final
 
 import msgspec
 
-from bench.client import Client
+from bench.client import Client, Flooder
 from bench.cpu import cpu_us
 
 SILENCE_S_MAX: Final = 30.0
@@ -36,8 +36,9 @@ class Trader(msgspec.Struct):
 
 
 class Job(msgspec.Struct):
-    """Requests go out in the order of `senders`: first `singles` one at a time, then `saturation` with `in_flight`
-    under way on each connection, then `open_loop` at `rate` a second.
+    """Requests go out in the order of `senders`: first `singles` one at a time, then as many with `flood` pings of
+    somebody else sent before each, then `saturation` with `in_flight` under way on each connection, then `open_loop` at
+    `rate` a second.
     """
 
     port: int
@@ -46,6 +47,7 @@ class Job(msgspec.Struct):
     traders: list[Trader]
     senders: list[int]
     singles: int
+    flood: int
     saturation: int
     in_flight: int
     open_loop: int
@@ -95,6 +97,7 @@ class Generator:
         job = self._job
         phases = [
             self._phase("one at a time", self._one_at_a_time, job.singles),
+            self._phase("beside a flood", self._beside_a_flood, job.singles if job.flood else 0),
             self._phase("saturation", self._saturate, job.saturation),
             self._phase("open loop", self._open_loop, job.open_loop),
         ]
@@ -138,6 +141,14 @@ class Generator:
             client.send(1, monotonic_ns())
             while client.under_way:
                 self._receive(SILENCE_S_MAX)
+
+    def _beside_a_flood(self, senders: Sequence[int]) -> None:
+        flooder = Flooder(self._job.port, len(self._clients), self._job.flood)
+        for sender in senders:
+            flooder.send()
+            self._one_at_a_time([sender])
+            flooder.wait()
+        flooder.close()
 
     def _saturate(self, senders: Sequence[int]) -> None:
         """Each connection keeps `in_flight` under way until its share is sent."""

@@ -29,6 +29,7 @@ BUFFER_BYTES_MAX: Final = 4 * 1024 * 1024  # beyond, it is disconnected
 TEXT: Final = WSMsgType.TEXT
 RECEIVE_BUFFER_BYTES: Final = 16 * 1024  # what one client can have waiting with us: some hundred requests
 MESSAGES_A_TURN: Final = 16  # of one client; what it sent beyond waits for the others' turn
+WAITING_MAX: Final = 64  # messages for later turns; beyond, the client is not read from
 KERNEL_BUFFER_BYTES: Final = 256 * 1024  # asked of the kernel, which would hide megabytes of unread data otherwise
 PAUSED_S_MAX: Final = 60.0
 
@@ -144,19 +145,25 @@ class Connection(WSListener):
             self.on_text(message)
             return
         if not self._waiting:
-            self._raw.pause_reading()
             asyncio.get_running_loop().call_soon(self._hear_waiting)
         self._waiting.append(message)
+        if len(self._waiting) == WAITING_MAX:
+            self._raw.pause_reading()
 
     def _hear_waiting(self) -> None:
-        for _ in range(MESSAGES_A_TURN):
-            if not self._waiting:
-                break
+        were = len(self._waiting)
+        self._turn, self._heard = self._cork.this_turn(), 0
+        while self._waiting and self._heard < MESSAGES_A_TURN:
+            self._heard += 1
             self.on_text(self._waiting.popleft())
         if self._waiting:
             asyncio.get_running_loop().call_soon(self._hear_waiting)
-        else:
+        if len(self._waiting) < WAITING_MAX <= were:
             self._read_on()
+
+    def end_turn(self) -> None:
+        """It asked for too much: the rest of what it sent can wait."""
+        self._heard = MESSAGES_A_TURN
 
     def _hear_all(self) -> None:
         """No turn comes after this one."""
@@ -164,7 +171,8 @@ class Connection(WSListener):
             self.on_text(self._waiting.popleft())
 
     def _read_on(self) -> None:
-        if self._raw is not None and not self._raw.is_closing() and not self.is_paused and not self._waiting:
+        may_read = not self.is_paused and len(self._waiting) < WAITING_MAX
+        if may_read and self._raw is not None and not self._raw.is_closing():
             self._raw.resume_reading()
 
     def _fragment(self, frame: WSFrame) -> None:

@@ -147,6 +147,8 @@ class ApiSession(Connection):
     def refuse(self, request_id: str, error: ApiError, limits: str | None) -> None:
         tail = f',"rateLimits":[{limits}]' if limits else ""
         self.send(f'{{"id":{request_id},"status":{error.status},"error":{error_json(error)}{tail}}}')
+        if error.retry_after_s:
+            self.end_turn()
         if error.status == errors.BANNED:
             self.close(WSCloseCode.POLICY_VIOLATION, "banned for a while")
 

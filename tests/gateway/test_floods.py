@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from gateway import api
 from gateway.connection import MESSAGES_A_TURN
+from gateway.limits import LimitSettings
 from gateway.session import ApiSession
 from tests.gateway.venue import ALICE, BOB, DEADLINE_S, Venue, start_venue
 
@@ -29,8 +31,8 @@ async def eventually(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.005)
 
 
-async def opened(venue: Venue) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", venue.gateway.ws_port)
+async def opened(venue: Venue, ip: str = "127.0.0.1") -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", venue.gateway.ws_port, local_addr=(ip, 0))
     writer.write(UPGRADE)
     await reader.readuntil(b"\r\n\r\n")
     return reader, writer
@@ -70,6 +72,24 @@ async def test_a_flood_on_one_connection_lets_others_through(venue: Venue) -> No
     flooder.transport.abort()
     with suppress(ConnectionError):
         await flooder.wait_closed()
+
+
+async def test_who_is_over_the_limits_is_refused_once_a_turn(tmp_path: Path) -> None:
+    async with aiohttp.ClientSession() as http:
+        venue = await start_venue(tmp_path, http, LimitSettings(weight_per_minute=100))
+        flooder_ip = "127.0.0.2"
+        reader, flooder = await opened(venue, flooder_ip)
+        text = b'{"id":1,"method":"ping"}'
+        flooder.write((bytes((0x81, 0x80 | len(text))) + bytes(4) + text) * 20_000)
+        while b'"status":429' not in await reader.read(4096):
+            pass
+        alice = await venue.trader(ALICE)
+        refused = venue.gateway._limits.bans._refusals
+        before = refused.count(flooder_ip, time.time_ns())
+        assert (await alice.limit("SELL", "1", "100"))["status"] == 200
+        assert refused.count(flooder_ip, time.time_ns()) - before <= MESSAGES_A_TURN
+        flooder.transport.abort()
+        await venue.gateway.stop()
 
 
 @pytest.mark.slow
