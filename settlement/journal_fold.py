@@ -27,6 +27,22 @@ _COMMAND_KINDS: Final = np.array(
 )
 
 
+_CHAIN_COMMANDS: Final = np.array(
+    [
+        *(CommandKind.LEVEL_CHANGED, CommandKind.POSITION_CHANGED, CommandKind.MIGRATE_WALLET),
+        *(CommandKind.ADJUST, CommandKind.BATCH_FINAL),
+    ]
+)
+
+
+def chain_commands(frame: DurableFrame) -> np.ndarray[Any, Any]:
+    """The frame's commands by which the engine heard of the chain, each with its block in slot d."""
+    commands = np.frombuffer(frame.commands, COMMAND_DTYPE)
+    events = np.frombuffer(frame.events, EVENT_DTYPE)
+    refused = events["seq"][events["kind"] == EventKind.REJECTED]
+    return commands[np.isin(commands["kind"], _CHAIN_COMMANDS) & ~np.isin(commands["seq"], refused)]
+
+
 def last_seq(frame: DurableFrame) -> int:
     return frame.first_seq + len(frame.commands) // COMMAND_SIZE - 1
 

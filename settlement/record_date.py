@@ -12,27 +12,21 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Final, cast
 
-import numpy as np
-
 from engine import types as t
-from engine.types import CommandKind, EventKind
-from engine.wire import COMMAND_DTYPE, EVENT_DTYPE, decode_commands
 from persistence.database import Connection, Pool
 from persistence.frame import DurableFrame
 from settlement.chain import Chain, Log
 from settlement.chain_events import NOBODY, TRANSFER
 from settlement.intake import CONSUMER as SETTLEMENT
-from settlement.journal_fold import last_seq
+from settlement.journal_fold import chain_commands, last_seq
 from settlement.log_ranges import find_in_ranges
+from settlement.records import Records
 from settlement.trades import Token, Wallet
 
 PROJECTIONS: Final = "projections"
 COMMANDS_FIRST: Final = 1_024  # how far back the last chain command is looked for at first
 COMMANDS_GROWTH: Final = 4
 _WORD_BYTES: Final = 32
-_CHAIN_KINDS: Final = np.array(
-    [CommandKind.LEVEL_CHANGED, CommandKind.POSITION_CHANGED, CommandKind.ADJUST, CommandKind.BATCH_FINAL]
-)
 FramesFrom = Callable[[int], AsyncIterator[DurableFrame]]
 
 
@@ -127,7 +121,7 @@ class RecordDates:
             )
             assert listed is not None, f"instrument {instrument} is not listed"
             record_block = await block_at(self._frames_from, record_seq)
-            trades = await _trades_after(
+            trades = await self._trades_after(
                 connection, instrument, record_seq, record_block, int(listed["lot_base_units"])
             )
         balances = await self.balances_at(Token(listed["token"]), record_block)
@@ -158,6 +152,32 @@ class RecordDates:
         found = await find_in_ranges(self._chain, token, [TRANSFER], self._first_block, block)
         return balances_from(found)
 
+    async def _trades_after(
+        self, connection: Connection, instrument: int, record_seq: int, record_block: int, lot_base_units: int
+    ) -> list[Moved]:
+        """Trades up to the record's seq that became FINAL after its block, of the wallets that were theirs then."""
+        rows = await connection.fetch(
+            "SELECT t.seq, t.qty_lots, s.block,"
+            " CASE t.taker_side WHEN 0 THEN t.taker_account ELSE t.maker_account END AS buyer,"
+            " CASE t.taker_side WHEN 0 THEN t.maker_account ELSE t.taker_account END AS seller"
+            " FROM trade_settlements AS s JOIN trades AS t USING (trade_id)"
+            " WHERE s.batch_id >= (SELECT min(batch_id) FROM batches WHERE final_block > $3)"
+            "   AND s.block > $3 AND s.reason = 0 AND t.instrument = $1 AND t.seq <= $2",
+            *(instrument, record_seq, record_block),
+        )
+        accounts = {row[side] for row in rows for side in ("buyer", "seller")}
+        wallets = await Records(self._pool).wallets(accounts, record_seq)
+        return [
+            Moved(
+                row["seq"],
+                wallets.of(row["buyer"], instrument),
+                wallets.of(row["seller"], instrument),
+                row["qty_lots"] * lot_base_units,
+                row["block"],
+            )
+            for row in rows
+        ]
+
 
 async def block_at(frames_from: FramesFrom, seq: int) -> int:
     """The engine's chain position at a durable seq: the block of the last chain command up to there; 0 before any."""
@@ -174,14 +194,10 @@ async def _last_block(frames: AsyncIterator[DurableFrame], first: int, last: int
     block: int | None = None
     async with aclosing(cast(AsyncGenerator[DurableFrame, None], frames)):
         async for frame in frames:
-            commands = np.frombuffer(frame.commands, COMMAND_DTYPE)
-            events = np.frombuffer(frame.events, EVENT_DTYPE)
-            refused = events["seq"][events["kind"] == EventKind.REJECTED]
-            told = commands[np.isin(commands["kind"], _CHAIN_KINDS) & ~np.isin(commands["seq"], refused)]
+            told = chain_commands(frame)
             told = told[(told["seq"] >= first) & (told["seq"] <= last)]
-            for _, _, command in decode_commands(told[-1:].tobytes()):
-                assert isinstance(command, t.LevelChanged | t.PositionChanged | t.Adjust | t.BatchFinal)
-                block = command.block
+            if len(told):
+                block = int(told["d"][-1])
             if last_seq(frame) >= last:
                 return block
     raise RecordOpen(f"the journal ends before seq {last}")
@@ -201,23 +217,3 @@ async def _require_done(connection: Connection, instrument: int, record_seq: int
         raise RecordOpen(f"{open_trades} trades up to the record date are neither final nor failed yet")
     if projected_seq < settled_seq:
         raise RecordOpen(f"the tables have the journal up to seq {projected_seq} of {settled_seq}")
-
-
-async def _trades_after(
-    connection: Connection, instrument: int, record_seq: int, record_block: int, lot_base_units: int
-) -> list[Moved]:
-    """Trades up to the record's seq that became FINAL after its block."""
-    rows = await connection.fetch(
-        "SELECT t.seq, t.qty_lots, s.block, buyer.wallet AS buyer, seller.wallet AS seller"
-        " FROM trade_settlements AS s JOIN trades AS t USING (trade_id)"
-        " JOIN accounts AS buyer ON buyer.account = CASE t.taker_side WHEN 0 THEN t.taker_account"
-        "   ELSE t.maker_account END"
-        " JOIN accounts AS seller ON seller.account = CASE t.taker_side WHEN 0 THEN t.maker_account"
-        "   ELSE t.taker_account END"
-        " WHERE s.batch_id >= (SELECT min(batch_id) FROM batches WHERE final_block > $3)"
-        "   AND s.block > $3 AND s.reason = 0 AND t.instrument = $1 AND t.seq <= $2",
-        *(instrument, record_seq, record_block),
-    )
-    return [
-        Moved(row["seq"], row["buyer"], row["seller"], row["qty_lots"] * lot_base_units, row["block"]) for row in rows
-    ]

@@ -13,17 +13,12 @@ from engine.types import CommandKind, EventKind
 from engine.wire import COMMAND_DTYPE, EVENT_DTYPE, decode_commands, decode_events
 from persistence.frame import DurableFrame
 from settlement.calls import Payment, payment_of
+from settlement.journal_fold import chain_commands
 from settlement.signing import Reference, SigningRefused, SignRequest
 from settlement.trades import ANY_ASSET, Token, Wallet, Wallets
 
 _KINDS: Final = np.array(
     [EventKind.WITHDRAWAL_READY, EventKind.BALANCE, EventKind.ACCOUNT_OPENED, EventKind.WALLET_MIGRATED]
-)
-_CHAIN_COMMANDS: Final = np.array(
-    [
-        *(CommandKind.LEVEL_CHANGED, CommandKind.POSITION_CHANGED, CommandKind.MIGRATE_WALLET),
-        *(CommandKind.ADJUST, CommandKind.BATCH_FINAL),
-    ]
 )
 
 
@@ -48,7 +43,7 @@ class ReleaseBook:
         commands = np.frombuffer(frame.commands, COMMAND_DTYPE)
         events = np.frombuffer(frame.events, EVENT_DTYPE)
         refused = events["seq"][events["kind"] == EventKind.REJECTED]
-        chain = commands[np.isin(commands["kind"], _CHAIN_COMMANDS) & ~np.isin(commands["seq"], refused)]
+        chain = chain_commands(frame)
         for seq, _, command in decode_commands(commands[commands["kind"] == CommandKind.SET_INSTRUMENT].tobytes()):
             if seq not in refused and isinstance(command, t.SetInstrument):
                 self._tokens[command.instrument] = Token(command.token)

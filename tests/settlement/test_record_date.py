@@ -16,7 +16,7 @@ from persistence.projections import Projector
 from settlement.chain import Log
 from settlement.chain_events import TRANSFER
 from settlement.record_date import HoldersOfRecord, Moved, RecordDates, RecordOpen, balances_from, block_at, holdings
-from settlement.trades import Wallet
+from settlement.trades import ANY_ASSET, Wallet
 from tests.settlement.world import INVESTORS, OAK, TOKENS, Frame, World, investor, raw_address
 
 WALLETS = [Wallet(bytes([number]) * 20) for number in range(1, 5)]
@@ -144,7 +144,14 @@ def _frames(blocks: Sequence[int]) -> list[Frame]:
     """One frame a command; 0 is a clock."""
     found = []
     for seq, block in enumerate(blocks, 1):
-        told = t.PositionChanged(1, 1, 1, block, 0, bytes(20)) if block else t.Clock()
+        kinds = (
+            t.LevelChanged(1, 1, 1, 0, block, 0, t.LevelCause.DEPOSIT, bytes(20)),
+            t.PositionChanged(1, 1, 1, block, 0, bytes(20)),
+            t.MigrateWallet(1, 1, 1, 1, 0, block, 0, bytes(20), bytes(20)),
+            t.Adjust(1, 1, 1, 0, 1, block, 0),
+            t.BatchFinal(1, block, 0, bytes(32), bytes(32)),
+        )
+        told = kinds[seq % len(kinds)] if block else t.Clock()
         found.append(Frame(seq, bytes(stamped([encode_command(told)], seq, seq)), b"", bytes(32)))
     return found
 
@@ -199,6 +206,25 @@ async def test_a_record_date_waits_for_its_trades_and_then_stands(world: World) 
     assert _held(later) == [TOKENS + 30, TOKENS - 30, TOKENS + 50, TOKENS - 50, TOKENS]
     assert later.record_block > record.record_block
     assert await dates.fix(OAK, record_seq, issuer) == record
+
+
+async def test_a_wallet_that_is_lost_later_was_the_holder(world: World) -> None:
+    dates = RecordDates(world.pool, world.chain, world.feed.frames)
+    await world.trade(buyer=0, seller=1, qty_lots=30)
+    record_seq = world.feed.exchange.seq
+    await world.mine_batches()
+    await world.listen()
+    await (await Projector.open(world.pool)).apply(world.feed.frame_list)
+    record = await dates.fix(OAK, record_seq, Wallet(bytes(20)))
+    lost, fresh = raw_address(investor(1).address), bytes(range(20))
+    account = await world.pool.fetchval(
+        "UPDATE accounts SET wallet = $2 WHERE wallet = $1 RETURNING account", lost, fresh
+    )
+    await world.pool.execute(
+        "INSERT INTO settlement_wallets (account, instrument, seq, wallet) VALUES ($1, $2, $3, $4)",
+        *(account, ANY_ASSET, world.feed.exchange.seq + 1, fresh),
+    )
+    assert await dates.fix(OAK, record_seq, Wallet(bytes(20))) == record
 
 
 async def test_a_seq_to_come_is_waited_for(world: World) -> None:
