@@ -294,3 +294,22 @@ def test_an_ex_date_lowers_all_of_it_and_it_keeps_its_place() -> None:
     )
     assert hidden(market) == [(1, 1, 3), (2, 2, 0)]
     check("sell 4 3 @ 43 => accepted 3, trade 1 by 3 2 @ 43, replenished 1 shows 2, trade 2 by 3 1 @ 43 filled", market)
+
+
+def test_an_ex_date_lowers_what_is_hidden_too() -> None:
+    market = check(
+        """
+        buy 2 10 @ 40 show 3          => accepted 1 rests 10 held 400
+        buy 3 1 @ 40                  => accepted 2 rests 1 held 40
+        ex 5 dividend 1               => ex 5 last 0 reference 0, repriced 1 10 @ 35, repriced 2 1 @ 35
+        funds 2 usdc                  => free 9650 held 350
+        """
+    )
+    assert hidden(market) == [(1, 1, 7), (2, 2, 0)]
+    check(
+        """
+        sell 4 5 @ 35                 => accepted 3, trade 1 by 3 3 @ 35, replenished 1 shows 3,
+                                         trade 2 by 3 1 @ 35 filled, trade 1 by 3 1 @ 35
+        """,
+        market,
+    )
