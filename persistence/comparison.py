@@ -18,6 +18,7 @@ KEYS: Final[dict[str, tuple[str, ...]]] = {
     "accounts": ("account",),
     "orders": ("order_id",),
     "order_amendments": ("order_id", "seq"),
+    "order_lists": ("list_id",),
     "trades": ("trade_id",),
     "candles": ("instrument", "width_s", "open_s"),
     "trade_settlements": ("trade_id",),

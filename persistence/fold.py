@@ -22,6 +22,10 @@ CLOSED: Final = int(EventKind.CLOSED)
 AMENDED: Final = int(EventKind.AMENDED)
 PREVENTED: Final = int(EventKind.PREVENTED)
 REPRICED: Final = int(EventKind.REPRICED)
+LISTED: Final = int(EventKind.LISTED)
+PENDING: Final = int(EventKind.PENDING)
+LIST_DONE: Final = int(EventKind.LIST_DONE)
+PLACE_LIST: Final = int(CommandKind.PLACE_LIST)
 BALANCE: Final = int(EventKind.BALANCE)
 ACCOUNT_OPENED: Final = int(EventKind.ACCOUNT_OPENED)
 WALLET_MIGRATED: Final = int(EventKind.WALLET_MIGRATED)
@@ -31,6 +35,7 @@ TAKER_FILLED: Final = int(TradeFlag.TAKER_FILLED)
 IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
 TRADE_SETTLED: Final = int(EventKind.TRADE_SETTLED)
 
+Command = tuple[Any, ...]  # in the order of wire.COMMAND_SLOTS
 NO_SEQ_HASH: Final = bytes(32)  # the hash before the first frame
 
 
@@ -62,6 +67,8 @@ class OrderRow:
     changed_ns: int
     stop_ticks: int
     display_lots: int
+    list_id: int = 0  # 0: it is no leg of an order list
+    is_pending: bool = False  # a leg whose turn has not come
 
 
 ORDER_COLUMNS: Final = tuple(column.name for column in fields(OrderRow))
@@ -74,6 +81,19 @@ class AmendmentRow(NamedTuple):
     time_ns: int
     qty_lots: int
     removed_lots: int
+
+
+class ListRow(NamedTuple):
+    list_id: int
+    listed_seq: int
+    listed_ns: int
+    account: int
+    instrument: int
+    list_kind: int
+    legs: int
+    list_client_order_id: bytes
+    done_seq: int = 0
+    done_ns: int = 0
 
 
 class TradeRow(NamedTuple):
@@ -158,6 +178,8 @@ class Changes:
     opened_orders: dict[int, OrderRow] = field(default_factory=dict)
     changed_orders: dict[int, OrderRow] = field(default_factory=dict)  # of those that were there before
     amendments: list[AmendmentRow] = field(default_factory=list)
+    opened_lists: dict[int, ListRow] = field(default_factory=dict)
+    done_lists: list[tuple[int, int, int]] = field(default_factory=list)  # of those that were there before: id, seq, ns
     trades: list[TradeRow] = field(default_factory=list)
     settlements: list[SettlementRow] = field(default_factory=list)
     balances: dict[tuple[int, int], BalanceRow] = field(default_factory=dict)
@@ -183,6 +205,11 @@ class Fold:
         self.frame_hash = frame_hash
         self.open_orders = {order.order_id: order for order in open_orders}
         self._tick_values_usdc_micros = dict(tick_values_usdc_micros or {})
+        self._staged: dict[
+            tuple[int, int], Command
+        ] = {}  # by account and number: legs, and their list is in this frame
+        self._legs: dict[int, Command] = {}  # of the list at hand, by order id
+        self._came: set[int] = set()  # those of them that were pending, and came to the market in the same command
         self._changes = Changes()
 
     def take(self) -> Changes:
@@ -223,6 +250,12 @@ class Fold:
                 self._closed(row, command[1])
             elif kind == AMENDED:
                 self._amended(row, command[1])
+            elif kind == LISTED:
+                self._listed(row, command)
+            elif kind == PENDING:
+                self._pending(row, command)
+            elif kind == LIST_DONE:
+                self._list_done(row, command[1])
             elif kind == REPRICED:
                 self._repriced(row, command[1])
             elif kind == PREVENTED:
@@ -242,41 +275,89 @@ class Fold:
                 self._applied(command)
 
     def _accepted(self, row: tuple[Any, ...], command: tuple[Any, ...]) -> None:
-        seq, _, _, instrument, account, order_id, price_ticks, qty_lots, executed_lots, open_lots, _, held, usdc = row[
-            :13
-        ]
+        seq, _, _, _, _, order_id, price_ticks, qty_lots, executed_lots, open_lots, _, held, usdc = row[:13]
+        if (pending := self.open_orders.get(order_id)) is not None:  # a leg that waits for its price from now on
+            pending.is_pending, pending.price_ticks = False, price_ticks
+            return self._changed(pending, seq, command[1])
         open_lots = open_lots or (qty_lots if held else 0)  # a stop waits with all of it
+        self._open(row, command, price_ticks, qty_lots, open_lots, executed_lots, usdc)
+
+    def _pending(self, row: tuple[Any, ...], command: Command) -> None:
+        _, _, price_ticks, qty_lots = row[5:9]
+        self._open(row, command, price_ticks, qty_lots, qty_lots, 0, 0, is_pending=True)
+
+    def _open(
+        self,
+        row: tuple[Any, ...],
+        command: Command,
+        price_ticks: int,
+        qty_lots: int,
+        open_lots: int,
+        executed_lots: int,
+        executed_usdc_micros: int,
+        *,
+        is_pending: bool = False,
+    ) -> None:
+        order_id, is_leg = row[5], command[2] == PLACE_LIST
+        told = self._legs[order_id] if is_leg else command
         order = OrderRow(
             order_id=order_id,
-            accepted_seq=seq,
+            accepted_seq=row[0],
             accepted_ns=command[1],
-            account=account,
-            instrument=instrument,
+            account=row[4],
+            instrument=row[3],
             side=row[14],
-            order_type=command[4],
-            time_in_force=command[5],
-            self_trade=command[7],
+            order_type=told[4],
+            time_in_force=told[5],
+            self_trade=told[7],
             price_ticks=price_ticks,
             qty_lots=qty_lots,
-            quote_usdc_micros=command[13],
-            expire_ns=command[14],
-            client_order_id=command[18].rstrip(b"\0"),
+            quote_usdc_micros=told[13],
+            expire_ns=told[14],
+            client_order_id=told[18].rstrip(b"\0"),
             open_lots=open_lots,
             executed_lots=executed_lots,
-            executed_usdc_micros=usdc,
+            executed_usdc_micros=executed_usdc_micros,
             close_reason=0,
-            changed_seq=seq,
+            changed_seq=row[0],
             changed_ns=command[1],
-            stop_ticks=command[16],
-            display_lots=command[17],
+            stop_ticks=told[16],
+            display_lots=told[17],
+            list_id=min(self._legs) if is_leg else 0,
+            is_pending=is_pending,
         )
         self._changes.opened_orders[order_id] = order
         if open_lots:
             self.open_orders[order_id] = order
 
+    def _listed(self, row: tuple[Any, ...], command: Command) -> None:
+        account, list_id, legs = row[4:7]
+        self._legs = {list_id + number: self._staged.pop((account, number + 1)) for number in range(legs)}
+        self._came = set()
+        self._changes.opened_lists[list_id] = ListRow(
+            list_id=list_id,
+            listed_seq=row[0],
+            listed_ns=command[1],
+            account=account,
+            instrument=row[3],
+            list_kind=command[8],
+            legs=legs,
+            list_client_order_id=command[18].rstrip(b"\0"),
+        )
+
+    def _list_done(self, row: tuple[Any, ...], time_ns: int) -> None:
+        list_id, opened = row[5], self._changes.opened_lists
+        if list_id in opened:
+            opened[list_id] = opened[list_id]._replace(done_seq=row[0], done_ns=time_ns)
+        else:
+            self._changes.done_lists.append((list_id, row[0], time_ns))
+
     def _triggered(self, row: tuple[Any, ...], time_ns: int) -> None:
         """What it traded; where the rest of it does not go into the book, its Closed follows."""
         order = self.open_orders[row[5]]
+        order.is_pending, order.price_ticks = False, row[6]
+        if order.accepted_seq == row[0]:
+            self._came.add(order.order_id)
         order.executed_lots, order.executed_usdc_micros = row[8], row[12]
         order.open_lots = order.qty_lots - order.executed_lots
         self._changed(order, row[0], time_ns)
@@ -338,7 +419,8 @@ class Fold:
             maker.qty_lots, maker.open_lots = row[11], row[12]
             self._changed(maker, row[0], time_ns)
         taker = self.open_orders.get(row[7])
-        if taker is not None and taker.accepted_seq != row[0]:  # a stop; its Closed follows where nothing is left
+        came_later = taker is not None and (taker.accepted_seq != row[0] or taker.order_id in self._came)
+        if taker is not None and came_later:  # by Triggered; its Closed follows where nothing is left
             taker.qty_lots -= row[9]
             taker.open_lots -= row[9]
 
@@ -352,6 +434,9 @@ class Fold:
     def _applied(self, command: tuple[Any, ...]) -> None:
         """The rows of a command that says itself what became of it."""
         seq, kind = command[0], command[2]
+        if kind == CommandKind.LIST_LEG:
+            self._staged[command[9], command[8]] = command
+            return
         a, b, c, d, e = command[11:16]
         text, text2 = command[18], command[19]
         if kind == CommandKind.SET_INSTRUMENT:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from persistence.database import Pool
-from persistence.fold import ORDER_COLUMNS, AmendmentRow, OrderRow, TradeRow
+from persistence.fold import ORDER_COLUMNS, AmendmentRow, ListRow, OrderRow, TradeRow
 
 ROWS_MAX: Final = 1_000  # of one answer
 _ORDERS: Final = f"SELECT {', '.join(ORDER_COLUMNS)} FROM orders"  # noqa: S608
+_LISTS: Final = f"SELECT {', '.join(ListRow._fields)} FROM order_lists"  # noqa: S608
 # Where a trade stands: the journal's word where it is final, else settlement's on the batch that holds it. A batch that
 # is FINAL in settlement's table only is MINED here: the engine has not said yet what became of its trades.
 _TRADES: Final = f"""
@@ -110,6 +111,58 @@ async def amendments_of(pool: Pool, account: int, order_id: int, *, from_seq: in
     return [AmendmentRow(*row) for row in rows]
 
 
+async def list_by_id(pool: Pool, account: int, list_id: int) -> ListRow | None:
+    """The account's list, or None; a list of another account is None too."""
+    return _list(await pool.fetchrow(f"{_LISTS} WHERE list_id = $1 AND account = $2", list_id, account))
+
+
+async def list_by_client_id(pool: Pool, account: int, list_client_order_id: bytes) -> ListRow | None:
+    """The account's latest list with this client id."""
+    if not list_client_order_id:
+        return None
+    return _list(
+        await pool.fetchrow(
+            f"{_LISTS} WHERE account = $1 AND list_client_order_id = $2 AND list_client_order_id <> ''"
+            " ORDER BY list_id DESC LIMIT 1",
+            account,
+            list_client_order_id,
+        )
+    )
+
+
+async def lists_of(
+    pool: Pool,
+    account: int,
+    *,
+    from_list_id: int | None = None,
+    start_ns: int | None = None,
+    end_ns: int | None = None,
+    limit: int = 500,
+) -> list[ListRow]:
+    """The account's lists by list_id, bounded as `orders_of`, but placed or done in [start_ns, end_ns]."""
+    rows = await pool.fetch(
+        f"{_LISTS} WHERE account = $1 AND list_id >= $2 AND greatest(listed_ns, done_ns) BETWEEN $3 AND $4"
+        f" ORDER BY list_id {_direction(from_list_id)} LIMIT $5",
+        account,
+        *_bounds(from_list_id, start_ns, end_ns, limit),
+    )
+    return sorted(ListRow(*row) for row in rows)
+
+
+async def legs_of(pool: Pool, lists: Sequence[ListRow]) -> dict[int, list[tuple[int, bytes]]]:
+    """By list: the order id and client order id of each leg, in their order."""
+    rows = await pool.fetch(
+        "SELECT list_id, order_id, client_order_id FROM unnest($1::bigint[], $2::int[]) AS l (id, legs)"
+        " JOIN orders ON order_id BETWEEN l.id AND l.id + l.legs - 1 ORDER BY order_id",
+        [each.list_id for each in lists],
+        [each.legs for each in lists],
+    )
+    legs: dict[int, list[tuple[int, bytes]]] = {each.list_id: [] for each in lists}
+    for list_id, order_id, client_order_id in rows:
+        legs[list_id].append((order_id, client_order_id))
+    return legs
+
+
 async def trades_of(
     pool: Pool,
     account: int,
@@ -197,6 +250,10 @@ def _direction(from_id: int | None) -> str:
 
 def _bounds(from_id: int | None, start_ns: int | None, end_ns: int | None, limit: int) -> tuple[int, int, int, int]:
     return from_id or 0, start_ns or 0, 2**63 - 1 if end_ns is None else end_ns, min(limit, ROWS_MAX)
+
+
+def _list(row: Any) -> ListRow | None:
+    return None if row is None else ListRow(*row)
 
 
 def _order(row: Any) -> OrderRow | None:

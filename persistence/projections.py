@@ -20,6 +20,7 @@ from persistence.fold import (
     BatchRow,
     Changes,
     Fold,
+    ListRow,
     OrderRow,
     SettlementRow,
     TradeRow,
@@ -162,6 +163,10 @@ async def write(connection: Connection, changes: Changes) -> None:
         )
     await _copy(connection, "orders", ORDER_COLUMNS, list(map(order_record, changes.opened_orders.values())))
     await _copy(connection, "order_amendments", AmendmentRow._fields, changes.amendments)
+    await _copy(connection, "order_lists", ListRow._fields, list(changes.opened_lists.values()))
+    await connection.executemany(
+        "UPDATE order_lists SET done_seq = $2, done_ns = $3 WHERE list_id = $1", changes.done_lists
+    )
     await _copy(connection, "trades", TradeRow._fields, changes.trades)
     if changes.trades:
         await connection.execute(
@@ -192,9 +197,10 @@ async def _update_orders(connection: Connection, orders: list[OrderRow]) -> None
         await connection.execute(
             "UPDATE orders SET price_ticks = n.price, stop_ticks = n.stop, qty_lots = n.qty, open_lots = n.open,"
             " executed_lots = n.executed, executed_usdc_micros = n.usdc, close_reason = n.reason, changed_seq = n.seq,"
-            " changed_ns = n.ns FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[], $5::bigint[],"
-            " $6::bigint[], $7::bigint[], $8::smallint[], $9::bigint[], $10::bigint[])"
-            " AS n (id, price, stop, qty, open, executed, usdc, reason, seq, ns) WHERE order_id = n.id",
+            " changed_ns = n.ns, is_pending = n.pending FROM unnest($1::bigint[], $2::bigint[], $3::bigint[],"
+            " $4::bigint[], $5::bigint[], $6::bigint[], $7::bigint[], $8::smallint[], $9::bigint[], $10::bigint[],"
+            " $11::boolean[])"
+            " AS n (id, price, stop, qty, open, executed, usdc, reason, seq, ns, pending) WHERE order_id = n.id",
             [order.order_id for order in orders],
             [order.price_ticks for order in orders],
             [order.stop_ticks for order in orders],
@@ -205,6 +211,7 @@ async def _update_orders(connection: Connection, orders: list[OrderRow]) -> None
             [order.close_reason for order in orders],
             [order.changed_seq for order in orders],
             [order.changed_ns for order in orders],
+            [order.is_pending for order in orders],
         )
 
 
