@@ -56,7 +56,8 @@ async def _serve(settings: Settings) -> int:
         feed = FeedServer(layout.feed_socket, sequencer, layout.journal)
         past = Past(settings.database_url) if settings.database_url else None
         measures = Measures(time.time_ns)
-        gateway = Gateway(sequencer.submit, past, KeyStore(layout.api_keys), time.time_ns, measures=measures.text)
+        keys = KeyStore(layout.api_keys)
+        gateway = Gateway(sequencer.submit, sequencer.submit_together, past, keys, time.time_ns, measures=measures.text)
         gateway.restore(state)
         sequencer.subscribers += [gateway.on_durable, feed.on_durable, measures.on_durable]
         await halt_poisoned(sequencer, layout.poison)

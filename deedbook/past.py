@@ -8,11 +8,12 @@ from dataclasses import replace
 
 from engine.types import Reason
 from gateway.candles import Candle
-from gateway.history import HistoryAwayError, PastOrder, PastTrade, Range
-from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, Amendment, end_status
+from gateway.history import HistoryAwayError, PastList, PastOrder, PastTrade, Range
+from gateway.order_lists import Member
+from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, PENDING_NEW, Amendment, end_status
 from persistence import history, market_history
 from persistence.database import Pool, connect
-from persistence.fold import OrderRow, TradeRow
+from persistence.fold import ListRow, OrderRow, TradeRow
 from persistence.projections import DATABASE_AWAY
 
 CONNECTIONS_MAX = 2  # beside the market's work, never in its way
@@ -74,6 +75,26 @@ class Past:
             )
         return [_trade(row) for row in found]
 
+    async def order_list(self, account: int, list_id: int | None, client_order_id: str | None) -> PastList | None:
+        async with self._asking() as pool:
+            if list_id is not None:
+                row = await history.list_by_id(pool, account, list_id)
+            else:
+                row = await history.list_by_client_id(pool, account, (client_order_id or "").encode())
+            return None if row is None else (await _lists(pool, [row]))[0]
+
+    async def order_lists(self, account: int, rows: Range) -> Sequence[PastList]:
+        async with self._asking() as pool:
+            found = await history.lists_of(
+                pool,
+                account,
+                from_list_id=rows.from_id,
+                start_ns=rows.start_time_ns,
+                end_ns=rows.end_time_ns,
+                limit=rows.limit,
+            )
+            return await _lists(pool, found)
+
     async def last_trade_id(self) -> int:
         async with self._asking() as pool:
             return await market_history.last_trade_id(pool)
@@ -126,6 +147,8 @@ class Past:
 def _order(row: OrderRow) -> PastOrder:
     if row.close_reason:
         status = end_status(row.close_reason)
+    elif row.is_pending:
+        status = PENDING_NEW
     elif row.open_lots:
         status = PARTIALLY_FILLED if row.executed_lots else NEW
     else:
@@ -150,7 +173,26 @@ def _order(row: OrderRow) -> PastOrder:
         client_order_id=row.client_order_id.decode("ascii"),
         stop_ticks=row.stop_ticks,
         display_lots=row.display_lots,
+        list_id=row.list_id or -1,
     )
+
+
+async def _lists(pool: Pool, rows: Sequence[ListRow]) -> Sequence[PastList]:
+    legs = await history.legs_of(pool, rows)
+    return [
+        PastList(
+            list_id=row.list_id,
+            account=row.account,
+            instrument=row.instrument,
+            kind=row.list_kind,
+            client_order_id=row.list_client_order_id.decode("ascii"),
+            members=tuple(Member(order_id, client_id.decode("ascii")) for order_id, client_id in legs[row.list_id]),
+            time_ns=row.listed_ns,
+            update_time_ns=max(row.listed_ns, row.done_ns),
+            closed_seq=row.done_seq,
+        )
+        for row in rows
+    ]
 
 
 def _trade(row: history.PastTrade) -> PastTrade:

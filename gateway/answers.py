@@ -10,6 +10,7 @@ import msgspec
 from engine.types import CommandKind, Reason
 from gateway import errors
 from gateway.errors import ApiError, refused
+from gateway.order_lists import OrderList
 from gateway.orders import Fill, Order
 from gateway.reports import Reports
 
@@ -18,6 +19,8 @@ CANCEL: Final = int(CommandKind.CANCEL)
 AMEND: Final = int(CommandKind.AMEND)
 REPLACE: Final = int(CommandKind.REPLACE)
 CANCEL_ALL: Final = int(CommandKind.CANCEL_ALL)
+LIST_LEG: Final = int(CommandKind.LIST_LEG)
+PLACE_LIST: Final = int(CommandKind.PLACE_LIST)
 
 
 class Owner(Protocol):
@@ -64,11 +67,31 @@ class PlainAsked(Asked, gc=False, eq=False):
 class Outcome(msgspec.Struct, gc=False, eq=False):
     """What one command did, as far as its reply tells it."""
 
-    order: Order | None = None  # accepted
+    order: Order | None = None  # accepted; of a list the first leg that is placed
+    order_list: OrderList | None = None  # placed
+    legs: list[Order] | None = None  # of that list; pending ones come first
     fills: list[Fill] | None = None  # the lists are made when there is something for them
     cancelled: list[Order] | None = None
+    cancelled_lists: dict[int, OrderList] | None = None  # those that the cancelled orders belong to
     amended: Order | None = None
     refusals: list[tuple[int, int]] | None = None  # reason, and the first order's id for a used client id
+
+    def add_leg(self, order: Order) -> None:
+        if self.legs is None:
+            self.legs = []
+        self.legs.append(order)
+
+    def add_cancelled(self, order: Order, order_list: OrderList | None) -> None:
+        if self.cancelled is None:
+            self.cancelled = []
+        self.cancelled.append(order)
+        if order_list is not None:
+            if self.cancelled_lists is None:
+                self.cancelled_lists = {}
+            self.cancelled_lists[order_list.list_id] = order_list
+
+    def fills_of(self, leg: Order) -> list[Fill]:
+        return [fill for fill in self.fills or () if fill.taker_order_id == leg.order_id]
 
     def add_fill(self, fill: Fill) -> None:
         if self.fills is None:
@@ -78,9 +101,11 @@ class Outcome(msgspec.Struct, gc=False, eq=False):
 
 
 def own(sink: Sink, outcome: Outcome) -> None:
-    """Tell who wants to know of the order that was placed."""
-    if outcome.order is not None and sink.owned is not None:
-        sink.owned.add(outcome.order)
+    """Tell who wants to know of the orders that were placed."""
+    if sink.owned is None or outcome.order is None:
+        return
+    for order in outcome.legs or (outcome.order,):
+        sink.owned.add(order)
 
 
 def reply(reports_by_unit: Mapping[int, Reports], asked: Asked, outcome: Outcome, seq: int) -> None:
@@ -96,16 +121,29 @@ def reply(reports_by_unit: Mapping[int, Reports], asked: Asked, outcome: Outcome
     elif asked.kind == PLACE:
         assert order is not None, "a place is accepted or refused"
         sink.succeed(asked, reports.placed(order, asked.response, outcome.fills or ()))
+    elif asked.kind == PLACE_LIST:
+        assert outcome.order_list is not None, "a list is placed or refused"
+        legs = sorted(outcome.legs or (), key=lambda leg: leg.order_id)
+        orders = [reports.placed(leg, asked.response, outcome.fills_of(leg)) for leg in legs]
+        sink.succeed(asked, reports.order_list(outcome.order_list, orders))
     elif asked.kind == AMEND:
         assert outcome.amended is not None, "an amend is done or refused"
         sink.succeed(asked, reports.amended(outcome.amended, seq))
     elif not outcome.cancelled:
         sink.fail(asked, refused(Reason.ORDER_NOT_FOUND))
     elif asked.kind == CANCEL:
-        sink.succeed(asked, reports.cancelled(outcome.cancelled[0], asked.cancel_id))
+        sink.succeed(asked, _cancelled(reports, asked, outcome)[0])
     else:
-        rows = ",".join([reports.cancelled(order, asked.cancel_id) for order in outcome.cancelled])
-        sink.succeed(asked, f"[{rows}]")
+        sink.succeed(asked, f"[{','.join(_cancelled(reports, asked, outcome))}]")
+
+
+def _cancelled(reports: Reports, asked: Asked, outcome: Outcome) -> list[str]:
+    """Each order that was cancelled by itself, then each list with those of its orders that were open."""
+    lists, texts = outcome.cancelled_lists or {}, list[str]()
+    of_lists: dict[int, list[str]] = {list_id: [] for list_id in lists}
+    for order in outcome.cancelled or ():
+        of_lists.get(order.list_id, texts).append(reports.cancelled(order, asked.cancel_id))
+    return texts + [reports.order_list(lists[list_id], orders) for list_id, orders in of_lists.items()]
 
 
 def refusal(kind: int, reason: int, first_order_id: int = 0) -> ApiError:
@@ -122,7 +160,7 @@ def _reply_replaced(reports: Reports, asked: Asked, outcome: Outcome) -> None:
     """Both halves have their own result; where one failed, the reply is an error that holds both."""
     cancelled, refusals = outcome.cancelled, list(outcome.refusals or ())
     if cancelled:
-        cancel_result, cancel_response = "SUCCESS", reports.cancelled(cancelled[0], asked.cancel_id)
+        cancel_result, cancel_response = "SUCCESS", _cancelled(reports, asked, outcome)[0]
     else:
         reason, _ = refusals.pop(0)
         cancel_result, cancel_response = "FAILURE", error_json(refusal(CANCEL, reason))

@@ -27,11 +27,12 @@ from gateway.balances import Balances
 from gateway.cancels import Cancels, Countdowns
 from gateway.connection import MESSAGE_BYTES_MAX, Connection
 from gateway.cork import Cork
-from gateway.desk import Desk, Submit
+from gateway.desk import Desk, Submit, SubmitTogether
 from gateway.errors import ApiError
 from gateway.history import History
 from gateway.keys import KeyStore
 from gateway.limits import Limits, LimitSettings
+from gateway.list_queries import ListQueries
 from gateway.listen_keys import ListenKeys
 from gateway.listen_session import ListenSession
 from gateway.market_queries import MarketQueries
@@ -58,7 +59,8 @@ STOP_S: Final = 2.0  # for goodbyes
 class Gateway:
     """Construct, `restore`, `start`; then `on_durable` once for each durable frame, in order, from the event loop.
 
-    submit   the sequencer's: takes an unstamped record and its origin, returns a refusal or None
+    submit   the sequencer's: takes an unstamped record and its origin, returns a refusal or None; and the same for
+             several records with nothing between them
     history  older orders and trades than are kept here; None: there are none to ask for
     clock    wall time in nanoseconds since 1970 UTC
     measures what GET /metrics answers; None: there is no such route
@@ -67,6 +69,7 @@ class Gateway:
     def __init__(
         self,
         submit: Submit,
+        submit_together: SubmitTogether,
         history: History | None,
         key_store: KeyStore,
         clock: Callable[[], int] = time.time_ns,
@@ -88,7 +91,7 @@ class Gateway:
         self._archive = Archive(publisher.feeds, history, clock, orders.projected)
         public = PublicQueries(markets, publisher, counted)
         cancels = Cancels(submit)
-        authenticator, desk = Authenticator(key_store), Desk(markets, orders, counted, submit)
+        authenticator, desk = Authenticator(key_store), Desk(markets, orders, counted, submit, submit_together)
         self._services = Services(
             markets,
             counted,
@@ -99,6 +102,7 @@ class Gateway:
             MarketQueries(public, self._archive, publisher.reports),
             AllMarkets(publisher.feeds, cork.spread),
             PrivateQueries(markets, orders, publisher.reports, history),
+            ListQueries(markets, orders, publisher.reports, history),
             Terms(markets, balances, counted),
             publisher,
             cancels,
@@ -135,7 +139,7 @@ class Gateway:
         for limits in state.limits:
             markets.by_number[limits.instrument].limits[limits.account] = limits
         for order in state.orders:
-            if order.stop_ticks == 0 or order.rank != order.order_id:
+            if not order.pending and (order.stop_ticks == 0 or order.rank != order.order_id):
                 shown_lots = order.open_lots - order.hidden_lots
                 feeds[order.instrument].level(order.rank, order.side, order.price_ticks, shown_lots, 0)
         self._balances.restore(state)

@@ -13,6 +13,7 @@ from gateway import errors
 from gateway import messages as m
 from gateway.decimals import DecimalError, OffGridError, TooLargeError, TooPreciseError, Units
 from gateway.errors import ApiError
+from gateway.list_messages import CancelList, Leg, NewList
 from gateway.markets import Markets
 from gateway.orders import AT_COLLAR
 
@@ -31,6 +32,7 @@ ICEBERGS: Final = (_LIMIT, _LIMIT_MAKER)
 RESTING: Final = (_GTC, _GTD, int(t.TimeInForce.DAY))
 _PLACE, _CANCEL, _AMEND = int(t.CommandKind.PLACE), int(t.CommandKind.CANCEL), int(t.CommandKind.AMEND)
 _REPLACE, _CANCEL_ALL = int(t.CommandKind.REPLACE), int(t.CommandKind.CANCEL_ALL)
+_LIST_LEG, _PLACE_LIST = int(t.CommandKind.LIST_LEG), int(t.CommandKind.PLACE_LIST)
 
 
 class Commands:
@@ -52,15 +54,43 @@ class Commands:
         anyway = params.cancel_replace_mode == "ALLOW_FAILURE"
         return self._order(_REPLACE, account, params, order_id, client_id, anyway)
 
+    def place_list(self, account: int, params: NewList) -> list[bytes]:
+        """The legs, and what places them: nothing may come between."""
+        records = [self._leg(account, leg, params, number) for number, leg in enumerate(params.legs(), 1)]
+        client_id = self._made_id("listClientOrderId", params.list_client_order_id, params.signature)
+        number = self._markets.of(params.symbol).number
+        records.append(
+            COMMAND.pack(
+                0, 0, _PLACE_LIST, 0, 0, 0, number, 0, params.kind, account, 0, 0, 0, 0, 0, 0, 0, 0, client_id, b""
+            )
+        )
+        return records
+
+    def _leg(self, account: int, leg: Leg, params: NewList, number: int) -> bytes:
+        order = leg.order(params, number)
+        try:
+            return self._order(_LIST_LEG, account, order, 0, b"", number)
+        except ApiError as error:
+            raise leg.in_words_of_list(error) from None
+
     def cancel(self, account: int, params: m.CancelOrder) -> bytes:
         number = self._markets.of(params.symbol).number
         order_id, client_id = which(params.order_id, params.orig_client_order_id, "origClientOrderId")
         return self.cancel_order(account, number, order_id, client_id)
 
+    def cancel_list(self, account: int, params: CancelList) -> bytes:
+        number = self._markets.of(params.symbol).number
+        list_id, client_id = which(
+            params.order_list_id, params.list_client_order_id, "listClientOrderId", "orderListId"
+        )
+        return self.cancel_order(account, number, list_id, client_id, is_list=1)
+
     @staticmethod
-    def cancel_order(account: int, instrument: int, order_id: int, client_id: bytes = b"") -> bytes:
+    def cancel_order(
+        account: int, instrument: int, order_id: int, client_id: bytes = b"", *, is_list: int = 0
+    ) -> bytes:
         return COMMAND.pack(
-            0, 0, _CANCEL, 0, 0, 0, instrument, 0, 0, account, 0, 0, 0, 0, 0, order_id, 0, 0, b"", client_id
+            0, 0, _CANCEL, 0, 0, 0, instrument, 0, is_list, account, 0, 0, 0, 0, 0, order_id, 0, 0, b"", client_id
         )
 
     def amend(self, account: int, params: m.AmendOrder) -> bytes:
@@ -143,30 +173,29 @@ class Commands:
             cancel_order_id,
             stop_ticks,
             display_lots,
-            self._client_order_id(params),
+            self._made_id("newClientOrderId", params.new_client_order_id, params.signature),
             cancel_client_id,
         )
 
-    def _client_order_id(self, params: m.NewOrder) -> bytes:
+    def _made_id(self, name: str, client_id: str | None, signature: str | None) -> bytes:
         """The client's id, or one made from its signature, so that a signed request sent twice is placed once."""
-        client_id = params.new_client_order_id
         if client_id is not None:
-            return _id_bytes(client_id, "newClientOrderId")
-        if params.signature is not None:
-            return b"auto-" + hashlib.sha256(params.signature.encode()).hexdigest()[:31].encode()
+            return _id_bytes(client_id, name)
+        if signature is not None:
+            return b"auto-" + hashlib.sha256(signature.encode()).hexdigest()[:31].encode()
         self._ids_made += 1
         return f"{self._id_prefix}{self._ids_made:x}".encode()
 
 
-def which(order_id: int | None, client_id: str | None, client_name: str) -> tuple[int, bytes]:
-    """An order by its number or, where there is none, by its client id."""
+def which(order_id: int | None, client_id: str | None, client_name: str, name: str = "orderId") -> tuple[int, bytes]:
+    """An order, or a list, by its number or, where there is none, by its client id."""
     if order_id is None:
         if client_id is None:
-            text = f"Param '{client_name}' or 'orderId' must be sent, but both were empty/null!"
+            text = f"Param '{client_name}' or '{name}' must be sent, but both were empty/null!"
             raise ApiError(errors.MANDATORY_PARAM, text)
         return 0, _id_bytes(client_id, client_name)
     if not 0 < order_id <= t.INT64_MAX:
-        raise errors.mandatory("orderId")
+        raise errors.mandatory(name)
     return order_id, b""
 
 

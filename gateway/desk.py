@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
 from gateway import messages as m
-from gateway.answers import AMEND, CANCEL, CANCEL_ALL, PLACE, REPLACE, Asked, Sink
+from gateway.answers import AMEND, CANCEL, CANCEL_ALL, PLACE, PLACE_LIST, REPLACE, Asked, Sink
 from gateway.commands import Commands
 from gateway.errors import AMEND_REJECTED, CANCEL_REJECTED, CLIENT_ORDER_ID_INVALID, ApiError, not_taken
 from gateway.limits import Limits
+from gateway.list_messages import CancelList, NewList
 from gateway.markets import Markets
 from gateway.orders import Orders
 
@@ -22,6 +23,7 @@ class Refusal(Protocol):
 
 
 Submit = Callable[[bytes, object], Refusal | None]
+SubmitTogether = Callable[[Sequence[bytes], object], Refusal | None]  # with nothing between them, or none
 FULL_BY_DEFAULT = ("LIMIT", "MARKET")
 
 
@@ -31,12 +33,15 @@ class Desk:
     Every method raises ApiError where the request is not taken; then nothing was done.
     """
 
-    def __init__(self, markets: Markets, orders: Orders, limits: Limits, submit: Submit) -> None:
+    def __init__(
+        self, markets: Markets, orders: Orders, limits: Limits, submit: Submit, submit_together: SubmitTogether
+    ) -> None:
         self._commands = Commands(markets)
         self.cancel_id: Final = self._commands.cancel_id  # what a cancel goes by in its reply
         self._orders = orders
         self._limits = limits
         self._submit = submit
+        self._submit_together = submit_together
 
     def place(
         self, account: int, params: m.NewOrder, sink: Sink, request_id: str, limits: str | None, now: int
@@ -82,6 +87,26 @@ class Desk:
             )
         self.send(record, Asked(sink, AMEND, request_id, "", "", limits or ""))
 
+    def place_list(
+        self, account: int, params: NewList, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
+        records = self._commands.place_list(account, params)
+        limits = self.count(account, limits, now, len(records) - 1)
+        asked = Asked(sink, PLACE_LIST, request_id, params.new_order_resp_type or "FULL", "", limits)
+        refusal = self._submit_together(records, asked)
+        if refusal is not None:
+            raise not_taken(refusal.name)
+
+    def cancel_list(
+        self, account: int, params: CancelList, sink: Sink, request_id: str, limits: str | None, now: int
+    ) -> None:
+        record = self._commands.cancel_list(account, params)
+        found = self._orders.of(account).lists.find(params.order_list_id, None)
+        if found is not None and params.list_client_order_id not in (None, found.client_order_id):
+            raise ApiError(CLIENT_ORDER_ID_INVALID, "Client order ID is not correct for this order ID.")
+        cancel_id = self.cancel_id(params.new_client_order_id)
+        self.send(record, Asked(sink, CANCEL, request_id, "", cancel_id, limits or ""))
+
     def cancel_all(
         self, account: int, params: m.SymbolSigned, sink: Sink, request_id: str, limits: str | None, now: int
     ) -> None:
@@ -106,9 +131,9 @@ class Desk:
         if order is not None and order.is_open and order.status != only.removeprefix("ONLY_"):
             raise ApiError(CANCEL_REJECTED, "Order was not canceled due to cancel restrictions.")
 
-    def count(self, account: int, limits: str | None, now: int) -> str:
-        """Count a new order; returns its reply's rateLimits."""
-        short, day = self._limits.order(account, now)
+    def count(self, account: int, limits: str | None, now: int, orders: int = 1) -> str:
+        """Count new orders; returns their reply's rateLimits."""
+        short, day = self._limits.order(account, now, orders)
         return "" if limits is None else f"{self._limits.orders_json(short, day)},{limits}"
 
     def send(self, record: bytes, asked: Asked) -> None:

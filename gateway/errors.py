@@ -34,14 +34,20 @@ INVALID_LISTEN_KEY: Final = -1125
 PARAMS_BAD_COMBINATION: Final = -1128
 INVALID_PARAMETER: Final = -1130
 INVALID_JSON: Final = -1135
+INVALID_CANCEL_RESTRICTIONS: Final = -1145
+OCO_ORDER_TYPE_REJECTED: Final = -1158
+BOTH_OCO_ORDERS_CANNOT_BE_LIMIT: Final = -1168
+OCO_LIMIT_SIDE: Final = {"BUY": -1165, "SELL": -1166}
 INVALID_TIME_UNIT: Final = -1194
+OCO_STOP_LOSS_SIDE: Final = {"BUY": -1196, "SELL": -1197}
+OCO_TAKE_PROFIT_SIDE: Final = {"BUY": -1198, "SELL": -1199}
 STATUS_MISMATCH: Final = -1220
 NEW_ORDER_REJECTED: Final = -2010
 CANCEL_REJECTED: Final = -2011
 NO_SUCH_ORDER: Final = -2013
 BAD_API_KEY: Final = -2014
 REJECTED_API_KEY: Final = -2015
-INVALID_CANCEL_RESTRICTIONS: Final = -1145
+NO_SUCH_LIST: Final = -2018
 CANCEL_REPLACE_PARTLY_FAILED: Final = -2021
 CANCEL_REPLACE_FAILED: Final = -2022
 SUBSCRIPTION_ACTIVE: Final = -2035
@@ -94,6 +100,8 @@ class Text:
 _TEXTS: Final = {
     Reason.UNKNOWN_INSTRUMENT: Text(BAD_SYMBOL, "Invalid symbol."),
     Reason.UNKNOWN_ACCOUNT: Text(REJECTED_API_KEY, "Invalid API-key, IP, or permissions for action."),
+    Reason.LIST_MALFORMED: Text(NEW_ORDER_REJECTED, "Unsupported order combination"),
+    Reason.LIST_PRICES: Text(NEW_ORDER_REJECTED, "The relationship of the prices for the orders is not correct."),
     Reason.ORDER_MALFORMED: Text(NEW_ORDER_REJECTED, "Unsupported order combination"),
     Reason.QTY_NOT_POSITIVE: Text(INVALID_MESSAGE, "Filter failure: LOT_SIZE"),
     Reason.QTY_TOO_LARGE: Text(INVALID_MESSAGE, "Filter failure: LOT_SIZE"),

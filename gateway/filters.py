@@ -10,6 +10,7 @@ from gateway.markets import USDC_DECIMALS, Market
 
 EVERY_ACCOUNT: Final = 0
 USDC_MICROS_MAX: Final = 2**62
+LEGS_MIN: Final = 2  # of an order list; each counts as an order
 
 
 def symbol_filters(market: Market, account: int = EVERY_ACCOUNT) -> str:
@@ -32,6 +33,7 @@ def symbol_filters(market: Market, account: int = EVERY_ACCOUNT) -> str:
         f'"applyMaxToMarket":{"true" if notional_max else "false"},"avgPriceMins":0}}',
         f'{{"filterType":"ICEBERG_PARTS","limit":{ICEBERG_PARTS_MAX}}}',
         f'{{"filterType":"MAX_NUM_ORDERS","maxNumOrders":{orders_max}}}',
+        f'{{"filterType":"MAX_NUM_ORDER_LISTS","maxNumOrderLists":{orders_max // LEGS_MIN}}}',
         f'{{"filterType":"MAX_NUM_ALGO_ORDERS","maxNumAlgoOrders":{orders_max}}}',
     ]
     if market.static_bps and market.reference_ticks:

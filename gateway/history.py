@@ -8,6 +8,7 @@ from typing import Protocol
 
 from gateway.candles import Candle
 from gateway.markets import Market
+from gateway.order_lists import Member, OrderList
 from gateway.orders import Amendment, Fill
 
 
@@ -38,6 +39,37 @@ class PastOrder:
     client_order_id: str
     stop_ticks: int = 0
     display_lots: int = 0
+    list_id: int = -1  # -1: it was no leg of an order list
+
+
+@dataclass(frozen=True, slots=True)
+class PastList:
+    """An order list, done or open."""
+
+    list_id: int
+    account: int
+    instrument: int
+    kind: int
+    client_order_id: str
+    members: tuple[Member, ...]
+    time_ns: int
+    update_time_ns: int
+    closed_seq: int  # 0: open
+
+    def order_list(self, market: Market) -> OrderList:
+        """As the gateway has lists itself."""
+        return OrderList(
+            self.list_id,
+            self.account,
+            market,
+            self.kind,
+            self.client_order_id,
+            self.members,
+            self.time_ns,
+            self.update_time_ns,
+            self.closed_seq,
+            len(self.members),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,3 +165,11 @@ class History(MarketHistory, Protocol):
         ...
 
     async def trades(self, account: int, instrument: int, rows: Range) -> Sequence[PastTrade]: ...
+
+    async def order_list(self, account: int, list_id: int | None, client_order_id: str | None) -> PastList | None:
+        """In whatever instrument; of several that had the client id the newest."""
+        ...
+
+    async def order_lists(self, account: int, rows: Range) -> Sequence[PastList]:
+        """By the time of their last change, where it is by time."""
+        ...

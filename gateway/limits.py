@@ -124,13 +124,13 @@ class Limits:
         text = f"Too much request weight used; current limit is {self.weight.limit} request weight per 1 MINUTE."
         raise _come_back(errors.TOO_MANY_REQUESTS, text, 429, self.weight.ends_ms, now_ns)
 
-    def order(self, account: int, now_ns: int) -> tuple[int, int]:
-        """Count an order; returns how many in these ten seconds and today. ApiError 429 where that is too many."""
-        short = self.orders_10s.add(account, 1, now_ns)
+    def order(self, account: int, now_ns: int, orders: int = 1) -> tuple[int, int]:
+        """Count new orders; returns how many in these ten seconds and today. ApiError 429 where that is too many."""
+        short = self.orders_10s.add(account, orders, now_ns)
         if short < 0:
             text = f"Too many new orders; current limit is {self.orders_10s.limit} orders per 10 SECOND."
             raise _come_back(errors.TOO_MANY_ORDERS, text, 429, self.orders_10s.ends_ms, now_ns)
-        day = self.orders_day.add(account, 1, now_ns)
+        day = self.orders_day.add(account, orders, now_ns)
         if day < 0:
             text = f"Too many new orders; current limit is {self.orders_day.limit} orders per 1 DAY."
             raise _come_back(errors.TOO_MANY_ORDERS, text, 429, self.orders_day.ends_ms, now_ns)

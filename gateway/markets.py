@@ -51,6 +51,16 @@ class Market:
         self.qty: Final = Texts(terms.lot_decimals)
         self.qty_lots: Final = Units(terms.lot_decimals)
 
+    def set(self, command: t.SetFees | t.SetBands | t.SetLimits) -> None:
+        """What an operator's command sets of it."""
+        if isinstance(command, t.SetFees):
+            self.maker_fee_bps, self.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
+        elif isinstance(command, t.SetBands):
+            self.reference_ticks = command.reference_ticks or self.reference_ticks
+            self.static_bps = command.static_bps
+        else:
+            self.limits[command.account] = command
+
 
 class PlainCodec(Protocol):
     """The core's, of plain requests and their answers (see engine/_core.pyi)."""

@@ -18,6 +18,7 @@ from gateway.errors import ApiError
 
 Decimal = str | int
 Symbol = str
+Side = Literal["BUY", "SELL"]
 RespType = Literal["ACK", "RESULT", "FULL"]
 SelfTradeMode = Literal["NONE", "EXPIRE_TAKER", "EXPIRE_MAKER", "EXPIRE_BOTH", "DECREMENT"]
 CancelRestrictions = Literal["ONLY_NEW", "ONLY_PARTIALLY_FILLED"]
@@ -42,7 +43,7 @@ class Signed(Params, frozen=True, kw_only=True):
 
 class NewOrder(Signed, frozen=True, kw_only=True):
     symbol: Symbol
-    side: Literal["BUY", "SELL"]
+    side: Side
     type: Literal["LIMIT", "MARKET", "LIMIT_MAKER", "STOP_LOSS", "STOP_LOSS_LIMIT", "TAKE_PROFIT", "TAKE_PROFIT_LIMIT"]
     time_in_force: Literal["GTC", "IOC", "FOK", "GTD", "DAY"] | None = None
     price: Decimal | None = None
@@ -105,13 +106,6 @@ class CancelBatch(Signed, frozen=True, kw_only=True):
 
 class CancelOnDisconnect(Signed, frozen=True, kw_only=True):
     enabled: bool
-
-
-class AllOrderLists(Signed, frozen=True, kw_only=True):
-    from_id: int | None = None
-    start_time: int | None = None
-    end_time: int | None = None
-    limit: int | None = None
 
 
 class OpenOrders(Signed, frozen=True, kw_only=True):
@@ -248,6 +242,7 @@ _INTEGERS: Final = frozenset(
     {
         "orderId",
         "cancelOrderId",
+        "orderListId",
         "fromId",
         "fromExecutionId",
         "preventedMatchId",
@@ -334,8 +329,7 @@ def _sorting(params: type[Params]) -> tuple[list[str], Callable[[Params], tuple[
 
 _FIELD: Final = re.compile(r"field `([^`]{0,64})")
 _PATH: Final = re.compile(r"`\$(?:\.params|\[[0-9]+\])?\.([A-Za-z]+)")
-_ENUM_ERRORS: Final = {
-    "side": (errors.INVALID_SIDE, "Invalid side."),
+_ENUM_ERRORS: Final = dict.fromkeys(("side", "workingSide", "pendingSide"), (errors.INVALID_SIDE, "Invalid side.")) | {
     "type": (errors.INVALID_ORDER_TYPE, "Invalid orderType."),
     "timeInForce": (errors.INVALID_TIF, "Invalid timeInForce."),
     "cancelRestrictions": (errors.INVALID_CANCEL_RESTRICTIONS, "Invalid cancelRestrictions"),

@@ -15,6 +15,7 @@ from gateway import messages as m
 from gateway.answers import Sink
 from gateway.desk import Desk
 from gateway.keys import READ, TRADE, Key
+from gateway.list_messages import AllLists
 from gateway.market_queries import day_weight, window_weight
 from gateway.public import PublicQueries
 from gateway.services import Services
@@ -172,11 +173,6 @@ def _prevented_weight(params: m.MyPreventedMatches) -> int:
     return 2 if params.order_id is None else 20
 
 
-def _no_order_lists(services: Services, key: Key, params: m.Signed, now: int, unit_ns: int) -> str:
-    """No order is part of a list here."""
-    return "[]"
-
-
 PRIVATE: Final = (
     Private(
         "order.status", "GET order", m.FindOrder, 4, lambda s, key, p, now, unit: s.private.order(key.account, p, unit)
@@ -233,8 +229,20 @@ PRIVATE: Final = (
         40,
         lambda s, key, p, now, unit: s.terms.order_counts(key.account, now),
     ),
-    Private("openOrderLists.status", "GET openOrderList", m.Signed, 6, _no_order_lists),
-    Private("allOrderLists", "GET allOrderList", m.AllOrderLists, 20, _no_order_lists),
+    Private(
+        "openOrderLists.status",
+        "GET openOrderList",
+        m.Signed,
+        6,
+        lambda s, key, p, now, unit: s.lists.open(key.account, unit),
+    ),
+    Private(
+        "allOrderLists",
+        "GET allOrderList",
+        AllLists,
+        20,
+        lambda s, key, p, now, unit: s.lists.all(key.account, p, unit),
+    ),
     Private(
         "openOrders.cancelAllAfter",
         "POST countdownCancelAll",

@@ -6,7 +6,7 @@ Built from the engine's state at start and its durable events since; older ones 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -14,6 +14,7 @@ import msgspec
 from engine import types as t
 from engine.types import Reason
 from gateway.markets import Market, Markets
+from gateway.order_lists import AccountLists, Member, OrderList
 
 CLOSED_KEPT: Final = 2_000  # done orders by account, also when the database has them; let go in one go
 TRADES_KEPT: Final = 5_000  # by account, also when the database has them
@@ -21,7 +22,8 @@ AMENDMENTS_KEPT: Final = 1_000  # by order; older ones only the database has
 KEPT_MAX: Final = 200_000  # of each, by account, while the database is away
 UNSETTLED_KEPT: Final = 1_000_000  # trades waiting for their settlement, in all
 
-NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, EXPIRED_IN_MATCH = (
+PENDING_NEW, NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED, EXPIRED_IN_MATCH = (
+    "PENDING_NEW",
     "NEW",
     "PARTIALLY_FILLED",
     "FILLED",
@@ -75,10 +77,11 @@ class Order(msgspec.Struct, gc=False, eq=False):
     triggered_ns: int = 0
     amendments: deque[Amendment] | None = None
     unkept_seq: int = -1  # up to where only history has its amendments; -1: they are all here
+    list_id: int = -1  # of the order list that it is a leg of; -1: of none
 
     @property
     def is_open(self) -> bool:
-        return self.status in (NEW, PARTIALLY_FILLED)
+        return self.status in (NEW, PARTIALLY_FILLED, PENDING_NEW)
 
     def shown_of(self, lots: int) -> int:
         """Of so many of its lots that trade, as many as its book shows."""
@@ -88,8 +91,8 @@ class Order(msgspec.Struct, gc=False, eq=False):
 
     @property
     def waits(self) -> bool:
-        """A stop that was not triggered."""
-        return self.stop_ticks != 0 and self.rank == self.order_id
+        """A stop that was not triggered, or a leg of a list whose turn has not come."""
+        return (self.stop_ticks != 0 and self.rank == self.order_id) or self.status == PENDING_NEW
 
     def amend(self, amendment: Amendment) -> None:
         if self.amendments is None:
@@ -158,6 +161,7 @@ class AccountOrders:
         "fills",
         "forgotten_seq",
         "forgotten_trade_id",
+        "lists",
         "open",
         "preventions",
     )
@@ -169,6 +173,7 @@ class AccountOrders:
         self.by_client_id: dict[str, Order] = {}  # the newest that had the id
         self.fills: deque[Fill] = deque()
         self.preventions: deque[Prevention] = deque(maxlen=TRADES_KEPT)
+        self.lists: Final = AccountLists()
         self.forgotten_seq = forgotten.seq
         self.forgotten_trade_id = forgotten.trade_id
         self._projected = projected
@@ -200,6 +205,7 @@ class AccountOrders:
             self.forgotten_seq = order.closed_seq
             if self.by_client_id.get(order.client_order_id) is order:
                 del self.by_client_id[order.client_order_id]
+        self.lists.forget(self.forgotten_seq)
         self._forget_at = len(closed) + CLOSED_KEPT
 
     def add_fill(self, fill: Fill) -> None:
@@ -219,6 +225,7 @@ class Orders:
         self._opened_after_start = -1  # accounts numbered above this were opened while we looked: nothing is forgotten
         self._at_start = Projected(-1, -1)
         self.unsettled: dict[int, Fill] = {}
+        self.pending: Final[set[int]] = set()  # legs of lists whose turn has not come
 
     def restore(self, state: t.MarketState, markets: Markets) -> None:
         self._at_start = Projected(state.seq, state.last_trade_id)
@@ -247,8 +254,33 @@ class Orders:
                 display_lots=resting.display_lots,
                 hidden_lots=resting.hidden_lots,
                 unkept_seq=state.seq,
+                list_id=resting.list_id or -1,
             )
+            if resting.pending:
+                order.status = PENDING_NEW
+                self.pending.add(order.order_id)
             self.add(order)
+        for listed in state.lists:
+            orders = self.of(listed.account)
+            orders.lists.add(self._restored(listed, markets.by_number[listed.instrument], orders.open))
+
+    @staticmethod
+    def _restored(listed: t.OpenList, market: Market, open_orders: Mapping[int, Order]) -> OrderList:
+        """Its members' names as far as they are open: those of the others only history has."""
+        order_ids = range(listed.list_id, listed.list_id + listed.legs)
+        members = [Member(each, open_orders[each].client_order_id) for each in order_ids if each in open_orders]
+        client_id = listed.list_client_order_id.decode("ascii")
+        return OrderList(
+            listed.list_id,
+            listed.account,
+            market,
+            listed.list_kind,
+            client_id,
+            tuple(members),
+            listed.time_ns,
+            listed.time_ns,
+            legs=listed.legs,
+        )
 
     def of(self, account: int) -> AccountOrders:
         orders = self._accounts.get(account)

@@ -2,37 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Final, TypeVar
 
 from gateway import errors
 from gateway import messages as m
 from gateway.errors import ApiError
-from gateway.history import History, HistoryAwayError, PastOrder, PastTrade, Range
-from gateway.markets import Market, Markets
-from gateway.orders import Amendment, Fill, Order, Orders
+from gateway.history import History, HistoryAwayError, PastOrder, PastTrade
+from gateway.markets import Market
+from gateway.orders import Amendment, Fill, Order
 from gateway.public import bounded
 from gateway.reports import Reports
-from gateway.times import MS, time_end_ns, time_ns
-
-ROWS_DEFAULT: Final = 500
-ROWS_MAX: Final = 1_000
-DAY_NS: Final = 24 * 3600 * 10**9
-Row = TypeVar("Row")
+from gateway.rows import ROWS_DEFAULT, ROWS_MAX, Queries, asked_range, cut, json_list, newest, within
 
 
-class PrivateQueries:
+class PrivateQueries(Queries):
     """Each answer is JSON text; ApiError where there is none."""
-
-    def __init__(
-        self, markets: Markets, orders: Orders, reports: Mapping[int, Reports], history: History | None
-    ) -> None:
-        """`reports` by the unit of their times."""
-        self._markets = markets
-        self._orders = orders
-        self._reports = reports
-        self._history = history
 
     async def order(self, account: int, params: m.FindOrder, unit_ns: int) -> str:
         market, order_id, client_id = self._markets.of(params.symbol), params.order_id, params.orig_client_order_id
@@ -68,15 +53,15 @@ class PrivateQueries:
                 raise errors.away() from None
         known = {each.execution_id: each for each in (*past, *(order.amendments or ()))}
         chosen = (each for execution_id, each in sorted(known.items()) if execution_id >= from_id)
-        return _json(self._reports[unit_ns].amendment(order, each) for each in islice(chosen, limit))
+        return json_list(self._reports[unit_ns].amendment(order, each) for each in islice(chosen, limit))
 
     def open_orders(self, account: int, params: m.OpenOrders, unit_ns: int) -> str:
         market = self._markets.of(params.symbol) if params.symbol is not None else None
-        return _json(self._reports[unit_ns].order(order) for order in self._orders.open_of(account, market))
+        return json_list(self._reports[unit_ns].order(order) for order in self._orders.open_of(account, market))
 
     async def all_orders(self, account: int, params: m.AllOrders, unit_ns: int) -> str:
         market = self._markets.of(params.symbol)
-        rows = _range(params.limit, params.order_id, None, params.start_time, params.end_time)
+        rows = asked_range(params.limit, params.order_id, None, params.start_time, params.end_time)
         orders = self._orders.of(account)
         known = {order.order_id: order for order in (*orders.closed.values(), *orders.open.values())}
         if self._history is not None and orders.forgotten_seq >= 0:
@@ -85,20 +70,20 @@ class PrivateQueries:
                 for past in await self._history.orders(account, market.number, rows):
                     known.setdefault(past.order_id, self._past_order(past, account))
             except HistoryAwayError:
-                if not _newest(rows):
+                if not newest(rows):
                     raise errors.away() from None
         chosen = (
             order
             for _, order in sorted(known.items())
-            if order.market is market and _within(order.time_ns, rows) and order.order_id >= (rows.from_id or 0)
+            if order.market is market and within(order.time_ns, rows) and order.order_id >= (rows.from_id or 0)
         )
-        return _json(self._reports[unit_ns].order(order) for order in _cut(chosen, rows))
+        return json_list(self._reports[unit_ns].order(order) for order in cut(chosen, rows))
 
     async def trades(self, account: int, params: m.MyTrades, unit_ns: int) -> str:
         market = self._markets.of(params.symbol)
         if params.from_id is not None and (params.start_time is not None or params.end_time is not None):
             raise ApiError(errors.PARAMS_BAD_COMBINATION, "Combination of optional parameters invalid.")
-        rows = _range(params.limit, params.from_id, params.order_id, params.start_time, params.end_time)
+        rows = asked_range(params.limit, params.from_id, params.order_id, params.start_time, params.end_time)
         orders = self._orders.of(account)
         known = {fill.trade_id: fill for fill in orders.fills}
         if self._history is not None and orders.forgotten_trade_id >= 0:
@@ -107,18 +92,18 @@ class PrivateQueries:
                 for past in await self._history.trades(account, market.number, rows):
                     known.setdefault(past.trade_id, self._past_trade(past, account))
             except HistoryAwayError:
-                if not _newest(rows):
+                if not newest(rows):
                     raise errors.away() from None
         chosen = (
             fill
             for _, fill in sorted(known.items())
             if fill.market is market
-            and _within(fill.time_ns, rows)
+            and within(fill.time_ns, rows)
             and fill.trade_id >= (rows.from_id or 0)
             and rows.order_id in (None, fill.maker_order_id, fill.taker_order_id)
         )
         reports = self._reports[unit_ns]
-        return _json(text for fill in _cut(chosen, rows) for text in _sides(reports, fill, account, rows.order_id))
+        return json_list(text for fill in cut(chosen, rows) for text in _sides(reports, fill, account, rows.order_id))
 
     def prevented_matches(self, account: int, params: m.MyPreventedMatches, unit_ns: int) -> str:
         """Of what memory has: since the start, the newest TRADES_KEPT."""
@@ -134,15 +119,7 @@ class PrivateQueries:
             and each.prevented_id >= (params.from_prevented_match_id or 0)
         )
         limit = bounded(params.limit, ROWS_DEFAULT, ROWS_MAX)
-        return _json(self._reports[unit_ns].prevention(each) for each in islice(chosen, limit))
-
-    async def _need_seq(self, history: History, seq: int) -> None:
-        """HistoryAwayError where the database does not yet have all that memory let go."""
-        projected = self._orders.projected
-        if seq > projected.seq:
-            projected.seq = await history.projected_seq()
-        if seq > projected.seq:
-            raise HistoryAwayError("orders that are not in memory any more are not in the database yet")
+        return json_list(self._reports[unit_ns].prevention(each) for each in islice(chosen, limit))
 
     async def _need_trade(self, history: History, trade_id: int) -> None:
         projected = self._orders.projected
@@ -174,6 +151,7 @@ class PrivateQueries:
             stop_ticks=past.stop_ticks,
             display_lots=past.display_lots,
             unkept_seq=0,
+            list_id=past.list_id,
         )
 
     def _past_trade(self, past: PastTrade, account: int) -> Fill:
@@ -187,29 +165,3 @@ def _sides(reports: Reports, fill: Fill, account: int, order_id: int | None) -> 
         yield reports.trade(fill, account, is_maker=False)
     if fill.maker_account == account and order_id in (None, fill.maker_order_id):
         yield reports.trade(fill, account, is_maker=True)
-
-
-def _range(limit: int | None, from_id: int | None, order_id: int | None, start: int | None, end: int | None) -> Range:
-    start_ns = None if start is None else time_ns("startTime", start)
-    end_ns = None if end is None else time_end_ns("endTime", end)
-    if start_ns is not None and end_ns is not None and not 0 <= end_ns - start_ns < DAY_NS + MS:
-        raise ApiError(-1127, "More than 24 hours between startTime and endTime.")
-    return Range(bounded(limit, ROWS_DEFAULT, ROWS_MAX), from_id, order_id, start_ns, end_ns)
-
-
-def _within(time_ns: int, rows: Range) -> bool:
-    return (rows.start_time_ns or 0) <= time_ns and (rows.end_time_ns is None or time_ns <= rows.end_time_ns)
-
-
-def _cut(chosen: Iterable[Row], rows: Range) -> Iterable[Row]:
-    """The oldest from a start, or else the newest."""
-    return list(chosen)[-rows.limit :] if _newest(rows) else islice(chosen, rows.limit)
-
-
-def _newest(rows: Range) -> bool:
-    """Whether the newest are asked for: then memory has what matters most, also while the database is away."""
-    return rows.from_id is None and rows.start_time_ns is None
-
-
-def _json(texts: Iterable[str]) -> str:
-    return f"[{','.join(texts)}]"

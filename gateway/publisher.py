@@ -15,15 +15,18 @@ import numpy as np
 from engine import types as t
 from engine.types import CommandKind, EventKind, Reason, TradeFlag
 from engine.wire import COMMAND, COMMAND_DTYPE, COMMAND_SIZE, EVENT, EVENT_DTYPE, EVENT_SIZE, decode_commands
-from gateway.answers import Asked, Outcome, PlainAsked, own, reply
+from gateway.answers import LIST_LEG, PLACE_LIST, Asked, Outcome, PlainAsked, own, reply
 from gateway.balances import Balances, free_and_locked
 from gateway.channels import Spread
 from gateway.market_data import MarketFeed
 from gateway.markets import Market, Markets
+from gateway.order_lists import placed
 from gateway.orders import (
     EXPIRED_IN_MATCH,
     FILLED,
+    NEW,
     PARTIALLY_FILLED,
+    PENDING_NEW,
     Amendment,
     Fill,
     Order,
@@ -40,6 +43,7 @@ P = ParamSpec("P")
 LEVEL_CHANGED: Final = int(CommandKind.LEVEL_CHANGED)
 MAKER_FILLED: Final = int(TradeFlag.MAKER_FILLED)
 IN_AUCTION: Final = int(TradeFlag.IN_AUCTION)
+TRIGGERED: Final = int(EventKind.TRIGGERED)
 BALANCE: Final = int(EventKind.BALANCE)
 CANCELLED: Final = frozenset({int(Reason.CANCELLED), int(Reason.CANCELLED_REPLACED)})
 OPERATORS: Final = (CommandKind.SET_INSTRUMENT, CommandKind.SET_FEES, CommandKind.SET_BANDS, CommandKind.SET_LIMITS)
@@ -77,6 +81,8 @@ class Publisher:
         self._row: Row = ()
         self._outcome = Outcome()
         self._positions: dict[int, dict[int, tuple[int, int]]] = {}  # changed in this command, of who is followed
+        self._staged: dict[tuple[int, int], Row] = {}  # by account and number: legs that wait for their list
+        self._legs: dict[int, Row] = {}  # of the list at hand, by order id
         self._executions = 0
         self._commands = b""
         self._first_seq = 0
@@ -85,13 +91,16 @@ class Publisher:
         for kind, handler in (
             (EventKind.REJECTED, self._rejected),
             (EventKind.ACCEPTED, self._accepted),
-            (EventKind.TRIGGERED, self._triggered),
+            (EventKind.TRIGGERED, self._comes),
             (EventKind.TRADE, self._trade),
             (EventKind.CLOSED, self._closed),
             (EventKind.AMENDED, self._amended),
             (EventKind.REPRICED, self._repriced),
             (EventKind.PREVENTED, self._prevented),
             (EventKind.REPLENISHED, self._replenished),
+            (EventKind.LISTED, self._listed),
+            (EventKind.PENDING, self._pending),
+            (EventKind.LIST_DONE, self._list_done),
             (EventKind.BALANCE, self._balance),
             (EventKind.APPLIED, self._applied),
             (EventKind.PHASE_CHANGED, self._phase_changed),
@@ -161,7 +170,7 @@ class Publisher:
             assert isinstance(origin, PlainAsked)
             own(origin.sink, self._outcome)
             origin.send_frame(frame)
-        elif isinstance(origin, Asked):
+        elif isinstance(origin, Asked) and self._row[2] != LIST_LEG:  # what places the list is the answer
             reply(self.reports, origin, self._outcome, self._row[0])
 
     # -- orders
@@ -174,11 +183,17 @@ class Publisher:
             outcome.refusals.append(refusal)
 
     def _accepted(self, event: Row) -> None:
-        row, number = self._row, event[3]
+        if event[5] in self._orders.pending:
+            return self._comes(event)
+        self._works(event, self._open(event, self._legs[event[5]] if self._row[2] == PLACE_LIST else self._row))
+
+    def _open(self, event: Row, row: Row, status: str = NEW) -> Order:
+        """A new order; `row` is the command that told of it."""
+        outcome, time_ns = self._outcome, self._row[1]
         order = Order(
             event[5],
             event[4],
-            self._markets.by_number[number],
+            self._markets.by_number[event[3]],
             event[14],
             row[4],
             row[5],
@@ -187,30 +202,40 @@ class Publisher:
             row[13],
             row[14],
             row[7],
-            row[1],
-            row[1],
+            time_ns,
+            time_ns,
             row[18].rstrip(b"\0").decode("ascii"),
+            status=status,
             stop_ticks=row[16],
             rank=event[5],
             display_lots=row[17],
         )
+        if outcome.order_list is not None:
+            order.list_id = outcome.order_list.list_id
+            outcome.add_leg(order)
         self._orders.add(order)
-        self._outcome.order = order
+        if outcome.order is None and status == NEW:
+            outcome.order = order
+        return order
+
+    def _comes(self, event: Row) -> None:
+        """A stop comes to the market, or a pending leg: there, or only to wait for its price. Its trades follow."""
+        order = self._orders.of(event[4]).open[event[5]]
+        if event[1] == TRIGGERED:
+            order.rank = event[7]
+        if order.status == PENDING_NEW:
+            order.status = NEW
+            self._orders.pending.discard(order.order_id)
+        order.triggered_ns = order.update_time_ns = self._row[1]
+        self._works(event, order)
+
+    def _works(self, event: Row, order: Order) -> None:
+        """What is left of it after this command comes into the book, and its trader hears of it."""
         open_lots = event[9]
         if open_lots:
             if order.display_lots:
                 order.hidden_lots = max(0, open_lots - order.display_lots)
-            self.feeds[number].level(order.rank, order.side, event[6], open_lots - order.hidden_lots, event[10])
-        if order.account in self._followed:
-            self._report(order, "NEW")
-
-    def _triggered(self, event: Row) -> None:
-        """A stop has come to the market; its trades follow."""
-        order = self._orders.of(event[4]).open[event[5]]
-        order.rank = event[7]
-        order.triggered_ns = order.update_time_ns = self._row[1]
-        if event[9]:
-            self.feeds[event[3]].level(order.rank, order.side, event[6], event[9], event[10])
+            self.feeds[event[3]].level(order.rank, order.side, event[6], open_lots - order.hidden_lots, event[10])
         if order.account in self._followed:
             self._report(order, "NEW")
 
@@ -245,7 +270,7 @@ class Publisher:
             feed.level(taker.rank, taker_side, taker.price_ticks, -taker.shown_of(lots), update_id)
         else:
             taker = self._taker(taker_account, taker_order_id)
-            if taker is self._outcome.order:
+            if taker is self._outcome.order or taker in (self._outcome.legs or ()):
                 self._outcome.add_fill(fill)
         _fill(taker, fill)
         _fill(maker, fill)
@@ -274,18 +299,37 @@ class Publisher:
         order.status = end_status(reason)
         order.update_time_ns = self._row[1]
         orders.close(order, self._row[0])
+        self._orders.pending.discard(order.order_id)
         if event[15]:
             self.feeds[event[3]].level(order.rank, event[14], event[9], order.hidden_lots - event[6], event[10])
         cancel_id = ""
         if reason in CANCELLED:
-            outcome = self._outcome
-            if outcome.cancelled is None:
-                outcome.cancelled = [order]
-            else:
-                outcome.cancelled.append(order)
+            self._outcome.add_cancelled(order, orders.lists.open.get(order.list_id))
             cancel_id = order.client_order_id
         if order.account in self._followed:
             self._report(order, _REPORTS[order.status], reason=reason, cancel_id=cancel_id)
+
+    def _listed(self, event: Row) -> None:
+        """Its orders follow, under the numbers from the list's own on."""
+        account, list_id, count = event[4:7]
+        self._legs = {list_id + number: self._staged.pop((account, number + 1)) for number in range(count)}
+        listed = placed(self._row, list_id, self._markets.by_number[event[3]], self._legs)
+        self._orders.of(account).lists.add(listed)
+        self._outcome.order_list = listed
+        if account in self._followed:
+            self._tell(account, Reports.list_status, listed, self._row[1])
+
+    def _pending(self, event: Row) -> None:
+        order = self._open(event, self._legs[event[5]], PENDING_NEW)
+        self._orders.pending.add(order.order_id)
+        if order.account in self._followed:
+            self._report(order, "NEW")
+
+    def _list_done(self, event: Row) -> None:
+        account, (seq, time_ns) = event[4], self._row[:2]
+        done = self._orders.of(account).lists.close(event[5], seq, time_ns)
+        if account in self._followed:
+            self._tell(account, Reports.list_status, done, time_ns)
 
     def _amended(self, event: Row) -> None:
         order = self._orders.of(event[4]).open[event[5]]
@@ -417,7 +461,9 @@ class Publisher:
     # -- the venue
 
     def _applied(self, event: Row) -> None:
-        """The rare commands of operators: what they set is read from the command itself."""
+        """The rare commands of operators, and legs: what they set is read from the command itself."""
+        if self._row[2] == LIST_LEG:
+            self._staged[event[4], self._row[8]] = self._row
         if self._row[2] not in OPERATORS:
             return
         start = (self._row[0] - self._first_seq) * COMMAND_SIZE
@@ -426,15 +472,8 @@ class Publisher:
             market = self._markets.list(command)
             if market.number not in self.feeds:
                 self.open_feed(market, 0, 0, 0)
-        elif isinstance(command, t.SetFees):
-            market = self._markets.by_number[command.instrument]
-            market.maker_fee_bps, market.taker_fee_bps = command.maker_fee_bps, command.taker_fee_bps
-        elif isinstance(command, t.SetBands):
-            market = self._markets.by_number[command.instrument]
-            market.reference_ticks = command.reference_ticks or market.reference_ticks
-            market.static_bps = command.static_bps
-        elif isinstance(command, t.SetLimits):
-            self._markets.by_number[command.instrument].limits[command.account] = command
+        elif isinstance(command, t.SetFees | t.SetBands | t.SetLimits):
+            self._markets.by_number[command.instrument].set(command)
 
     def _phase_changed(self, event: Row) -> None:
         if event[3] == t.VENUE:

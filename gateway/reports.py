@@ -11,6 +11,7 @@ from typing import Final
 
 from engine.types import OrderType, Reason, SelfTrade, Side, TimeInForce
 from gateway.markets import QUOTE, Markets
+from gateway.order_lists import CONTINGENCIES, OrderList
 from gateway.orders import Amendment, Fill, Order, Prevention
 from gateway.times import MS, US
 
@@ -27,6 +28,8 @@ EXPIRY_REASONS: Final = {
     Reason.PERMISSION_LOST: "EXCHANGE_CANCELED",
     Reason.COVER_LOST: "EXCHANGE_CANCELED",
     Reason.EX_DATE: "EXCHANGE_CANCELED",
+    Reason.LIST_LEG_DONE: "OCO_TRIGGER",
+    Reason.LIST_ENDED: "OTO_PHASE_ONE_EXPIRED",
 }
 
 
@@ -43,7 +46,7 @@ class Reports:
     def placed(self, order: Order, kind: str, fills: Sequence[Fill]) -> str:
         """ACK, RESULT or FULL, without the braces' end where more is to be added."""
         head = (
-            f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
+            f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":{order.list_id},'
             f'"clientOrderId":"{order.client_order_id}","transactTime":{order.update_time_ns // self._unit_ns}'
         )
         if kind == "ACK":
@@ -56,7 +59,7 @@ class Reports:
     def cancelled(self, order: Order, cancel_id: str) -> str:
         return (
             f'{{"symbol":"{order.market.symbol}","origClientOrderId":"{order.client_order_id}",'
-            f'"orderId":{order.order_id},"orderListId":-1,"clientOrderId":"{cancel_id}",'
+            f'"orderId":{order.order_id},"orderListId":{order.list_id},"clientOrderId":"{cancel_id}",'
             f'"transactTime":{order.update_time_ns // self._unit_ns},{self._body(order)}}}'
         )
 
@@ -105,13 +108,29 @@ class Reports:
 
     # -- query results
 
+    def order_list(self, order_list: OrderList, reports: Sequence[str] = ()) -> str:
+        """How a list stands; `reports` of its orders, where something was asked of them."""
+        symbol = order_list.market.symbol
+        names = [
+            f'{{"symbol":"{symbol}","orderId":{order_id},"clientOrderId":"{client_id}"}}'
+            for order_id, client_id in order_list.members
+        ]
+        more = f',"orderReports":[{",".join(reports)}]' if reports else ""
+        return (
+            f'{{"orderListId":{order_list.list_id},"contingencyType":"{CONTINGENCIES[order_list.kind]}",'
+            f"{_list_status(order_list, 'listStatusType', 'listOrderStatus')},"
+            f'"listClientOrderId":"{order_list.client_order_id}",'
+            f'"transactionTime":{order_list.update_time_ns // self._unit_ns},"symbol":"{symbol}",'
+            f'"orders":[{",".join(names)}]{more}}}'
+        )
+
     def order(self, order: Order) -> str:
         good_till = f',"goodTillDate":{order.expire_time_ns // self._unit_ns}' if order.expire_time_ns else ""
         no_stop = "" if order.stop_ticks else f',"stopPrice":"{ZERO}"'
         no_iceberg = "" if order.display_lots else f',"icebergQty":"{ZERO}"'
         is_working = order.is_open and not order.waits
         return (
-            f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":-1,'
+            f'{{"symbol":"{order.market.symbol}","orderId":{order.order_id},"orderListId":{order.list_id},'
             f'"clientOrderId":"{order.client_order_id}",{self._body(order)}{no_stop}{no_iceberg},'
             f'"time":{order.time_ns // self._unit_ns},"updateTime":{order.update_time_ns // self._unit_ns},'
             f'"isWorking":{"true" if is_working else "false"},"workingTime":{self._working(order)}{good_till}}}'
@@ -201,7 +220,7 @@ class Reports:
         return (
             f'{{"e":"executionReport","E":{time},"s":"{market.symbol}","c":"{client_id}","S":"{SIDES[order.side]}",'
             f'"o":"{TYPES[order.order_type]}","f":"{TIMES_IN_FORCE[order.time_in_force]}","q":"{qty[order.qty_lots]}",'
-            f'"p":"{price[order.price_ticks]}","P":"{stop_price}","F":"{iceberg_qty}","g":-1,"C":"{original_id}",'
+            f'"p":"{price[order.price_ticks]}","P":"{stop_price}","F":"{iceberg_qty}","g":{order.list_id},"C":"{original_id}",'
             f'"x":"{execution}","X":"{order.status}","r":"NONE","i":{order.order_id},{last}'
             f'"z":"{qty[order.executed_lots]}","T":{time},"I":{execution_id},'
             f'"w":{"true" if is_working else "false"},"m":{"true" if is_maker else "false"},"M":false,'
@@ -221,6 +240,16 @@ class Reports:
             f',"v":{prevention.prevented_id}{total},"B":"{qty[prevention.lots]}","u":{prevention.prevented_id},'
             f'"U":{other},"Cs":"{order.market.symbol}","pl":"{qty[0]}","pL":"{order.market.price[0]}",'
             f'"pY":"{self._usdc[0]}"'
+        )
+
+    def list_status(self, order_list: OrderList, time_ns: int) -> str:
+        """listStatus: it was placed, or it is done."""
+        time, symbol = time_ns // self._unit_ns, order_list.market.symbol
+        names = [f'{{"s":"{symbol}","i":{order_id},"c":"{client_id}"}}' for order_id, client_id in order_list.members]
+        return (
+            f'{{"e":"listStatus","E":{time},"s":"{symbol}","g":{order_list.list_id},'
+            f'"c":"{CONTINGENCIES[order_list.kind]}",{_list_status(order_list, "l", "L")},"r":"NONE",'
+            f'"C":"{order_list.client_order_id}","T":{time},"O":[{",".join(names)}]}}'
         )
 
     def position(self, balances: dict[int, tuple[int, int]], time_ns: int) -> str:
@@ -246,6 +275,11 @@ class Reports:
             f'{{"e":"tradeSettlement","E":{time},"s":"{self._markets.by_number[instrument].symbol}","t":{trade_id},'
             f'"X":"{state}","r":"{reason}","h":"{transaction}","T":{time}}}'
         )
+
+
+def _list_status(order_list: OrderList, of_list: str, of_orders: str) -> str:
+    stands = ("EXEC_STARTED", "EXECUTING") if order_list.is_open else ("ALL_DONE", "ALL_DONE")
+    return f'"{of_list}":"{stands[0]}","{of_orders}":"{stands[1]}"'
 
 
 def reports_by_unit(markets: Markets) -> dict[int, Reports]:

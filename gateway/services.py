@@ -10,6 +10,7 @@ from gateway.auth import Authenticator
 from gateway.cancels import Cancels, Countdowns
 from gateway.desk import Desk
 from gateway.limits import Limits
+from gateway.list_queries import ListQueries
 from gateway.listen_keys import ListenKeys
 from gateway.market_queries import MarketQueries
 from gateway.markets import Markets
@@ -32,6 +33,7 @@ class Services:
     market: MarketQueries
     all_markets: AllMarkets
     private: PrivateQueries
+    lists: ListQueries
     terms: Terms
     publisher: Publisher
     cancels: Cancels

@@ -12,7 +12,7 @@ from deedbook.trading.funds import ToSign
 from deedbook.trading.marketplace import Placed
 from deedbook.trading.seats import Listing
 from engine.types import OrderType, Reason, Side, TimeInForce
-from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, end_status
+from gateway.orders import FILLED, NEW, PARTIALLY_FILLED, PENDING_NEW, end_status
 from persistence.fold import OrderRow
 from persistence.history import PastTrade
 
@@ -37,7 +37,8 @@ class TradeAnswer(msgspec.Struct):
 
 
 class OrderAnswer(msgspec.Struct):
-    """`status` is NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED or EXPIRED_IN_MATCH; `reason` says why it ended."""
+    """`status` is PENDING_NEW, NEW, PARTIALLY_FILLED, FILLED, CANCELED, EXPIRED or EXPIRED_IN_MATCH; `reason` says
+    why it ended."""
 
     order_id: int
     client_order_id: str
@@ -180,6 +181,8 @@ def holding_answer(symbol: str, row: Any, scale: int, decimals: Any, outside: st
 def _status(order: OrderRow) -> str:
     if order.close_reason:
         return end_status(order.close_reason)
+    if order.is_pending:
+        return PENDING_NEW
     if order.open_lots:
         return PARTIALLY_FILLED if order.executed_lots else NEW
     return FILLED

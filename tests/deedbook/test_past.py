@@ -49,7 +49,7 @@ class World:
         """A new gateway on the exchange as it stands."""
         venue, sequencer = self.venue, self.venue.sequencer
         await venue.gateway.stop()
-        venue.gateway = Gateway(sequencer.submit, self.past, venue.store)
+        venue.gateway = Gateway(sequencer.submit, sequencer.submit_together, self.past, venue.store)
         venue.gateway.restore(sequencer.exchange.state())
         sequencer.subscribers[:] = [self.recorder.take, venue.gateway.on_durable]
         await venue.gateway.start("127.0.0.1", 0, 0)

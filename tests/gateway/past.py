@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from gateway.candles import Candle, by_second, joined
-from gateway.history import HistoryAwayError, PastTrade, Range
+from gateway.history import HistoryAwayError, PastList, PastTrade, Range
 from gateway.orders import Fill
 from gateway.times import NS
 
@@ -18,6 +18,7 @@ class StoredPast:
         self.projected_to_seq = 2**62
         self.is_away = False
         self.asked = 0
+        self.lists: list[PastList] = []
 
     async def last_trade_id(self) -> int:
         self._ask()
@@ -53,6 +54,14 @@ class StoredPast:
         before_s = earlier[-1].time_ns // NS // width_s * width_s if earlier else 0
         before = joined(by_second(fill for fill in earlier if fill.time_ns // NS >= before_s), before_s)
         return [candle for candle in found if candle is not None], before, self.projected_id
+
+    async def order_list(self, account: int, list_id: int | None, client_order_id: str | None) -> PastList | None:
+        found = [each for each in await self.order_lists(account, Range(1)) if list_id in (None, each.list_id)]
+        return next((each for each in found if client_order_id in (None, each.client_order_id)), None)
+
+    async def order_lists(self, account: int, rows: Range) -> Sequence[PastList]:
+        self._ask()
+        return [each for each in self.lists if each.account == account]
 
     def _of(self, instrument: int) -> list[Fill]:
         self._ask()

@@ -62,6 +62,10 @@ class Recorder(ApiSession):
         self.send_frame(frame)
 
 
+def _taken(records: object, origin: object) -> None:
+    """A sequencer's answer to what it takes."""
+
+
 def _anyone(connection: Connection) -> bool:
     return True
 
@@ -75,7 +79,7 @@ class Listener:
 
     def __init__(self, directory: Path, *, is_plain: bool) -> None:
         directory.mkdir()
-        self.gateway = Gateway(lambda record, origin: None, None, KeyStore(directory / "keys.json"))
+        self.gateway = Gateway(_taken, _taken, None, KeyStore(directory / "keys.json"))
         self.gateway.restore(Exchange().state())
         self.session = Recorder(self.gateway)
         self._is_plain = is_plain

@@ -29,7 +29,7 @@ async def running(directory: Path) -> AsyncIterator[tuple[Gateway, Sequencer, En
     fatal: list[BaseException] = []
     sequencer = Sequencer(exchange, writer, time.time_ns, fatal.append, directory / "poison")
     store = KeyStore(directory / "keys")
-    gateway = Gateway(sequencer.submit, None, store)
+    gateway = Gateway(sequencer.submit, sequencer.submit_together, None, store)
     gateway.restore(exchange.state())
     sequencer.subscribers.append(gateway.on_durable)
     await gateway.start("127.0.0.1", 0, 0)

@@ -99,7 +99,7 @@ class Asked:
         self.submitted = 0
         self.sent: list[str] = []
         store = KeyStore(directory / "keys")
-        gateway = Gateway(self.submit, None, store, lambda: NOW_NS, LIMITS)
+        gateway = Gateway(self.submit, self.submit_together, None, store, lambda: NOW_NS, LIMITS)
         sequencer = Sequencer()
         sequencer.open_market()
         gateway.restore(sequencer.exchange.state())
@@ -109,6 +109,10 @@ class Asked:
     def submit(self, record: bytes, origin: object) -> None:
         assert len(record) == 160
         self.submitted += 1
+
+    def submit_together(self, records: Sequence[bytes], origin: object) -> None:
+        for record in records:
+            self.submit(record, origin)
 
     def session(self, made: ApiSession | StreamSession) -> Any:
         made.send = self.sent.append  # type: ignore[method-assign, assignment]

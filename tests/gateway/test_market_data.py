@@ -39,7 +39,7 @@ def engine_book(venue: Venue) -> Book:
     """Quantities by price from the engine's resting orders."""
     lots: dict[tuple[str, int], int] = defaultdict(int)
     for order in venue.sequencer.exchange.state().orders:
-        waits = order.stop_ticks != 0 and order.rank == order.order_id
+        waits = order.pending or (order.stop_ticks != 0 and order.rank == order.order_id)
         if order.instrument == 1 and not waits:
             lots["asks" if order.side else "bids", order.price_ticks] += order.open_lots - order.hidden_lots
     book: Book = {"bids": {}, "asks": {}}

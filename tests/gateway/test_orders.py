@@ -71,7 +71,7 @@ async def restarted(venue: Venue, archive: Archive | None) -> Venue:
     await venue.gateway.stop()
     sequencer = venue.sequencer
     sequencer.exchange = Exchange.restore(sequencer.exchange.snapshot())
-    gateway = Gateway(sequencer.submit, archive, venue.store)
+    gateway = Gateway(sequencer.submit, sequencer.submit_together, archive, venue.store)
     gateway.restore(sequencer.exchange.state())
     sequencer.subscribers[:] = [gateway.on_durable]
     await gateway.start("127.0.0.1", 0, 0)

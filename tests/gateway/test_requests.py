@@ -68,9 +68,13 @@ class Recorder:
         self.sent.append(msgspec.json.decode(text))
 
 
+def _taken(records: object, origin: object) -> None:
+    """A sequencer's answer to what it takes."""
+
+
 def gateway() -> Gateway:
     with TemporaryDirectory() as directory:
-        made = Gateway(lambda record, origin: None, None, KeyStore(Path(directory) / "keys"), lambda: NOW_NS, LIMITS)
+        made = Gateway(_taken, _taken, None, KeyStore(Path(directory) / "keys"), lambda: NOW_NS, LIMITS)
         sequencer = Sequencer()
         sequencer.open_market()
         made.restore(sequencer.exchange.state())

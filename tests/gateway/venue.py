@@ -6,7 +6,7 @@ import asyncio
 import hashlib
 import hmac
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -70,6 +70,9 @@ class Sequencer:
         self._records.append(record)
         self._origins.append(origin)
         return None
+
+    def submit_together(self, records: Sequence[bytes], origin: object | None) -> Refusal | None:
+        return next((refusal for record in records if (refusal := self.submit(record, origin))), None)
 
     def release(self) -> None:
         self.held = False
@@ -273,7 +276,7 @@ async def start_venue(
     sequencer.open_market()
     store = KeyStore(directory / "keys.jsonl")
     keys = {account: store.create_hmac(account) for account in (ALICE, BOB, CAROL)}
-    gateway = Gateway(sequencer.submit, None, store, clock, limits)
+    gateway = Gateway(sequencer.submit, sequencer.submit_together, None, store, clock, limits)
     gateway.restore(sequencer.exchange.state())
     sequencer.subscribers.append(gateway.on_durable)
     await gateway.start("127.0.0.1", 0, 0)

@@ -76,7 +76,7 @@ async def open_floor(directory: Path, traders: int, cash_micros: int = CASH_MICR
     for account in accounts:
         sequencer.deposit(account, t.USDC, cash_micros, cash_micros)
     store = KeyStore(directory / "keys.jsonl")
-    gateway = Gateway(sequencer.submit, None, store, time.time_ns)
+    gateway = Gateway(sequencer.submit, sequencer.submit_together, None, store, time.time_ns)
     gateway.restore(sequencer.exchange.state())
     sequencer.subscribers.append(gateway.on_durable)
     await gateway.start("127.0.0.1", 0, 0)
