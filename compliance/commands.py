@@ -62,8 +62,8 @@ async def show_permission(pool: Pool, address: str, symbol: str, now_ns: int) ->
     compiled = await permission_of(pool, parsed_address(address), instrument, now_ns)
     sides = [side for side, may in (("buy", compiled.may_buy), ("sell", compiled.may_sell)) if may]
     what = f"may {' and '.join(sides)} until {_day(compiled.valid_until_ns)}" if sides else "may not trade"
-    sell_from = f", sell from {_day(compiled.sell_from_ns)}" if compiled.sell_from_ns > now_ns else ""
-    return "\n".join([f"{address} {what}{sell_from} in {symbol}", *(reason.value for reason in compiled.withheld)])
+    release = f", more of it from {_day(compiled.next_release_ns)} on" if compiled.locked_lots else ""
+    return "\n".join([f"{address} {what}{release} in {symbol}", *(reason.value for reason in compiled.withheld)])
 
 
 def parsed_address(text: str) -> bytes:

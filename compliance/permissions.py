@@ -19,7 +19,6 @@ from compliance.rules import (
     KycStatus,
     Permission,
     Regime,
-    Withheld,
     facts_hash,
     permission,
 )
@@ -65,7 +64,7 @@ class _Entry:
     address: bytes
     change: int
     command: t.SetPermission
-    withheld: tuple[Withheld, ...]
+    compiled: Permission
     sent: t.SetPermission | None
 
     @property
@@ -84,7 +83,7 @@ class _Entry:
 async def compile_permissions(pool: Pool, submit: Submit, now_ns: int) -> Compilation:
     """Open the accounts of newly linked wallets, then send every permission that changed; what is lost goes first.
 
-    now_ns   the time as of which is compiled; permissions whose end has come are compiled anew too.
+    now_ns   the time as of which is compiled; permissions whose end or next release has come are compiled anew too.
     Raises   what `submit` or the database raise; run it again then.
     """
     done = Compilation()
@@ -151,7 +150,8 @@ def _account_number(answer: Answer) -> int:
 async def _queue_outdated(connection: Connection, now_ns: int) -> None:
     await connection.execute(
         "INSERT INTO permission_queue (address, instrument) SELECT address, instrument FROM permissions"
-        " JOIN wallets USING (account) WHERE valid_until_ns BETWEEN 1 AND $1 OR rules_version <> $2"
+        " JOIN wallets USING (account) WHERE valid_until_ns BETWEEN 1 AND $1 OR next_release_ns BETWEEN 1 AND $1"
+        " OR rules_version <> $2"
         " ON CONFLICT DO NOTHING",
         now_ns,
         RULES_VERSION,
@@ -161,7 +161,7 @@ async def _queue_outdated(connection: Connection, now_ns: int) -> None:
 async def _entries(connection: Connection, now_ns: int) -> list[_Entry]:
     """All that can be sent now: entries of opened accounts and listed instruments."""
     rows = await connection.fetch(
-        f"{_FACTS}, q.change, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version, p.facts_hash"
+        f"{_FACTS}, q.change, p.may_buy, p.may_sell, p.valid_until_ns, p.locked_lots, p.rules_version, p.facts_hash"
         " FROM permission_queue AS q JOIN wallets AS w ON w.address = q.address"
         f" JOIN instruments AS i ON i.instrument = q.instrument {_FROM}"
         " LEFT JOIN permissions AS p ON (p.account, p.instrument) = (w.account, i.instrument)"
@@ -180,9 +180,9 @@ def _entry(row: Any, now_ns: int) -> _Entry:
             row["instrument"],
             int(row["may_buy"]),
             int(row["may_sell"]),
-            *(row["valid_until_ns"], row["sell_from_ns"], row["rules_version"], row["facts_hash"]),
+            *(row["valid_until_ns"], row["locked_lots"], row["rules_version"], row["facts_hash"]),
         )
-    return _Entry(row["address"], row["change"], command_of(row["account"], facts, compiled), compiled.withheld, sent)
+    return _Entry(row["address"], row["change"], command_of(row["account"], facts, compiled), compiled, sent)
 
 
 def command_of(account: int, facts: Facts, compiled: Permission) -> t.SetPermission:
@@ -192,7 +192,7 @@ def command_of(account: int, facts: Facts, compiled: Permission) -> t.SetPermiss
         may_buy=int(compiled.may_buy),
         may_sell=int(compiled.may_sell),
         valid_until_ns=compiled.valid_until_ns,
-        sell_from_ns=compiled.sell_from_ns,
+        locked_lots=compiled.locked_lots,
         rules_version=RULES_VERSION,
         facts_hash=facts_hash(facts),
     )
@@ -208,10 +208,12 @@ async def _send(connection: Connection, submit: Submit, entries: Sequence[_Entry
             taken.append((entry, answer.seq))
     async with connection.transaction():
         await connection.executemany(
-            "INSERT INTO permissions (account, instrument, may_buy, may_sell, valid_until_ns, sell_from_ns,"
-            " rules_version, facts_hash, reasons, sent_seq) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)"
+            "INSERT INTO permissions (account, instrument, may_buy, may_sell, valid_until_ns, locked_lots,"
+            " next_release_ns, rules_version, facts_hash, reasons, sent_seq)"
+            " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)"
             " ON CONFLICT (account, instrument) DO UPDATE SET may_buy = excluded.may_buy, may_sell = excluded.may_sell,"
-            " valid_until_ns = excluded.valid_until_ns, sell_from_ns = excluded.sell_from_ns,"
+            " valid_until_ns = excluded.valid_until_ns, locked_lots = excluded.locked_lots,"
+            " next_release_ns = excluded.next_release_ns,"
             " rules_version = excluded.rules_version, facts_hash = excluded.facts_hash, reasons = excluded.reasons,"
             " sent_seq = excluded.sent_seq, sent_at = now()",
             [_record(entry, seq) for entry, seq in taken],
@@ -228,10 +230,11 @@ def _record(entry: _Entry, seq: int) -> tuple[object, ...]:
         bool(command.may_buy),
         bool(command.may_sell),
         command.valid_until_ns,
-        command.sell_from_ns,
+        command.locked_lots,
+        entry.compiled.next_release_ns,
         command.rules_version,
         command.facts_hash,
-        [reason.name for reason in entry.withheld],
+        [reason.name for reason in entry.compiled.withheld],
         seq,
     )
 

@@ -15,7 +15,7 @@ from typing import Final
 
 from engine.types import INT64_MAX
 
-RULES_VERSION: Final = 1  # goes up with every change of a rule or of the encoding of the facts
+RULES_VERSION: Final = 2  # goes up with every change of a rule or of the encoding of the facts
 NS_PER_DAY: Final = 24 * 3600 * 10**9
 UNITED_STATES: Final = frozenset(
     {"US", "AS", "GU", "MP", "PR", "UM", "VI"}
@@ -89,12 +89,17 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """What an account may do in an instrument; valid_until_ns (since 1970) is 0 where nothing is permitted."""
+    """What an account may do in an instrument; valid_until_ns (since 1970) is 0 where nothing is permitted.
+
+    locked_lots      so many of its tokens may not be sold
+    next_release_ns  when there are fewer of them (since 1970), and it must be compiled again; 0: all are free
+    """
 
     may_buy: bool
     may_sell: bool
     valid_until_ns: int
-    sell_from_ns: int
+    locked_lots: int
+    next_release_ns: int
     withheld: tuple[Withheld, ...]
 
 
@@ -107,13 +112,15 @@ def permission(facts: Facts, now_ns: int) -> Permission:
     ends_ns = [facts.kyc_expires_ns] if may_sell else []
     if may_buy and facts.regime == Regime.REG_D_506C:
         ends_ns.append(facts.accreditation_expires_ns)
-    sell_from_ns = facts.lock_up_starts_ns + facts.lock_up_days * NS_PER_DAY if facts.lock_up_days else 0
-    locked_up = [Withheld.LOCKED_UP] if may_sell and now_ns < sell_from_ns else []
+    release_ns = min(facts.lock_up_starts_ns + facts.lock_up_days * NS_PER_DAY, INT64_MAX) if facts.lock_up_days else 0
+    is_locked_up = now_ns < release_ns
+    locked_up = [Withheld.LOCKED_UP] if may_sell and is_locked_up else []
     return Permission(
         may_buy,
         may_sell,
         valid_until_ns=min(ends_ns, default=0),
-        sell_from_ns=min(sell_from_ns, INT64_MAX) if may_sell else 0,
+        locked_lots=INT64_MAX if is_locked_up else 0,
+        next_release_ns=release_ns if is_locked_up else 0,
         withheld=(*base, *to_buy, *locked_up),
     )
 

@@ -1,4 +1,4 @@
-"""Did an order ever rest that its account's permission did not cover? Told from the journal's records alone."""
+"""Did an order ever rest that its account's permission and free tokens did not cover? Told from the journal alone."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ class Eligibility:
     def __init__(self) -> None:
         self.violations: list[str] = []
         self._permissions: dict[Seat, t.SetPermission] = {}
+        self._free: dict[Seat, int] = defaultdict(int)
         self._ends: list[tuple[int, Seat]] = []
         self._resting: dict[Seat, dict[int, int]] = defaultdict(dict)  # side by order id
         self._seats: dict[int, Seat] = {}  # of resting orders
@@ -40,7 +41,7 @@ class Eligibility:
         if kind == CommandKind.SET_PERMISSION and any(event[1] == EventKind.APPLIED for event in events):
             seat = (account, instrument)
             self._permissions[seat] = t.SetPermission(
-                account, instrument, command[3], command[8], valid_until_ns=command[11], sell_from_ns=command[12]
+                account, instrument, command[3], command[8], valid_until_ns=command[11], locked_lots=command[14]
             )
             heappush(self._ends, (command[11], seat))
             touched.add(seat)
@@ -51,6 +52,9 @@ class Eligibility:
 
     def _event(self, event: tuple[Any, ...]) -> set[Seat]:
         kind, instrument, account, order_id = event[1], event[3], event[4], event[5]
+        if kind == EventKind.BALANCE:
+            self._free[account, instrument] = event[5]
+            return {(account, instrument)}
         if kind == EventKind.TRIGGERED:
             self._gone(order_id)
         if (kind == EventKind.ACCEPTED and event[11] > 0) or (kind == EventKind.TRIGGERED and event[9] > 0):
@@ -74,15 +78,15 @@ class Eligibility:
     def _check(self, seat: Seat, seq: int, time_ns: int) -> None:
         permission = self._permissions.get(seat)
         for order_id, side in self._resting[seat].items():
-            if order_id not in self._named and not _covers(permission, side, time_ns):
+            if order_id not in self._named and not _covers(permission, self._free[seat], side, time_ns):
                 self._named.add(order_id)
                 where = f"account {seat[0]}, instrument {seat[1]}"
                 self.violations.append(f"order {order_id} ({where}) rests without permission at seq {seq}")
 
 
-def _covers(permission: t.SetPermission | None, side: int, time_ns: int) -> bool:
+def _covers(permission: t.SetPermission | None, free_lots: int, side: int, time_ns: int) -> bool:
     if permission is None or permission.valid_until_ns <= time_ns:
         return False
     if side == Side.BUY:
         return bool(permission.may_buy)
-    return bool(permission.may_sell) and permission.sell_from_ns <= time_ns
+    return bool(permission.may_sell) and permission.locked_lots <= free_lots

@@ -96,15 +96,15 @@ class Balance:
 class Permission:
     """What an account may do in an instrument, until when, and from which rules and facts that follows."""
 
-    __slots__ = ("ended", "facts_hash", "may_buy", "may_sell", "rules_version", "sell_from_ns", "valid_until_ns")
+    __slots__ = ("ended", "facts_hash", "locked_lots", "may_buy", "may_sell", "rules_version", "valid_until_ns")
 
     def __init__(
-        self, may_buy: int, may_sell: int, valid_until_ns: int, sell_from_ns: int, rules_version: int, facts_hash: bytes
+        self, may_buy: int, may_sell: int, valid_until_ns: int, locked_lots: int, rules_version: int, facts_hash: bytes
     ) -> None:
         self.may_buy = may_buy
         self.may_sell = may_sell
         self.valid_until_ns = valid_until_ns
-        self.sell_from_ns = sell_from_ns
+        self.locked_lots = locked_lots
         self.rules_version = rules_version
         self.facts_hash = facts_hash
         self.ended = False

@@ -78,6 +78,8 @@ def limit_refusal(
     reason = standing_refusal(venue, seat, side, order_type, time_in_force, client_order_id)
     if reason:
         return reason
+    if is_locked_up(seat, side, hold):
+        return Reason.LOCKED_UP
     if is_outside(instrument, price_ticks) and order_type not in AT_COLLAR:
         return Reason.PRICE_OUTSIDE_BAND
     if order_type == LIMIT_MAKER and (instrument.asks if side == BUY else instrument.bids).reaches(price_ticks):
@@ -104,7 +106,7 @@ def has_reached(last_price_ticks: int, side: int, order_type: int, stop_ticks: i
 def standing_refusal(
     venue: Venue, seat: Seat, side: int, order_type: int, time_in_force: int, client_order_id: bytes
 ) -> int:
-    """Client id, phase, permission and lock-up: what does not depend on the price."""
+    """Client id, phase and permission: what does not depend on the price."""
     if client_order_id != ZERO_ID and seat.account.order_id_of(client_order_id, venue.time_ns):
         return Reason.CLIENT_ORDER_ID_IN_USE
     instrument = seat.instrument
@@ -121,9 +123,14 @@ def standing_refusal(
         or permission.valid_until_ns <= venue.time_ns
     ):
         return Reason.NOT_PERMITTED
-    if side != BUY and permission.sell_from_ns > venue.time_ns:
-        return Reason.LOCKED_UP
     return 0
+
+
+def is_locked_up(seat: Seat, side: int, hold: int) -> bool:
+    """Whether the tokens of one who may trade would do but for those that are locked up."""
+    assert seat.permission is not None
+    free = seat.tokens.free
+    return side != BUY and free - seat.permission.locked_lots < hold <= free
 
 
 def phase_refusal(venue: Venue, instrument: Instrument, order_type: int, time_in_force: int) -> int:

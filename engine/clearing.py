@@ -102,7 +102,7 @@ class Clearing:
         balance.free += level - balance.level
         balance.level = level
         balance.asked = asked
-        self._cover(balance)
+        self.cover(balance)
 
     def set_position(self, balance: Balance, position_lots: int) -> None:
         self._venue.touch(balance)
@@ -110,19 +110,25 @@ class Clearing:
         balance.exposure.add(position_lots - balance.position_lots)
         balance.position_lots = position_lots
 
-    def _cover(self, balance: Balance) -> None:
+    def cover(self, balance: Balance) -> None:
         """Set aside what is asked for and not owed; then close the youngest orders until what is held is there.
 
-        Free stays negative only while trades that rest on a failed one wait to fail too.
+        Tokens that are locked up cover no order. While some are owed they are not set aside either: outside the locker
+        others could be sent away in their place. Free stays negative only while trades that rest on a failed one wait
+        to fail too.
         """
         venue = self._venue
-        requested = min(balance.asked, max(0, balance.level - balance.owed_out))
-        balance.free += balance.requested - requested
-        balance.requested = requested
         account = venue.accounts[balance.account]
-        if balance.free < 0:
+        locked = _locked_lots(account, balance.instrument)
+        owed_out = balance.owed_out + locked if balance.owed_out else 0
+        requested = min(balance.asked, max(0, balance.level - owed_out))
+        if requested != balance.requested:
+            venue.touch(balance)
+            balance.free += balance.requested - requested
+            balance.requested = requested
+        if balance.free < locked:
             for order in reversed(list(account.orders.values())):
-                if balance.free >= 0:
+                if balance.free >= locked:
                     break
                 if balance is (order.seat.cash if order.side == BUY else order.seat.tokens):
                     venue.close(order, Reason.COVER_LOST)
@@ -253,8 +259,13 @@ class Clearing:
         for key in sorted(moved):
             balance = moved[key]
             balance.asked = min(balance.asked, max(0, balance.level))  # as the vault and the locker lower it
-            self._cover(balance)
+            self.cover(balance)
         venue.applied(0, VENUE)
+
+
+def _locked_lots(account: Account, asset: int) -> int:
+    seat = account.seats.get(asset)
+    return 0 if seat is None or seat.permission is None else seat.permission.locked_lots
 
 
 def can_be(level: int, asked: int) -> bool:

@@ -41,16 +41,16 @@ class Listing:
     def set_permission(self, row: Row) -> None:
         venue = self._venue
         may_buy, number, may_sell, account_number = row[3], row[6], row[8], row[9]
-        valid_until_ns, sell_from_ns, rules_version = row[11:14]
+        valid_until_ns, rules_version, locked_lots = row[11], row[13], row[14]
         instrument = venue.instrument(number)
         if instrument is None:
             return venue.reject(Reason.UNKNOWN_INSTRUMENT, number, account_number)
         account = venue.account(account_number)
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, account_number)
-        if may_buy > 1 or may_sell > 1 or valid_until_ns < 0 or sell_from_ns < 0:
+        if may_buy > 1 or may_sell > 1 or valid_until_ns < 0 or locked_lots < 0:
             return venue.reject(Reason.VALUE_OUT_OF_RANGE, number, account_number)
-        permission = Permission(may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, row[18][:32])
+        permission = Permission(may_buy, may_sell, valid_until_ns, locked_lots, rules_version, row[18][:32])
         seat = venue.seat(account, instrument)
         if seat.permission is not None and not seat.permission.ended:
             venue.forget_due()
@@ -61,6 +61,7 @@ class Listing:
             permission.ended = True
         venue.applied(account_number, number)
         venue.close_unpermitted(seat)
+        self._clearing.cover(seat.tokens)
 
     def end_permission(self, account_number: int, number: int, due_ns: int) -> None:
         """Its time has come, unless it was set anew since."""

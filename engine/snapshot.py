@@ -24,7 +24,7 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP7"
+MAGIC: Final = b"DEEDSNP8"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -122,7 +122,7 @@ def market_state(venue: Venue) -> MarketState:
         ),
         permissions=tuple(
             SetPermission(
-                a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version, p.facts_hash
+                a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.locked_lots, p.rules_version, p.facts_hash
             )
             for a, n, p in _permissions(venue)
         ),
@@ -188,7 +188,7 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
         "limits": [(*where, *venue.limits[where]) for where in sorted(venue.limits)],
         "permissions": [
             (
-                *(a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.sell_from_ns, p.rules_version),
+                *(a.number, n, p.may_buy, p.may_sell, p.valid_until_ns, p.locked_lots, p.rules_version),
                 *(p.ended, p.facts_hash),
             )
             for a, n, p in _permissions(venue)
@@ -273,8 +273,8 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
 
 def _restore_accounts(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) -> None:
     for number, instrument, *numbers, ended, facts_hash in sections["permissions"]:
-        may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version = numbers
-        permission = Permission(may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, facts_hash)
+        may_buy, may_sell, valid_until_ns, locked_lots, rules_version = numbers
+        permission = Permission(may_buy, may_sell, valid_until_ns, locked_lots, rules_version, facts_hash)
         permission.ended = ended
         venue.seat(venue.accounts[number], venue.instruments[instrument]).permission = permission
         if not ended:

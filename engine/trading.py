@@ -263,6 +263,8 @@ class Trading:
         reason = admission.standing_refusal(self._venue, seat, side, MARKET, row[5], client_order_id)
         if reason or terms is None:
             return reason
+        if admission.is_locked_up(seat, side, terms.hold):
+            return Reason.LOCKED_UP
         if self._venue.limits:
             reason = limit_reached(self._venue, seat, side, terms.lots_max, terms.notional_usdc_micros)
             if reason:

@@ -356,7 +356,7 @@ class SetPermission:
     may_buy: int
     may_sell: int
     valid_until_ns: int
-    sell_from_ns: int = 0  # lock-up: sells are refused before
+    locked_lots: int = 0  # lock-up: so many of its tokens may not be sold
     rules_version: int = 0
     facts_hash: bytes = b""  # 32 bytes: sha256 of the facts the permission was compiled from
 

@@ -455,7 +455,7 @@ class Venue:
         assert permission is not None
         ended = permission.valid_until_ns <= self.time_ns
         buys = permission.may_buy and not ended
-        sells = permission.may_sell and not ended and permission.sell_from_ns <= self.time_ns
+        sells = permission.may_sell and not ended
         for order in list(seat.account.orders.values()):
             if order.seat is seat and not (buys if order.side == BUY else sells):
                 self.close(order, Reason.PERMISSION_LOST)

@@ -95,7 +95,7 @@ COMMANDS: Final[dict[type, tuple[CommandKind, dict[str, str]]]] = {
     t.SetPermission: (
         CommandKind.SET_PERMISSION,
         _FIND
-        | {"may_buy": "side", "may_sell": "flags", "valid_until_ns": "a", "sell_from_ns": "b", "rules_version": "c"}
+        | {"may_buy": "side", "may_sell": "flags", "valid_until_ns": "a", "locked_lots": "d", "rules_version": "c"}
         | {"facts_hash": "text"},
     ),
     t.SetInstrument: (

@@ -59,12 +59,15 @@ class Lack(msgspec.Struct):
 
 
 class PermissionAnswer(msgspec.Struct):
-    """What the facts give the wallet in this market now, and what they withhold."""
+    """What the facts give the wallet in this market now, and what they withhold.
+
+    `next_release_at`: when fewer of its tokens are locked up.
+    """
 
     wallet: str
     may_buy: bool
     may_sell: bool
-    sell_from: datetime | None
+    next_release_at: datetime | None
     withheld: list[Lack]
 
 
@@ -85,9 +88,9 @@ def routes(pool: Pool, seats: Seats, clock_ns: Callable[[], int] = time.time_ns)
         listing = await seats.listing(call.path["symbol"])
         _, wallet = await seats.chosen(call.signed_in.user_id, call.query.wallet)
         found = await permission_of(pool, wallet, listing.market.number, clock_ns())
-        sell_from = datetime.fromtimestamp(found.sell_from_ns // 10**9, UTC) if found.sell_from_ns else None
+        release = datetime.fromtimestamp(found.next_release_ns // 10**9, UTC) if found.next_release_ns else None
         lacks = [Lack(each.name, each.value) for each in found.withheld]
-        return PermissionAnswer(f"0x{wallet.hex()}", found.may_buy, found.may_sell, sell_from, lacks)
+        return PermissionAnswer(f"0x{wallet.hex()}", found.may_buy, found.may_sell, release, lacks)
 
     # fmt: off
     return [

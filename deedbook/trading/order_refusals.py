@@ -88,10 +88,10 @@ def not_permitted(permission: Permission, side: int) -> Problem:
 
 
 def locked_up(permission: Permission) -> Problem:
-    """LOCKED_UP with the day on which it ends."""
-    ends = datetime.fromtimestamp(permission.sell_from_ns // 10**9, UTC)
-    detail = f"What you hold of this property is locked up: you can sell it from {ends:%Y-%m-%d %H:%M} UTC on."
-    return Problem(REFUSALS[Reason.LOCKED_UP].status, Reason.LOCKED_UP.name, detail, sell_from=ends)
+    """LOCKED_UP with the time of the next release."""
+    release = datetime.fromtimestamp(permission.next_release_ns // 10**9, UTC)
+    detail = f"What you hold of this property is locked up: you can sell more from {release:%Y-%m-%d %H:%M} UTC on."
+    return Problem(REFUSALS[Reason.LOCKED_UP].status, Reason.LOCKED_UP.name, detail, next_release_at=release)
 
 
 def not_taken(refusal: str) -> Problem:

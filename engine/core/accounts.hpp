@@ -60,7 +60,7 @@ struct alignas(64) Balance {
 struct Permission {
     bool is_set = false, ended = false;
     std::uint8_t may_buy = 0, may_sell = 0;
-    std::int64_t valid_until_ns = 0, sell_from_ns = 0, rules_version = 0;
+    std::int64_t valid_until_ns = 0, locked_lots = 0, rules_version = 0;
     Hash facts_hash{};
 };
 

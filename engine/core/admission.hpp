@@ -57,7 +57,7 @@ inline Reason phase_refusal(std::uint8_t phase, const Command& command) noexcept
     }
 }
 
-/// Client id, phase, permission and lock-up: what does not depend on the price.
+/// Client id, phase and permission: what does not depend on the price.
 inline Reason standing_refusal(Venue& venue, const Seat& seat, const Command& command) {
     const std::uint8_t side = command.side;
     if (!is_no_id(command.text) && venue.order_id_of(*seat.account, command.text) != 0)
@@ -69,8 +69,14 @@ inline Reason standing_refusal(Venue& venue, const Seat& seat, const Command& co
     if (!permission.is_set || !(side == BUY ? permission.may_buy : permission.may_sell) ||
         permission.valid_until_ns <= venue.time_ns)
         return Reason::NOT_PERMITTED;
-    if (side != BUY && permission.sell_from_ns > venue.time_ns) return Reason::LOCKED_UP;
     return Reason::NONE;
+}
+
+/// Whether the tokens of one who may trade would do but for those that are locked up.
+inline bool is_locked_up(const Seat& seat, std::uint8_t side, Wide hold) noexcept {
+    if (side == BUY) return false;
+    const Wide free = seat.tokens->free;
+    return free - seat.permission.locked_lots < hold && hold <= free;
 }
 
 /// Caps by owner, then funds.
@@ -119,6 +125,8 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
     if (command.g != 0 && !is_display(command.g, qty_lots)) return Reason::DISPLAY_OUT_OF_RANGE;
     if (const Reason reason = standing_refusal(venue, seat, command); reason != Reason::NONE)
         return reason;
+    const std::int64_t hold = hold_of(instrument, command.side, price_ticks, qty_lots);
+    if (is_locked_up(seat, command.side, hold)) return Reason::LOCKED_UP;
     if (is_outside(instrument, price_ticks) && !is_at_collar(command.order_type)) return Reason::PRICE_OUTSIDE_BAND;
     if (command.order_type == LIMIT_MAKER && instrument.opposite(command.side).reaches(price_ticks))
         return Reason::POST_ONLY_WOULD_TAKE;
@@ -130,7 +138,7 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
         const Reason reason = limit_reached(venue, seat, command.side, qty_lots, notional);
         if (reason != Reason::NONE) return reason;
     }
-    return cover_refusal(seat, command.side, qty_lots, hold_of(instrument, command.side, price_ticks, qty_lots));
+    return cover_refusal(seat, command.side, qty_lots, hold);
 }
 
 /// What a market order comes to against the book as it stands: its collar, most lots, and what it must have free.

@@ -164,6 +164,36 @@ public:
         balance.position_lots = position_lots;
     }
 
+    /// Set aside what is asked for and not owed; then close the youngest orders until what is held is there.
+    ///
+    /// Tokens that are locked up cover no order. While some are owed they are not set aside either: outside the locker
+    /// others could be sent away in their place. Free stays negative only while trades that rest on a failed one wait
+    /// to fail too.
+    void cover(Balance& balance) {
+        const Seat* seat = venue_.find_seat(balance.account, balance.instrument);
+        const Wide locked = seat == nullptr ? 0 : seat->permission.locked_lots;
+        const Wide owed_out = balance.owed_out == 0 ? Wide{0} : balance.owed_out + locked;
+        const std::int64_t requested =
+            static_cast<std::int64_t>(std::min(Wide{balance.asked}, std::max(Wide{0}, balance.level - owed_out)));
+        if (requested != balance.requested) {
+            venue_.touch(balance);
+            add(balance.free, balance.requested - requested);
+            balance.requested = requested;
+        }
+        for (std::uint32_t at = venue_.accounts[balance.account].orders_last; at != NIL && balance.free < locked;) {
+            const Order& order = venue_.orders[at];
+            const std::uint32_t before = order.account_before;
+            if (&balance == (order.side == BUY ? order.seat->cash : order.seat->tokens)) venue_.close(at, Reason::COVER_LOST);
+            at = before;
+        }
+        if (requested == 0 || requested != balance.asked) {
+            balance.announced = 0;
+        } else if (requested != balance.announced) {
+            venue_.tell(EventKind::WITHDRAWAL_READY, balance.instrument, balance.account).a = requested;
+            balance.announced = requested;
+        }
+    }
+
     // -- batches
 
     void eject_trade(const Command& command) {
@@ -245,28 +275,6 @@ public:
 
 private:
     void refuse(Reason reason, const Command& command) { venue_.reject(reason, command.instrument, command.account); }
-
-    /// Set aside what is asked for and not owed; then close the youngest orders until what is held is there.
-    ///
-    /// Free stays negative only while trades that rest on a failed one wait to fail too.
-    void cover(Balance& balance) {
-        const std::int64_t requested =
-            std::min(balance.asked, std::max<std::int64_t>(0, balance.level - balance.owed_out));
-        add(balance.free, balance.requested - requested);
-        balance.requested = requested;
-        for (std::uint32_t at = venue_.accounts[balance.account].orders_last; at != NIL && balance.free < 0;) {
-            const Order& order = venue_.orders[at];
-            const std::uint32_t before = order.account_before;
-            if (&balance == (order.side == BUY ? order.seat->cash : order.seat->tokens)) venue_.close(at, Reason::COVER_LOST);
-            at = before;
-        }
-        if (requested == 0 || requested != balance.asked) {
-            balance.announced = 0;
-        } else if (requested != balance.announced) {
-            venue_.tell(EventKind::WITHDRAWAL_READY, balance.instrument, balance.account).a = requested;
-            balance.announced = requested;
-        }
-    }
 
     static bool are_within(const Ejected& ejected, std::int64_t trade_after, std::int64_t trade_last) noexcept {
         return ejected.empty() || (trade_after < ejected.begin()->first && ejected.rbegin()->first <= trade_last);

@@ -32,15 +32,16 @@ public:
         if (instrument == nullptr) return refuse(Reason::UNKNOWN_INSTRUMENT, command);
         Account* account = venue_.account(command.account);
         if (account == nullptr) return refuse(Reason::UNKNOWN_ACCOUNT, command);
-        if (command.side > 1 || command.flags > 1 || command.a < 0 || command.b < 0)
+        if (command.side > 1 || command.flags > 1 || command.a < 0 || command.d < 0)
             return refuse(Reason::VALUE_OUT_OF_RANGE, command);
         Seat& seat = venue_.seat(*account, *instrument);
         if (seat.permission.is_set && !seat.permission.ended) venue_.forget_due();
         seat.permission = {true, command.a <= venue_.time_ns, command.side, command.flags,
-                           command.a, command.b, command.c, hash_of(command.text)};
+                           command.a, command.d, command.c, hash_of(command.text)};
         if (!seat.permission.ended) venue_.push_due({command.a, DueKind::PERMISSION, command.account, command.instrument});
         venue_.applied(command.account, command.instrument);
         venue_.close_unpermitted(seat);
+        clearing_.cover(*seat.tokens);
     }
 
     /// Its time has come, unless it was set anew since.

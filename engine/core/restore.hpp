@@ -176,7 +176,7 @@ private:
         p.may_buy = in_.as<std::uint8_t>();
         p.may_sell = in_.as<std::uint8_t>();
         p.valid_until_ns = in_.number();
-        p.sell_from_ns = in_.number();
+        p.locked_lots = in_.number();
         p.rules_version = in_.number();
         p.ended = in_.take(1)[0] != 0;
         p.facts_hash = in_.raw<Hash>();

@@ -14,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP7";
+constexpr std::string_view MAGIC = "DEEDSNP8";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -143,7 +143,7 @@ private:
         for (const Seat* seat : seats) {
             const Permission& p = seat->permission;
             out_.numbers(seat->account->number, seat->instrument->number, p.may_buy, p.may_sell, p.valid_until_ns,
-                         p.sell_from_ns, p.rules_version);
+                         p.locked_lots, p.rules_version);
             out_.flag(p.ended);
             out_.raw(p.facts_hash);
         }

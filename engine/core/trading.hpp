@@ -306,6 +306,7 @@ private:
         if (terms && quote_usdc_micros != 0 && terms->lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
         const Reason reason = standing_refusal(venue_, seat, command);
         if (reason != Reason::NONE || !terms) return reason;
+        if (is_locked_up(seat, command.side, terms->hold)) return Reason::LOCKED_UP;
         if (!venue_.limits.empty()) {
             const Reason limit = limit_reached(venue_, seat, command.side, terms->lots_max, terms->notional);
             if (limit != Reason::NONE) return limit;

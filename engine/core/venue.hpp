@@ -349,7 +349,7 @@ public:
         const Permission& permission = seat.permission;
         const bool ended = permission.valid_until_ns <= time_ns;
         const bool buys = permission.may_buy && !ended;
-        const bool sells = permission.may_sell && !ended && permission.sell_from_ns <= time_ns;
+        const bool sells = permission.may_sell && !ended;
         for (std::uint32_t at = seat.account->orders_first; at != NIL;) {
             const std::uint32_t after = orders[at].account_after;
             if (orders[at].seat == &seat && !(orders[at].side == BUY ? buys : sells)) close(at, Reason::PERMISSION_LOST);

@@ -62,7 +62,7 @@ async def account_of(pool: Pool, name: str) -> int:
 async def require_agreement(pool: Pool, door: Door) -> None:
     """What was recorded as sent is what the engine has, and both follow from the facts."""
     rows = await pool.fetch(
-        "SELECT account, instrument, may_buy, may_sell, valid_until_ns, sell_from_ns, rules_version, facts_hash"
+        "SELECT account, instrument, may_buy, may_sell, valid_until_ns, locked_lots, rules_version, facts_hash"
         " FROM permissions"
     )
     assert {(row["account"], row["instrument"]): t.SetPermission(*row) for row in rows} == door.permissions()
@@ -188,10 +188,13 @@ async def test_an_acquisition_moves_the_lock_up(pool: Pool, door: Door) -> None:
     user_id = await add_investor(pool, "ann")
     await run(pool, door)
     ann = await account_of(pool, "ann")
-    assert door.permissions()[ann, 2].sell_from_ns == START_NS + 65 * NS_PER_DAY
+    assert door.permissions()[ann, 2].locked_lots > 0
+    assert await run(pool, door, START_NS + 65 * NS_PER_DAY - 1) == []
+    await run(pool, door, START_NS + 65 * NS_PER_DAY)  # the release alone makes it compile again
+    assert door.permissions()[ann, 2].locked_lots == 0
     await set_acquisition(pool, user_id, 2, NOW - 100 * DAY, actor=ACTOR)
     await run(pool, door)
-    assert door.permissions()[ann, 2].sell_from_ns == START_NS + 265 * NS_PER_DAY
+    assert door.permissions()[ann, 2].locked_lots > 0
 
 
 async def test_an_instrument_waits_until_it_is_listed(pool: Pool, door: Door) -> None:

@@ -244,9 +244,9 @@ class Facts:
             return False
         return bool(permission.may_buy if side == t.Side.BUY else permission.may_sell)
 
-    def is_locked_up(self, account: int, instrument: int, side: int) -> bool:
-        permission = self.permission(account, instrument)
-        return side == t.Side.SELL and permission is not None and self.time_ns < permission.sell_from_ns
+    def locked_lots(self, account: int, asset: int) -> int:
+        permission = self.permission(account, asset)
+        return 0 if permission is None else permission.locked_lots
 
     def limit(self, account: int, instrument: int, name: str) -> int:
         """The account's own limit, else the instrument's; 0: none."""

@@ -119,7 +119,7 @@ class Generator:
             t.Cancel: ("order_id",),
             t.Amend: ("qty_lots", "order_id"),
             t.Replace: ("price_ticks", "qty_lots", "cancel_order_id", "expire_time_ns", "stop_ticks", "display_lots"),
-            t.SetPermission: ("valid_until_ns", "sell_from_ns"),
+            t.SetPermission: ("valid_until_ns", "locked_lots"),
             t.SetPhase: ("until_ns",),
             t.SetAuctions: ("period_ns",),
             t.SetBands: ("reference_ticks", "static_bps", "dynamic_bps", "volatility_call_ns"),
@@ -219,9 +219,9 @@ class Generator:
         random, now = self.random, self.oracle.time_ns
         may_buy, may_sell = random.choices(((1, 1), (0, 0), (0, 1), (1, 0), (1, 2)), (88, 2, 5, 5, 1))[0]
         until = random.choices((t.INT64_MAX, now + random.randint(0, 60), 0), (85, 12, 3))[0]
-        sell_from = random.choices((0, now + random.randint(0, 30)), (80, 20))[0]
+        locked = random.choices((0, random.randint(0, 60)), (60, 40))[0]
         where = (self._account(), self._instrument())
-        return t.SetPermission(*where, may_buy, may_sell, until, sell_from, random.randint(0, 3), random.randbytes(32))
+        return t.SetPermission(*where, may_buy, may_sell, until, locked, random.randint(0, 3), random.randbytes(32))
 
     def instrument(self) -> t.SetInstrument:
         made = terms(self.random.choice((1, 1, 2)), self.random)

@@ -73,6 +73,7 @@ def check_market(state: t.MarketState) -> None:
         assert min(balance.held, balance.owed_in, balance.owed_out, balance.requested, balance.advanced) >= 0, balance
         owed[balance.instrument] += balance.owed_in - balance.owed_out
     assert not any(owed.values()), f"more is owed to some than by others: {owed}"
+    frees = {(each.account, each.instrument): each.free for each in state.balances}
     permissions = {(each.account, each.instrument): each for each in state.permissions}
     bids: dict[int, int] = {}
     asks: dict[int, int] = {}
@@ -85,7 +86,8 @@ def check_market(state: t.MarketState) -> None:
         allowed = permission.may_buy if order.side == Side.BUY else permission.may_sell
         assert allowed, (order, permission)
         assert permission.valid_until_ns > state.time_ns, (order, permission)
-        assert order.side == Side.BUY or permission.sell_from_ns <= state.time_ns, (order, permission)
+        if order.side == Side.SELL:
+            assert permission.locked_lots <= frees[order.account, order.instrument], (order, permission)
         if order.stop_ticks and order.rank == order.order_id:
             continue  # it waits
         if order.side == Side.BUY:

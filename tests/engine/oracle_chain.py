@@ -167,12 +167,19 @@ class ChainRules(ChangeRules):
     def credit(self, account: int, asset: int) -> None:
         """What the chain says of this asset counts from now on: set aside what is asked for, cover what is held."""
         self.touched.add((account, asset))
-        self.set_aside[account, asset] = 0
+        self.cover(account, asset)
+
+    def cover(self, account: int, asset: int) -> None:
+        before = self.set_aside.get((account, asset), 0)
         slot, owed_out = self.slot(account, asset), self.balance(account, asset).owed_out
-        self.set_aside[account, asset] = aside = min(slot.requested, max(0, slot.level - owed_out))
+        locked_lots = self.locked_lots(account, asset)
+        kept = owed_out + locked_lots if owed_out else 0
+        self.set_aside[account, asset] = aside = min(slot.requested, max(0, slot.level - kept))
+        if aside != before:
+            self.touched.add((account, asset))
         for order in reversed(self.open_orders(account)):
             pays_with = t.USDC if order.terms.side == Side.BUY else order.terms.instrument
-            if self.balance(account, asset).free < 0 and pays_with == asset:
+            if self.balance(account, asset).free < locked_lots and pays_with == asset:
                 self.close(order, Reason.COVER_LOST)
         ready = aside if aside == slot.requested else 0
         if ready and self.announced.get((account, asset)) != ready:

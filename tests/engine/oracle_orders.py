@@ -47,8 +47,7 @@ class OrderRules(Facts):
 
     def close_ineligible(self, account: int, instrument: int) -> None:
         for order in self.open_orders(account, instrument):
-            side = order.terms.side
-            if not self.is_permitted(account, instrument, side) or self.is_locked_up(account, instrument, side):
+            if not self.is_permitted(account, instrument, order.terms.side):
                 self.close(order, Reason.PERMISSION_LOST)
 
     # -- an order comes
@@ -162,8 +161,11 @@ class OrderRules(Facts):
             yield Reason.KILLED
         if not self.is_permitted(terms.account, terms.instrument, terms.side):
             yield Reason.NOT_PERMITTED
-        if self.is_locked_up(terms.account, terms.instrument, terms.side):
-            yield Reason.LOCKED_UP
+        if limit and terms.side == Side.SELL:
+            free = self.balance(terms.account, terms.instrument).free
+            locked_lots = self.locked_lots(terms.account, terms.instrument)
+            if free >= bound_lots and free - locked_lots < bound_lots:
+                yield Reason.LOCKED_UP
         if terms.price_ticks and self.is_outside_band(listing, terms.price_ticks):
             yield Reason.PRICE_OUTSIDE_BAND
         if terms.order_type == OrderType.LIMIT_MAKER and self.acceptable(terms, limit):

@@ -34,7 +34,7 @@ class VenueRules(AuctionRules):
             self.reject(*where, Reason.UNKNOWN_INSTRUMENT)
         elif not self.is_account(command.account):
             self.reject(*where, Reason.UNKNOWN_ACCOUNT)
-        elif {command.may_buy, command.may_sell} - {0, 1} or min(command.valid_until_ns, command.sell_from_ns) < 0:
+        elif {command.may_buy, command.may_sell} - {0, 1} or min(command.valid_until_ns, command.locked_lots) < 0:
             self.reject(*where, Reason.VALUE_OUT_OF_RANGE)
         else:
             self.permissions = [each for each in self.permissions if (each.account, each.instrument) != where]
@@ -44,6 +44,7 @@ class VenueRules(AuctionRules):
                 self.ended.add(where)
             self.events.append(t.Applied(*where))
             self.close_ineligible(*where)
+            self.cover(*where)
 
     def set_instrument(self, command: t.SetInstrument) -> None:
         listing = self.listing(command.instrument)

@@ -181,23 +181,23 @@ class QuickGenerator:
     def _open_account(self) -> bytes:
         return self._account(self._random.randint(0, 5), self._random.choice(WALLETS))
 
-    def _permit(self, account: int, number: int, buy: int, sell: int, until_ns: int, sell_from_ns: int) -> bytes:
+    def _permit(self, account: int, number: int, buy: int, sell: int, until_ns: int, locked_lots: int) -> bytes:
         slots: dict[str, Any] = {
             "account": account,
             "instrument": number,
             "side": buy,
             "flags": sell,
             "a": until_ns,
-            "b": sell_from_ns,
+            "d": locked_lots,
         }
         return self._pack(CommandKind.SET_PERMISSION, **slots, c=7, text=bytes(range(32)))
 
     def _permission(self) -> bytes:
         random = self._random
         until = random.choice((2**63 - 1, 2**63 - 1, self._time_ns + random.randint(-1, 40), self._number(0, 1)))
-        sell_from = random.choice((0, 0, 0, self._time_ns + random.randint(0, 20), self._number(0, 1)))
+        locked = random.choice((0, 0, random.randint(0, 20), self._number(0, 60)))
         buy, sell = random.choices((0, 1, 2), (15, 84, 1), k=2)
-        return self._permit(self._who(), self._where(), buy, sell, max(until, -1), max(sell_from, -1))
+        return self._permit(self._who(), self._where(), buy, sell, max(until, -1), max(locked, -1))
 
     def _terms(self, number: int) -> bytes:
         random = self._random

@@ -244,8 +244,8 @@ def phase(words: list[str]) -> t.SetPhase:
 
 def permission(words: list[str]) -> t.SetPermission:
     may_buy, may_sell = int(words[1] in ("both", "buy")), int(words[1] in ("both", "sell"))
-    until, since = number(words, "until", t.INT64_MAX), number(words, "from", 0)
-    return t.SetPermission(int(words[0]), number(words, "in", 1), may_buy, may_sell, until, since)
+    until, locked = number(words, "until", t.INT64_MAX), number(words, "locked", 0)
+    return t.SetPermission(int(words[0]), number(words, "in", 1), may_buy, may_sell, until, locked)
 
 
 def limits(words: list[str]) -> t.SetLimits:

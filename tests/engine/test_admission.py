@@ -58,22 +58,21 @@ def test_a_buy_that_is_wrong_in_every_way_hears_of_one_after_the_other() -> None
 def test_a_sell_that_is_wrong_in_every_way_hears_of_one_after_the_other() -> None:
     check("""
         open 9 6                         => account 6
-        permit 6 buy from 3000           => applied
+        permit 6 buy locked 1            => applied
+        level 6 lots 1 to 1              => nothing
         level 6 usdc 500 to 500          => nothing
         buy 6 1 @ 1                      => accepted 1 rests 1 held 1
         buy 3 5 @ 20                     => accepted 2 rests 5 held 100
         terms open_orders_max 1          => applied
         sell 6 1 @ 20 post               => refused not_permitted
-        permit 6 both from 3000          => applied
+        permit 6 both locked 1           => applied
         sell 6 1 @ 20 post               => refused locked_up
-        at 2999                          => nothing
-        sell 6 1 @ 20 post               => refused locked_up
-        at 3000                          => nothing
+        level 6 lots -1 to 0             => nothing
         sell 6 1 @ 20 post               => refused post_only_would_take
         sell 6 1 @ 21 post               => refused too_many_orders
         terms open_orders_max 2          => applied
         sell 6 1 @ 21 post               => refused insufficient_tokens
-        level 6 lots 1 to 1              => nothing
+        level 6 lots 2 to 2              => nothing
         sell 6 1 @ 21 post               => accepted 3 rests 1 held 1
     """)
 
@@ -109,9 +108,43 @@ def test_a_market_order_has_the_same_order_of_reasons() -> None:
 
 def test_a_market_order_of_a_locked_up_seller_is_refused() -> None:
     check("""
-        permit 2 both from 5000 => applied
-        buy 3 1 @ 10            => accepted 1 rests 1 held 10
+        permit 2 both locked 60 => applied
+        sell 2 41 market        => accepted 1, closed 1 no_liquidity 41  # nobody bids: no funds are asked for
+        buy 3 99 @ 10           => accepted 2 rests 99 held 990
+        sell 2 41 market        => refused locked_up
+        sell 2 usdc 369 market  => refused locked_up                    # 41 lots at the collar
+        sell 2 40 market        => accepted 3, trade 2 by 3 40 @ 10
         sell 2 1 market         => refused locked_up
+        sell 2 61 market        => refused insufficient_tokens
+    """)
+
+
+def test_what_is_not_locked_up_can_be_sold_and_each_release_frees_more() -> None:
+    check("""
+        permit 2 both locked 100 => applied
+        sell 2 1 @ 20            => refused locked_up
+        sell 2 101 @ 20          => refused insufficient_tokens  # the lock-up is not what it lacks
+        buy 2 1 @ 5              => accepted 1 rests 1 held 5
+        permit 2 both locked 70  => applied
+        sell 2 20 @ 20           => accepted 2 rests 20 held 20
+        sell 2 11 @ 20 post      => refused locked_up
+        sell 2 10 @ 5 stop 6     => accepted 3 waits held 10
+        replace 2 2 by sell 21 @ 20 => closed 2 cancelled_replaced 20, refused locked_up
+        buy 3 4 @ 21             => accepted 4 rests 4 held 84
+        sell 2 4 @ 21            => accepted 5, trade 4 by 5 4 @ 21 filled
+        permit 2 both            => applied
+        sell 2 86 @ 20           => accepted 6 rests 86 held 86
+    """)
+
+
+def test_what_was_bought_is_free_before_what_is_locked_up() -> None:
+    check("""
+        terms resale 1          => applied
+        permit 2 both locked 100 => applied
+        sell 3 5 @ 10           => accepted 1 rests 5 held 5
+        buy 2 5 @ 10            => accepted 2, trade 1 by 2 5 @ 10 filled
+        sell 2 6 @ 10           => refused locked_up
+        sell 2 5 @ 10           => accepted 3 rests 5 held 5
     """)
 
 

@@ -80,6 +80,64 @@ def test_the_issuer_takes_what_orders_were_held_against() -> None:
     """)
 
 
+# -- lock-up
+
+
+def test_more_locked_up_closes_the_youngest_sells_that_it_no_longer_leaves_room_for() -> None:
+    check("""
+        sell 2 40 @ 300           => accepted 1 rests 40 held 40
+        buy 2 1 @ 10              => accepted 2 rests 1 held 10
+        sell 2 40 @ 301           => accepted 3 rests 40 held 40
+        permit 2 both locked 20   => applied
+        permit 2 both locked 21   => applied, closed 3 cover_lost 40
+        permit 2 buy locked 21    => applied, closed 1 permission_lost 40
+        permit 9 both locked 1    => refused unknown_account
+        permit 2 both locked -1   => refused value_out_of_range
+        permit 2 both locked 9223372036854775807 => applied
+        sell 2 1 @ 300            => refused locked_up
+        permit 2 both             => applied
+        funds 2 lots              => free 100
+    """)
+
+
+def test_a_failed_trade_and_the_issuer_close_sells_before_what_is_locked_up_is_touched() -> None:
+    check("""
+        terms resale 1             => applied
+        permit 2 both locked 60    => applied
+        sell 3 20 @ 100            => accepted 1 rests 20 held 20
+        buy 2 20 @ 100             => accepted 2, trade 1 by 2 20 @ 100 filled
+        sell 2 30 @ 200            => accepted 3 rests 30 held 30
+        sell 2 30 @ 201            => accepted 4 rests 30 held 30
+        eject 1 1 1 token_paused   => applied
+        compose 1 1 0 1 ejected 1  => applied
+        final 1                    => failed 1 token_paused, closed 4 cover_lost 30, applied
+        level 2 lots -11 to 89     => closed 3 cover_lost 30
+        sell 2 29 @ 200            => accepted 5 rests 29 held 29
+    """)
+
+
+def test_what_is_locked_up_can_be_taken_out_but_not_while_a_sale_is_owed() -> None:
+    check("""
+        position 2 50 to 150                 => nothing   # of which 50 are not in the locker, and can be sent away
+        permit 2 both locked 60              => applied
+        sell 2 40 @ 100                      => accepted 1 rests 40 held 40
+        level 2 lots 0 to 100 requested 1    => closed 1 cover_lost 40, ready 2 lots 1
+        level 2 lots 0 to 100 requested 100  => ready 2 lots 100
+        level 2 lots 0 to 100                => nothing
+        sell 2 40 @ 100                      => accepted 2 rests 40 held 40
+        buy 3 30 @ 100                       => accepted 3, trade 2 by 3 30 @ 100
+        level 2 lots 0 to 100 requested 20   => closed 2 cover_lost 10
+        funds 2 lots                         => free 60 owed_out 30 requested 10
+        permit 2 both locked 59              => applied
+        funds 2 lots                         => free 59 owed_out 30 requested 11
+        permit 2 both locked 50              => applied, ready 2 lots 20
+        permit 2 both locked 60              => applied
+        compose 1 1 0 1                      => applied
+        final 1                              => settled 1, ready 2 lots 20, applied
+        funds 2 lots                         => free 50 requested 20
+    """)
+
+
 def test_free_stays_negative_while_a_trade_owes_what_is_gone() -> None:
     check("""
         sell 2 80 @ 100           => accepted 1 rests 80 held 80

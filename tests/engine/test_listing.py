@@ -54,7 +54,7 @@ def test_a_lost_permission_closes_resting_orders_in_the_same_command() -> None:
         permit 2 both             => applied
         sell 2 1 @ 50             => accepted 4 rests 1 held 1
         buy 2 1 @ 40              => accepted 5 rests 1 held 40
-        permit 2 both from 5000   => applied, closed 4 permission_lost 1
+        permit 2 buy              => applied, closed 4 permission_lost 1
         permit 2 both until 1000  => applied, closed 5 permission_lost 1
         at 1001                   => nothing      # it never began, so it does not end
     """)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from engine import types as t
+from engine.core_exchange import CoreExchange
 from engine.exchange import Exchange
 from tests.engine.script import Market, check
 
@@ -19,6 +20,7 @@ def busy() -> Market:
         buy 4 3 @ 50                     => accepted 4, trade 3 by 4 3 @ 50
         buy 5 1 @ 50                     => accepted 5, trade 3 by 5 1 @ 50
         permit 5 both until 8000         => applied
+        permit 3 both locked 86          => applied
         permit 4 both until 1000         => applied
         level 9 usdc 7 to 7 requested 2  => parked 7 requested 2
         level 2 usdc 0 to 10000 requested 30 => ready 2 usdc 30
@@ -42,6 +44,7 @@ def test_a_restored_engine_has_the_same_state_and_goes_on() -> None:
     market.pair.engine = restored
     check(
         """
+        sell 3 10 @ 50                   => refused locked_up
         buy 2 1 @ 9 id done              => refused client_order_id_in_use 2
         buy 2 1 @ 9 id open              => refused client_order_id_in_use 1
         level 2 usdc 0 to 10000 requested 30 => nothing
@@ -53,6 +56,21 @@ def test_a_restored_engine_has_the_same_state_and_goes_on() -> None:
         """,
         market,
     )
+
+
+@pytest.mark.parametrize("engine", [Exchange, CoreExchange])
+def test_a_position_below_zero_is_kept(engine: type[Exchange | CoreExchange]) -> None:
+    """Only a chain that settles what it said was gone makes one; what the owner has otherwise makes up for it."""
+    market = check("""
+        position 4 -100 to 0 => nothing
+        sell 4 5 @ 50        => accepted 1 rests 5 held 5
+        buy 2 5 @ 50         => accepted 2, trade 1 by 2 5 @ 50 filled
+        compose 1 1 0 1      => applied
+        final 1              => settled 1, applied
+        funds 4 lots all     => free 95 level 95 position_lots -5
+    """)
+    image = market.pair.engine.snapshot()
+    assert engine.restore(image).snapshot() == image
 
 
 def test_every_cut_and_every_addition_is_refused() -> None:
@@ -77,6 +95,7 @@ def test_the_state_is_complete_and_in_order() -> None:
     assert state.orders[0] == t.OpenOrder(1, 2, 1, 0, 1, 4, 10, 5, 5, 0, 9_000, 0, 1_000, b"open", 1)
     assert [account.account for account in state.accounts] == [1, 2, 3, 4, 5]
     assert [(each.account, each.valid_until_ns) for each in state.permissions][2:] == [(4, 1_000), (5, 8_000)]
+    assert [each.locked_lots for each in state.permissions] == [0, 86, 0, 0]
     assert (state.last_composed_trade_id, state.last_final_trade_id, state.last_final_batch_id) == (1, 0, 0)
     assert state.instruments[0].last_price_ticks == 50
     balances = [(each.account, each.instrument) for each in state.balances]

@@ -219,8 +219,8 @@ export class Ticket {
     if (permission && !(order.side === "BUY" ? permission.may_buy : permission.may_sell)) {
       return { text: permission.withheld[0]?.detail ?? "What you may do here is being brought to the exchange." };
     }
-    if (permission && order.side === "SELL" && permission.sell_from && Date.parse(permission.sell_from) > Date.now()) {
-      return { text: `What you hold is locked up until ${new Date(permission.sell_from).toLocaleString()}.` };
+    if (permission && order.side === "SELL" && permission.next_release_at) {
+      return { text: `What you hold is locked up until ${new Date(permission.next_release_at).toLocaleString()}.` };
     }
     return null;
   }

@@ -400,14 +400,14 @@ async def test_without_a_wallet_nothing_is_placed(world: MarketWorld) -> None:
 
 def test_of_what_is_missing_that_comes_first_which_one_can_do_something_about() -> None:
     withheld = (Withheld.IDENTITY_NOT_REGISTERED, Withheld.KYC_MISSING, Withheld.COUNTRY_MISSING)
-    problem = not_permitted(Permission(False, False, 0, 0, withheld), t.Side.BUY)
+    problem = not_permitted(Permission(False, False, 0, 0, 0, withheld), t.Side.BUY)
     assert problem.detail == Withheld.KYC_MISSING.value
     assert [each["reason"] for each in problem.extra["reasons"]] == [
         "KYC_MISSING",
         "COUNTRY_MISSING",
         "IDENTITY_NOT_REGISTERED",
     ]
-    comes = not_permitted(Permission(True, True, 2**62, 0, ()), t.Side.BUY)
+    comes = not_permitted(Permission(True, True, 2**62, 0, 0, ()), t.Side.BUY)
     assert comes.detail == PERMISSION_COMES
 
 
