@@ -36,7 +36,7 @@ SUITES = {  # the tests that must notice, and the only ones compiled
     PAYOUT: ("Payouts.t.sol",),
     EXIT: ("ExitRedemption.t.sol",),
     SALE: ("PrimarySale.t.sol",),
-    LOCK_UP: ("Modules.t.sol",),
+    LOCK_UP: ("LockUpModule.t.sol", "Modules.t.sol"),
 }
 
 
@@ -359,9 +359,42 @@ MUTATIONS = (
         "buy(Purchase calldata purchase, bytes calldata signature) external",
     ),
     # LockUpModule
-    Mutation("issuer-not-locked-up", LOCK_UP, " && wallet != issuerOf[msg.sender]", ""),
-    Mutation("issuer-may-sell", LOCK_UP, "from == issuerOf[compliance] || ", ""),
-    Mutation("issuers-buyer-locked-up", LOCK_UP, "if (from == issuerOf[msg.sender]) return _lockUp(to);"),
+    Mutation("issuer-not-locked-up", LOCK_UP, "if (wallet == issuerOf[msg.sender]) return;"),
+    Mutation("new-issuer-released", LOCK_UP, "_take(issuer, address(0), type(uint256).max);"),
+    Mutation("nothing-told-of-release", LOCK_UP, "_dropReleased(_queues[msg.sender][issuer]);"),
+    Mutation(
+        "issuers-buyer-locked-up", LOCK_UP, "if (from == issuerOf[msg.sender]) _lockUp(to, amount);\n        else "
+    ),
+    Mutation("locked-up-not-sold", LOCK_UP, "locked + amount <= _tokenOf", "amount <= _tokenOf"),
+    Mutation("mint-free-of-lots", LOCK_UP, "return locked == 0 || locked", "return locked"),
+    Mutation("burn-takes-lots", LOCK_UP, "_takeUncovered(from, address(0), amount);"),
+    Mutation("move-takes-lots", LOCK_UP, "else _takeUncovered(from, to, amount);"),
+    Mutation("free-tokens-first", LOCK_UP, "locked - balance < amount ? locked - balance : amount", "amount"),
+    Mutation(
+        "no-more-than-moved", LOCK_UP, "locked - balance < amount ? locked - balance : amount", "locked - balance"
+    ),
+    Mutation("covered-lots-stay", LOCK_UP, "if (locked <= balance) return;"),
+    Mutation("lot-split", LOCK_UP, "if (taken > amount) taken = uint128(amount);"),
+    Mutation("taken-lot-lowered", LOCK_UP, "else oldest.amount -= taken;"),
+    Mutation("lots-go-along", LOCK_UP, "if (to != address(0)) _add(to, taken, releasedAt);"),
+    Mutation(
+        "lots-by-date", LOCK_UP, "while (place > first && queue.lots[place - 1].releasedAt >= releasedAt) --place;"
+    ),
+    Mutation(
+        "one-lot-a-date", LOCK_UP, "queue.lots[place - 1].releasedAt >= rel", "queue.lots[place - 1].releasedAt > rel"
+    ),
+    Mutation("lots-at-most", LOCK_UP, "if (isNew && end - first == LOTS_MAX)", "if (false)"),
+    Mutation("full-adds-to-its-date", LOCK_UP, "if (isNew && end - first == LOTS_MAX)", "if (end - first == LOTS_MAX)"),
+    Mutation("youngest-kept", LOCK_UP, "amount += youngest.amount;"),
+    Mutation(
+        "youngest-not-earlier", LOCK_UP, "if (youngest.releasedAt > releasedAt) releasedAt = youngest.releasedAt;"
+    ),
+    Mutation("lot-fits", LOCK_UP, "if (amount > type(uint128).max) revert LotTooLarge(amount);"),
+    Mutation(
+        "younger-lots-move-up", LOCK_UP, "for (uint256 i = end; i > place; --i) queue.lots[i] = queue.lots[i - 1];"
+    ),
+    Mutation("released-make-room", LOCK_UP, "if (first != queue.first) queue.first = uint128(first);"),
+    Mutation("released-at-its-date", LOCK_UP, ".releasedAt <= block.timestamp;", ".releasedAt < block.timestamp;"),
     Mutation(
         "issuer-set-by-compliance",
         LOCK_UP,

@@ -11,7 +11,6 @@ import {ISuiteCompliance, ISuiteToken, World} from "./World.sol";
 
 /// @notice Our modules in the real modular compliance. The token here is new: nobody holds it.
 contract ModulesTest is World {
-    uint64 private constant LOCK_UP = 365 days;
     HolderCapModule private cap;
     LockUpModule private lockUp;
     ISuiteToken private oak;
@@ -22,15 +21,12 @@ contract ModulesTest is World {
         (oak, oakCompliance) = (token, compliance);
         cap = new HolderCapModule();
         lockUp = new LockUpModule();
-        address[] memory modules = new address[](1);
-        bytes[] memory settings = new bytes[](1);
-        (modules[0], settings[0]) = (address(cap), abi.encodeCall(HolderCapModule.setCap, (2)));
-        _renew("CAPPED", modules, settings);
+        renew("CAPPED", address(cap), abi.encodeCall(HolderCapModule.setCap, (2)));
     }
 
     function testTheCapCountsHoldersWhoComeAndGo() public {
-        _mintLocked(alice, 10);
-        _mintLocked(bob, 10);
+        mintLocked(alice, 10);
+        mintLocked(bob, 10);
         _holders(2);
         vm.expectRevert("Compliance not followed");
         token.mint(carol, 1);
@@ -40,13 +36,13 @@ contract ModulesTest is World {
         _holders(2);
         token.burn(carol, 10);
         _holders(1);
-        _mintLocked(alice, 1);
+        mintLocked(alice, 1);
         _holders(2);
     }
 
     function testASellersLastLegMayGoToANewcomer() public {
-        _mintLocked(alice, 10);
-        _mintLocked(bob, 10);
+        mintLocked(alice, 10);
+        mintLocked(bob, 10);
         Batch memory batch = trade(alice, bob, 1, 0);
         batch.legs = new Leg[](2);
         (batch.legs[0], batch.legs[1]) = (Leg(0, alice, carol, 6), Leg(0, alice, bob, 4));
@@ -109,86 +105,6 @@ contract ModulesTest is World {
         }
     }
 
-    function testALockUpHoldsUntilItsDate() public {
-        _lockedUp();
-        _mintLocked(alice, 10);
-        bytes memory refusal = abi.encodeWithSelector(TokenLocker.LegNotCompliant.selector, 0, alice, bob, 1);
-        vm.warp(block.timestamp + LOCK_UP - 1);
-        settleFails(trade(alice, bob, 1, 0), refusal);
-        vm.warp(block.timestamp + 1);
-        settle(trade(alice, bob, 1, 0));
-        settle(trade(bob, carol, 1, 0)); // bought from one who may sell: free at once
-    }
-
-    function testALaterMintMovesTheDate() public {
-        _lockedUp();
-        _mintLocked(alice, 10);
-        uint256 first = block.timestamp + LOCK_UP;
-        vm.warp(first - 10);
-        _mintLocked(alice, 1);
-        vm.warp(first);
-        bytes memory refusal = abi.encodeWithSelector(TokenLocker.LegNotCompliant.selector, 0, alice, bob, 1);
-        settleFails(trade(alice, bob, 1, 0), refusal);
-    }
-
-    function testAForcedMoveTakesTheDateAlong() public {
-        _lockedUp();
-        token.mint(alice, 10);
-        uint64 date = uint64(block.timestamp) + LOCK_UP;
-        token.forcedTransfer(alice, bob, 10);
-        assertEq(lockUp.sellFrom(address(compliance), bob), date, "bob's date");
-    }
-
-    function testWhatComesFromTheIssuerIsLockedUpAndTheIssuerIsNot() public {
-        _lockedUp();
-        _setIssuer(alice);
-        token.mint(alice, 100);
-        assertEq(_date(alice), 0, "the issuer's own mint");
-        vm.prank(alice);
-        token.transfer(bob, 10);
-        assertEq(_date(bob), block.timestamp + LOCK_UP, "bob's date");
-        vm.prank(bob);
-        vm.expectRevert("Transfer not possible");
-        token.transfer(carol, 1);
-        vm.warp(block.timestamp + LOCK_UP);
-        vm.prank(bob);
-        token.transfer(carol, 1);
-        assertEq(_date(carol), 0, "bought from one who may sell");
-        vm.prank(alice);
-        token.transfer(bob, 1); // a later acquisition moves the date
-        assertEq(_date(bob), block.timestamp + LOCK_UP, "bob's later date");
-    }
-
-    function testAMintToAnybodyElseIsLockedUpToo() public {
-        _lockedUp();
-        _setIssuer(alice);
-        token.mint(bob, 10);
-        assertEq(_date(bob), block.timestamp + LOCK_UP, "bob's date");
-    }
-
-    function testTokensThatComeBackDoNotLockTheIssuerUp() public {
-        _lockedUp();
-        _setIssuer(alice);
-        token.mint(alice, 100);
-        vm.prank(alice);
-        token.transfer(bob, 10);
-        token.forcedTransfer(bob, alice, 10); // takes bob's date along
-        vm.prank(alice);
-        token.transfer(carol, 100);
-        assertEq(_date(carol), block.timestamp + LOCK_UP, "carol's date");
-    }
-
-    function testARecoveredIssuerIsNotLockedUp() public {
-        _lockedUp();
-        _setIssuer(alice);
-        token.mint(alice, 100);
-        _setIssuer(bob);
-        token.forcedTransfer(alice, bob, 100);
-        assertEq(_date(bob), 0, "bob's date");
-        vm.prank(bob);
-        token.transfer(carol, 1);
-    }
-
     function testOnlyABoundComplianceTellsAModuleAnything() public {
         bytes memory refusal = abi.encodeWithSelector(ComplianceModule.NotCompliance.selector, address(this));
         vm.expectRevert(refusal);
@@ -211,34 +127,8 @@ contract ModulesTest is World {
         lockUp.moduleTransferAction(alice, bob, 1);
         vm.expectRevert(refusal);
         lockUp.moduleMintAction(alice, 1);
-    }
-
-    function _lockedUp() private {
-        address[] memory modules = new address[](1);
-        bytes[] memory settings = new bytes[](1);
-        (modules[0], settings[0]) = (address(lockUp), abi.encodeCall(LockUpModule.setLockUp, (LOCK_UP)));
-        _renew("LOCKEDUP", modules, settings);
-    }
-
-    function _setIssuer(address issuer) private {
-        compliance.callModuleFunction(abi.encodeCall(LockUpModule.setIssuer, (issuer)), address(lockUp));
-    }
-
-    function _date(address wallet) private view returns (uint256) {
-        return lockUp.sellFrom(address(compliance), wallet);
-    }
-
-    /// @dev Makes `token` a new token with these modules, and the three known to its registry.
-    function _renew(string memory salt, address[] memory modules, bytes[] memory settings) private {
-        (token, registry, compliance) = newToken(salt, modules, settings);
-        registry.registerIdentity(alice, identityOf[alice], 276);
-        registry.registerIdentity(bob, identityOf[bob], 276);
-        registry.registerIdentity(carol, identityOf[carol], 276);
-    }
-
-    function _mintLocked(address wallet, uint256 amount) private {
-        token.mint(wallet, amount);
-        lockTokens(wallet, amount);
+        vm.expectRevert(refusal);
+        lockUp.moduleBurnAction(alice, 1);
     }
 
     function _holders(uint256 expected) private view {

@@ -30,6 +30,7 @@ interface ISuiteRegistry is IIdentityRegistry {
 
 interface ISuiteCompliance is ITokenCompliance {
     function addModule(address module) external;
+    function removeModule(address module) external;
     function callModuleFunction(bytes calldata data, address module) external;
 }
 
@@ -181,6 +182,11 @@ abstract contract World is Test {
         locker.lock(address(token), amount);
     }
 
+    function mintLocked(address wallet, uint256 amount) internal {
+        token.mint(wallet, amount);
+        lockTokens(wallet, amount);
+    }
+
     /// @dev What `recoveryAddress` asks of the new wallet: a management key of the identity.
     function addManagementKey(address wallet, address fresh) internal {
         IIdentityContract(identityOf[wallet]).addKey(keccak256(abi.encode(fresh)), 1, 1);
@@ -315,6 +321,17 @@ abstract contract World is Test {
         token_.unpause();
         vm.prank(OWNER);
         locker.setListed(address(token_), true);
+    }
+
+    /// @dev Makes `token` a new token with one module, set up as said, and the three known to its registry.
+    function renew(string memory salt, address module, bytes memory setting) internal {
+        address[] memory modules = new address[](1);
+        bytes[] memory settings = new bytes[](1);
+        (modules[0], settings[0]) = (module, setting);
+        (token, registry, compliance) = newToken(salt, modules, settings);
+        registry.registerIdentity(alice, identityOf[alice], 276);
+        registry.registerIdentity(bob, identityOf[bob], 276);
+        registry.registerIdentity(carol, identityOf[carol], 276);
     }
 
     function _create(string memory root, string memory path, bytes memory arguments) private returns (address made) {

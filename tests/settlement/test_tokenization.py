@@ -57,6 +57,11 @@ async def _token(platform: Platform, suite: TokenSuite, function: str, *argument
     return await read(platform.chain, trex(TOKEN), suite.token, function, *arguments)
 
 
+async def _lots(platform: Platform, infra: Infrastructure, suite: TokenSuite, wallet: str) -> Any:
+    """Amount and date of each lot that is locked up, in base units and seconds."""
+    return await read(platform.chain, ours("LockUpModule"), infra.lock_up_module, "lotsOf", suite.compliance, wallet)
+
+
 async def _deploy_all(platform: Platform) -> tuple[Infrastructure, TokenSuite]:
     infra = await deploy_infrastructure(platform, keys().roles(), Delays())
     suite = await deploy_property_token(platform, infra, OAK)
@@ -154,9 +159,10 @@ async def test_a_cap_and_a_lock_up_are_set_as_the_terms_say(platform: Platform) 
         await mint(platform, ash, second, 5, "second")
     cap = await read(platform.chain, ours("HolderCapModule"), infra.holder_cap_module, "holdersOf", ash.compliance)
     assert list(cap) == [1, 1]
-    date_s = await read(platform.chain, ours("LockUpModule"), infra.lock_up_module, "sellFrom", ash.compliance, first)
+    ((amount, released_at_s),) = await _lots(platform, infra, ash, first)
     now_s = (await platform.chain.eth.get_block("latest"))["timestamp"]
-    assert now_s < date_s <= now_s + 3600
+    assert amount == 5
+    assert now_s < released_at_s <= now_s + 3600
 
 
 async def test_an_issuer_is_not_locked_up_and_its_buyer_is(platform: Platform, tmp_path: Path) -> None:
@@ -172,13 +178,11 @@ async def test_an_issuer_is_not_locked_up_and_its_buyer_is(platform: Platform, t
     await rich(platform.chain, issuer.address)
     token = trex(TOKEN)
     await Sender(platform.chain, issuer, file_steps(tmp_path)).send(ash.token, token.call_data("transfer", [buyer, 2]))
-    dates_s = [
-        await read(platform.chain, ours("LockUpModule"), infra.lock_up_module, "sellFrom", ash.compliance, wallet)
-        for wallet in (issuer.address, buyer)
-    ]
+    assert await _lots(platform, infra, ash, issuer.address) == []
+    ((amount, released_at_s),) = await _lots(platform, infra, ash, buyer)
     now_s = (await platform.chain.eth.get_block("latest"))["timestamp"]
-    assert dates_s[0] == 0
-    assert now_s < dates_s[1] <= now_s + 3600
+    assert amount == 2
+    assert now_s < released_at_s <= now_s + 3600
 
 
 async def test_a_mint_of_one_name_happens_once(platform: Platform) -> None:

@@ -2,6 +2,7 @@
 pragma solidity 0.8.17;
 
 import {IComplianceModule} from "../interfaces/IComplianceModule.sol";
+import {IPropertyToken, ITokenCompliance} from "../interfaces/IPropertyToken.sol";
 
 /// @notice What our compliance modules share: one module serves many tokens, each through its own compliance contract,
 ///         and only a compliance that bound itself may tell it anything.
@@ -37,5 +38,9 @@ abstract contract ComplianceModule is IComplianceModule {
     /// @inheritdoc IComplianceModule
     function isComplianceBound(address compliance) external view override returns (bool) {
         return _bound[compliance];
+    }
+
+    function _tokenOf(address compliance) internal view returns (IPropertyToken) {
+        return IPropertyToken(ITokenCompliance(compliance).getTokenBound());
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 pragma solidity 0.8.17;
 
-import {IPropertyToken, ITokenCompliance} from "../interfaces/IPropertyToken.sol";
+import {IPropertyToken} from "../interfaces/IPropertyToken.sol";
 import {ComplianceModule} from "./ComplianceModule.sol";
 
 /// @title  A cap on the number of holders
@@ -84,9 +84,5 @@ contract HolderCapModule is ComplianceModule {
         address identity = holders.identityOf[wallet];
         delete holders.identityOf[wallet];
         if (--holders.walletsOf[identity] == 0) --holders.count;
-    }
-
-    function _tokenOf(address compliance) private view returns (IPropertyToken) {
-        return IPropertyToken(ITokenCompliance(compliance).getTokenBound());
     }
 }

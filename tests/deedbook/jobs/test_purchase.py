@@ -56,15 +56,15 @@ async def test_from_the_opening_to_the_receipt(selling: SaleWorld) -> None:
     assert [await selling.tokens_of(name) for name in ("ann", "manager")] == [20, SUPPLY - 20]
     block_time = datetime.fromtimestamp((await selling.web3.eth.get_block(receipt["block"]))["timestamp"], UTC)
     assert await selling.pool.fetchval("SELECT acquired_at FROM acquisitions") == block_time
-    lock_up = await read(
+    lots = await read(
         selling.web3,
         ours("LockUpModule"),
         selling.infra.lock_up_module,
-        "sellFrom",
+        "lotsOf",
         selling.suite.compliance,
         key("ann").address,
     )
-    assert lock_up == int(block_time.timestamp()) + LOCK_UP_S
+    assert [tuple(lot) for lot in lots] == [(20, int(block_time.timestamp()) + LOCK_UP_S)]
     assert await selling.told("ann") == [("PURCHASED", "You bought 20 tokens of 12 Oak Street for 210 USDC.")]
     assert await selling.told("manager") == [
         ("SALE_OPENED", "The first sale of 12 Oak Street is open."),
