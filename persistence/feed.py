@@ -1,7 +1,4 @@
-"""The exchange's door for our other processes: a Unix socket, commands in, durable frames out from any seq.
-
-Each message is a length, a kind and a body, little-endian; a body holds engine records as they are.
-"""
+"""The exchange's door for our other processes: a Unix socket, commands in, durable frames out from any seq."""
 
 from __future__ import annotations
 
@@ -13,43 +10,37 @@ from bisect import bisect_left
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from struct import Struct, error
-from typing import Any, Final, NamedTuple
+from struct import error
+from typing import Any, Final, NamedTuple, Protocol
 
-from engine.types import CommandKind
 from engine.wire import COMMAND, COMMAND_SIZE, EVENT, EVENT_SIZE
+from persistence.feed_messages import (
+    ANSWER,
+    ANSWER_HEAD,
+    FOLLOW,
+    FOLLOW_BODY,
+    FRAME,
+    JOIN,
+    REFUSED,
+    REFUSED_HEAD,
+    SUBMIT,
+    SUBMIT_HEAD,
+    Frame,
+    frame_message,
+    frame_of,
+    message,
+    read_message,
+    records_of,
+)
 from persistence.journal_reader import JournalReader
-from persistence.sequencer import KIND_OFFSET, Durable, Refusal, Sequencer
+from persistence.sequencer import Durable, Refusal, Sequencer
 from persistence.socket_path import short_path
 
-HEAD: Final = Struct("<IB")  # bytes of the body, kind
-SUBMIT, FOLLOW, ANSWER, REFUSED, FRAME = range(1, 6)
-SUBMIT_HEAD: Final = Struct("<Q")  # nonce; then the commands
-FOLLOW_BODY: Final = Struct("<Q")  # from which seq
-ANSWER_HEAD: Final = Struct("<QI")  # nonce, number of commands; then the stamped commands and their events
-REFUSED_HEAD: Final = Struct("<Q")  # nonce; then the refusal's name
-FRAME_HEAD: Final = Struct("<Q32sI")  # first seq, hash, number of commands; then the commands and their events
-BODY_BYTES_MAX: Final = 512 * 1024 * 1024  # a sweep of 300,000 makers is one frame
-COMMANDS_MAX: Final = 4_096  # of one submission
 BEHIND_BYTES_MAX: Final = 8 * 1024 * 1024  # unread by a follower: from there it reads the journal instead
 CHUNK_BYTES: Final = 1024 * 1024
-KINDS: Final = frozenset(int(kind) for kind in CommandKind)
 RECONNECT_FIRST_S: Final = 0.05
 RECONNECT_MOST_S: Final = 2.0
 _log: Final = logging.getLogger(__name__)
-
-
-class Frame(NamedTuple):
-    """A durable journal frame; `hash` is the chain's value after it."""
-
-    first_seq: int
-    commands: bytes
-    events: bytes
-    hash: bytes
-
-    @property
-    def last_seq(self) -> int:
-        return self.first_seq + len(self.commands) // COMMAND_SIZE - 1
 
 
 class Answer(NamedTuple):
@@ -77,13 +68,40 @@ class _Submission(NamedTuple):
     nonce: int
 
 
+class Peer(Protocol):
+    """One connection, seen from the exchange."""
+
+    def send(self, kind: int, *parts: bytes) -> None: ...
+
+
+class Entrance(Protocol):
+    """Where gateways come in: peers that join, and are told of the commands which they entered."""
+
+    def join(self, peer: Peer) -> None: ...
+    def leave(self, peer: Peer) -> None:
+        """Its connection has ended, whether it had joined or not."""
+        ...
+
+    def take(self, peer: Peer, kind: int, body: bytes) -> bool:
+        """Whether it is a message of a gateway's. ValueError or struct.error where it is a malformed one."""
+        ...
+
+    def on_durable(self, durable: Durable) -> None:
+        """Before anybody has the frame."""
+        ...
+
+
 class FeedServer:
     """Serve `sequencer` on a socket that only our own user can open."""
 
-    def __init__(self, path: Path, sequencer: Sequencer, journal_directory: Path) -> None:
+    def __init__(
+        self, path: Path, sequencer: Sequencer, journal_directory: Path, entrance: Entrance | None = None
+    ) -> None:
+        """`entrance` is where gateways come in; None: there are none."""
         self._path = path
         self._sequencer = sequencer
         self._journal_directory = journal_directory
+        self._entrance = entrance
         self._followers: set[_Peer] = set()
         self._peers: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -107,10 +125,12 @@ class FeedServer:
 
     def on_durable(self, durable: Durable) -> None:
         """A subscriber of the sequencer: answer what was submitted here, and tell those who follow."""
+        if self._entrance is not None:
+            self._entrance.on_durable(durable)
         if self._followers:
-            message = _frame_message(durable.first_seq, durable.hash, durable.commands, durable.events)
+            frame = frame_message(durable.first_seq, durable.hash, durable.commands, durable.events)
             for peer in self._followers:
-                peer.offer(durable.first_seq, message, len(durable.origins))
+                peer.offer(durable.first_seq, frame, len(durable.origins))
         submissions: dict[_Submission, list[int]] = {}
         for index, origin in enumerate(durable.origins):
             if isinstance(origin, _Submission):
@@ -126,10 +146,10 @@ class FeedServer:
         catching_up: asyncio.Task[None] | None = None
         try:
             while True:
-                kind, body = await _read_message(reader)
+                kind, body = await read_message(reader)
                 if kind == SUBMIT:
                     self._submit(peer, body)
-                elif kind == FOLLOW and catching_up is None:
+                elif kind in (FOLLOW, JOIN) and catching_up is None:
                     (peer.next_seq,) = FOLLOW_BODY.unpack(body)
                     if not 0 < peer.next_seq <= self._sequencer.durable_seq + 1:
                         _log.error(
@@ -140,12 +160,16 @@ class FeedServer:
                         return
                     self._followers.add(peer)
                     catching_up = asyncio.create_task(self._catch_up(peer))
-                else:
+                    if kind == JOIN and self._entrance is not None:
+                        self._entrance.join(peer)
+                elif self._entrance is None or not self._entrance.take(peer, kind, body):
                     return
         except (asyncio.IncompleteReadError, ConnectionError, ValueError, error):
             return  # it went away, or it does not speak our language
         finally:
             self._followers.discard(peer)
+            if self._entrance is not None:
+                self._entrance.leave(peer)
             if catching_up is not None:
                 catching_up.cancel()
             writer.close()
@@ -153,13 +177,7 @@ class FeedServer:
 
     def _submit(self, peer: _Peer, body: bytes) -> None:
         (nonce,) = SUBMIT_HEAD.unpack_from(body)
-        count, rest = divmod(len(body) - SUBMIT_HEAD.size, COMMAND_SIZE)
-        if rest or not 0 < count <= COMMANDS_MAX:
-            raise ValueError("a submission is 1 to 4096 whole records")
-        starts = range(SUBMIT_HEAD.size, len(body), COMMAND_SIZE)
-        records = [body[start : start + COMMAND_SIZE] for start in starts]
-        if not KINDS.issuperset(record[KIND_OFFSET] for record in records):
-            raise ValueError("a command of a kind that the engine does not know")  # it would be a poison
+        records = records_of(body, SUBMIT_HEAD.size)
         refusal = self._sequencer.submit_together(records, _Submission(peer, nonce))
         if refusal is not None:
             peer.send(REFUSED, REFUSED_HEAD.pack(nonce), refusal.name.encode())
@@ -175,9 +193,9 @@ class FeedServer:
         while True:
             with JournalReader(self._journal_directory, peer.next_seq) as reader:
                 while peer.next_seq <= (durable_seq := self._sequencer.durable_seq):
-                    messages, next_seq = await asyncio.to_thread(_read_some, reader, peer.next_seq, durable_seq)
-                    for message in messages:
-                        peer.writer.write(message)
+                    frames, next_seq = await asyncio.to_thread(_read_some, reader, peer.next_seq, durable_seq)
+                    for frame in frames:
+                        peer.writer.write(frame)
                     peer.next_seq = next_seq
                     await peer.writer.drain()
             peer.live = True
@@ -195,7 +213,7 @@ class _Peer:
         self.live = False
         self.fell_behind = asyncio.Event()
 
-    def offer(self, first_seq: int, message: bytes, commands: int) -> None:
+    def offer(self, first_seq: int, frame: bytes, commands: int) -> None:
         """Send a live frame, unless too much waits already: then it comes from the journal later."""
         if not self.live:
             return
@@ -204,7 +222,7 @@ class _Peer:
             self.fell_behind.set()
             return
         assert self.next_seq == first_seq
-        self.writer.write(message)
+        self.writer.write(frame)
         self.next_seq = first_seq + commands
 
     def answer(self, nonce: int, commands: bytes, events: bytes) -> None:
@@ -212,7 +230,7 @@ class _Peer:
 
     def send(self, kind: int, *parts: bytes) -> None:
         if not self.writer.is_closing():
-            self.writer.write(_message(kind, *parts))
+            self.writer.write(message(kind, *parts))
 
 
 class FeedClient:
@@ -236,7 +254,7 @@ class FeedClient:
         nonce = next(self._nonces)
         future = self._waiting[nonce] = asyncio.get_running_loop().create_future()
         try:
-            writer.write(_message(SUBMIT, SUBMIT_HEAD.pack(nonce), *commands))
+            writer.write(message(SUBMIT, SUBMIT_HEAD.pack(nonce), *commands))
             answers: list[Answer] = await future
             return answers
         finally:
@@ -254,11 +272,11 @@ class FeedClient:
                 pause_s = min(2 * pause_s, RECONNECT_MOST_S)
                 continue
             try:
-                writer.write(_message(FOLLOW, FOLLOW_BODY.pack(from_seq)))
+                writer.write(message(FOLLOW, FOLLOW_BODY.pack(from_seq)))
                 while True:
-                    kind, body = await _read_message(reader)
+                    kind, body = await read_message(reader)
                     assert kind == FRAME
-                    frame = _frame(body)
+                    frame = frame_of(body)
                     assert frame.first_seq <= from_seq <= frame.last_seq or frame.first_seq == from_seq
                     from_seq, pause_s = frame.last_seq + 1, RECONNECT_FIRST_S
                     yield frame
@@ -287,7 +305,7 @@ class FeedClient:
     async def _read_answers(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while True:
-                kind, body = await _read_message(reader)
+                kind, body = await read_message(reader)
                 (nonce,) = REFUSED_HEAD.unpack_from(body)
                 future = self._waiting.get(nonce)
                 if future is None or future.done():
@@ -306,36 +324,12 @@ class FeedClient:
                     future.set_exception(FeedLost("the exchange went away before it answered"))
 
 
-def _message(kind: int, *parts: bytes) -> bytes:
-    return b"".join((HEAD.pack(sum(map(len, parts)), kind), *parts))
-
-
-async def _read_message(reader: asyncio.StreamReader) -> tuple[int, bytes]:
-    length, kind = HEAD.unpack(await reader.readexactly(HEAD.size))
-    if length > BODY_BYTES_MAX:
-        raise ValueError(f"a message of {length} bytes")
-    return kind, await reader.readexactly(length)
-
-
-def _frame_message(
-    first_seq: int, frame_hash: bytes, commands: bytes | memoryview, events: bytes | memoryview
-) -> bytes:
-    head = FRAME_HEAD.pack(first_seq, frame_hash, len(commands) // COMMAND_SIZE)
-    return _message(FRAME, head, bytes(commands), bytes(events))
-
-
-def _frame(body: bytes) -> Frame:
-    first_seq, frame_hash, count = FRAME_HEAD.unpack_from(body)
-    events_at = FRAME_HEAD.size + count * COMMAND_SIZE
-    return Frame(first_seq, body[FRAME_HEAD.size : events_at], body[events_at:], frame_hash)
-
-
 def _read_some(reader: JournalReader, next_seq: int, durable_seq: int) -> tuple[list[bytes], int]:
     """Messages for the next frames of the journal, about CHUNK_BYTES of them; in a thread of its own."""
     messages: list[bytes] = []
     size_bytes = 0
     for frame in reader.read(durable_seq):
-        messages.append(_frame_message(frame.first_seq, frame.hash, frame.commands, frame.events))
+        messages.append(frame_message(frame.first_seq, frame.hash, frame.commands, frame.events))
         next_seq = frame.last_seq + 1
         size_bytes += len(messages[-1])
         if size_bytes >= CHUNK_BYTES:

@@ -13,7 +13,8 @@ import pytest
 from engine import types as t
 from engine.wire import EVENT, decode_commands, encode_command
 from persistence import feed as feed_module
-from persistence.feed import FOLLOW, HEAD, SUBMIT, CommandsRefused, FeedClient, FeedLost, FeedServer, Frame
+from persistence.feed import CommandsRefused, FeedClient, FeedLost, FeedServer
+from persistence.feed_messages import FOLLOW, HEAD, SUBMIT, Frame
 from persistence.journal import JournalWriter
 from persistence.recovery import recovered
 from persistence.sequencer import Refusal, Sequencer
