@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Final
 from urllib.parse import parse_qs, unquote
@@ -20,15 +20,17 @@ from picows import (
 )
 
 from engine.types import MarketState
+from engine.wire import COMMAND, COMMAND_SIZE
 from gateway.all_markets import AllMarkets
+from gateway.answers import LIST_LEG, PLACE, REPLACE, Asked
 from gateway.archive import Archive
 from gateway.auth import Authenticator
 from gateway.balances import Balances
-from gateway.cancels import Cancels, Countdowns
+from gateway.cancels import Cancels, Countdowns, StartTimer, Timers, Unattended
 from gateway.connection import MESSAGE_BYTES_MAX, Connection
 from gateway.cork import Cork
-from gateway.desk import Desk, Submit, SubmitTogether
-from gateway.errors import ApiError
+from gateway.desk import Desk, Refusal, Submit, SubmitTogether
+from gateway.errors import ApiError, not_taken, outcome_unknown
 from gateway.history import History
 from gateway.keys import KeyStore
 from gateway.limits import Limits, LimitSettings
@@ -64,6 +66,8 @@ class Gateway:
     history  older orders and trades than are kept here; None: there are none to ask for
     clock    wall time in nanoseconds since 1970 UTC
     measures what GET /metrics answers; None: there is no such route
+    timers   who keeps the dead-man's timers; None: this gateway, alone
+    tell     takes a note for all gateways, this one too; each hands what comes to `on_note`
     """
 
     def __init__(
@@ -74,7 +78,9 @@ class Gateway:
         key_store: KeyStore,
         clock: Callable[[], int] = time.time_ns,
         limits: LimitSettings | None = None,
-        measures: Callable[[], str] | None = None,
+        measures: Callable[[], Awaitable[str]] | None = None,
+        timers: StartTimer | None = None,
+        tell: Callable[[bytes], None] | None = None,
     ) -> None:
         self._clock = clock
         self._measures = measures
@@ -90,7 +96,8 @@ class Gateway:
         self._history = history
         self._archive = Archive(publisher.feeds, history, clock, orders.projected)
         public = PublicQueries(markets, publisher, counted)
-        cancels = Cancels(submit)
+        self._cancels = cancels = Cancels(submit)
+        self._timers = Timers(cancels)
         authenticator, desk = Authenticator(key_store), Desk(markets, orders, counted, submit, submit_together)
         self._services = Services(
             markets,
@@ -106,9 +113,9 @@ class Gateway:
             Terms(markets, balances, counted),
             publisher,
             cancels,
-            Countdowns(markets, cancels, clock),
+            Countdowns(markets, timers or self._timers.start, clock),
             users,
-            ListenKeys(clock),
+            ListenKeys(clock, tell) if tell is not None else ListenKeys(clock),
             clock,
         )
         self._connections: set[Connection] = set()
@@ -119,6 +126,7 @@ class Gateway:
         self._timer: asyncio.TimerHandle | None = None
         self._archiving: asyncio.Task[None] | None = None
         self._ticks = 0
+        self._place = ("", 0, 0, False)
         self.ws_port = 0
         self.rest_port = 0
 
@@ -154,14 +162,50 @@ class Gateway:
         self._publisher.settling(trade_ids, left_out, state, transaction, self._clock())
         self._cork.flush()
 
+    def count_others(self, durable: Durable) -> None:
+        """A frame's orders that came in elsewhere: an account's limits count wherever it asks."""
+        for index, origin in enumerate(durable.origins):
+            if origin is None:
+                row = COMMAND.unpack_from(durable.commands, index * COMMAND_SIZE)
+                if row[2] in (PLACE, REPLACE, LIST_LEG):
+                    self._limits.heard_order(row[9], row[1])
+
+    def on_refused(self, origin: object, refusal: Refusal) -> None:
+        """A command that `submit` had taken was not sequenced; nothing was done."""
+        if isinstance(origin, Asked):
+            origin.sink.fail(origin, not_taken(refusal.name))
+        elif isinstance(origin, Unattended):
+            self._cancels.send_later(origin.record)
+
+    def on_lost(self, origins: Sequence[object]) -> None:
+        """Commands that `submit` had taken, and nobody knows whether they were sequenced."""
+        for origin in origins:
+            if isinstance(origin, Asked):
+                origin.sink.fail(origin, outcome_unknown())
+            elif isinstance(origin, Unattended):
+                self._cancels.send_later(origin.record)
+        self._cork.flush()
+
+    def on_note(self, note: bytes) -> None:
+        self._services.listen_keys.heard(note)
+
     # -- the clients' side
 
-    async def start(self, host: str, ws_port: int, rest_port: int) -> None:
-        """Listen; port 0 takes a free one (see `ws_port`, `rest_port`)."""
+    async def start(self, host: str, ws_port: int, rest_port: int, *, shares_ports: bool = False) -> None:
+        """Listen; port 0 takes a free one (see `ws_port`, `rest_port`). Others may listen on shared ports, too."""
+        self._place = (host, ws_port, rest_port, shares_ports)
+        await self.resume()
+        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
+        self._archiving = asyncio.create_task(self._archive.run())
+
+    async def resume(self) -> None:
+        """Listen, at the start and after a `pause`."""
+        host, ws_port, rest_port, shares_ports = self._place
         self._server = await ws_create_server(
             self._accept,
             host,
             ws_port,
+            reuse_port=shares_ports or None,
             max_frame_size=MESSAGE_BYTES_MAX,
             enable_auto_ping=True,
             auto_ping_idle_timeout=PING_S,
@@ -174,12 +218,10 @@ class Gateway:
             app.router.add_get("/metrics", self._measured)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, rest_port)
+        site = web.TCPSite(self._runner, host, rest_port, reuse_port=shares_ports or None)
         await site.start()
         self.ws_port = self._server.sockets[0].getsockname()[1]
         self.rest_port = self._runner.addresses[0][1]
-        self._timer = asyncio.get_running_loop().call_later(TICK_S, self._tick)
-        self._archiving = asyncio.create_task(self._archive.run())
 
     def announce_stop(self) -> None:
         """Tell every client that the server is about to shut down, before anything is refused for it."""
@@ -190,7 +232,7 @@ class Gateway:
 
     async def _measured(self, _request: web.Request) -> web.Response:
         assert self._measures is not None
-        return web.Response(text=self._measures(), headers={"Cache-Control": "no-store"})
+        return web.Response(text=await self._measures(), headers={"Cache-Control": "no-store"})
 
     async def stop(self) -> None:
         """Say that the service restarts, and close everything; who does not read is cut off after a moment."""
@@ -199,19 +241,25 @@ class Gateway:
         if self._archiving is not None:
             self._archiving.cancel()
             await asyncio.gather(self._archiving, return_exceptions=True)
-        self._services.countdowns.stop()
+        self._timers.stop()
+        await self.pause("the service restarts")
+
+    async def pause(self, why: str) -> None:
+        """Close everything until `resume`; the market goes on to be followed."""
         if self._server is not None:
             self._server.close()
+            self._server = None
         self._cork.finish()
         for connection in list(self._connections):
-            connection.close(WSCloseCode.SERVICE_RESTART, "the service restarts")
+            connection.close(WSCloseCode.SERVICE_RESTART, why)
         if self._runner is not None:
             await self._runner.cleanup()
+            self._runner = None
         with suppress(TimeoutError):
             async with asyncio.timeout(STOP_S):
                 await self._all_closed.wait()
         for connection in list(self._connections):
-            connection.drop("the service stops")
+            connection.drop(why)
         await self._all_closed.wait()
 
     def _tick(self) -> None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Final
+from typing import Final, NamedTuple
 
 from gateway import messages as m
 from gateway.commands import Commands
-from gateway.desk import Submit
-from gateway.errors import mandatory
+from gateway.desk import Refusal, Submit
+from gateway.errors import mandatory, not_taken
 from gateway.markets import Markets
 from gateway.orders import Order
 from gateway.times import MS
@@ -22,17 +22,26 @@ COUNTDOWN_MS_MAX: Final = 24 * 3600 * 1000
 OWNED_SWEPT: Final = 1_000  # orders remembered before those that are done are let go
 
 
+class Unattended(NamedTuple):
+    """The origin of a cancel that nobody waits for."""
+
+    record: bytes
+
+
 class Cancels:
     def __init__(self, submit: Submit) -> None:
         self._submit = submit
         self._waiting: list[bytes] = []
 
     def send(self, record: bytes) -> None:
-        refusal = self._submit(record, None)
+        refusal = self._submit(record, Unattended(record))
         if refusal is not None and refusal.name != "STOPPING":
-            if not self._waiting:
-                asyncio.get_running_loop().call_later(AGAIN_S, self._again)
-            self._waiting.append(record)
+            self.send_later(record)
+
+    def send_later(self, record: bytes) -> None:
+        if not self._waiting:
+            asyncio.get_running_loop().call_later(AGAIN_S, self._again)
+        self._waiting.append(record)
 
     def _again(self) -> None:
         waiting, self._waiting = self._waiting, []
@@ -71,37 +80,52 @@ class OwnedOrders:
             self._cancels.send(Commands.cancel_order(order.account, order.market.number, order.order_id))
 
 
-class Countdowns:
-    """One for each account and symbol (or all symbols): all its orders are cancelled unless it is set again in time."""
+class Timers:
+    """The countdowns that run: one for each account and instrument (or all, 0)."""
 
-    def __init__(self, markets: Markets, cancels: Cancels, clock: Callable[[], int]) -> None:
-        self._markets = markets
+    def __init__(self, cancels: Cancels) -> None:
         self._cancels = cancels
-        self._clock = clock
         self._timers: dict[tuple[int, int], asyncio.TimerHandle] = {}
 
-    def set(self, account: int, params: m.Countdown, unit_ns: int) -> str:
-        """Start it anew, or stop it with 0; the answer says when it ends (0: never)."""
-        if not 0 <= params.countdown_time <= COUNTDOWN_MS_MAX:
-            raise mandatory("countdownTime")
-        number = 0 if params.symbol is None else self._markets.of(params.symbol).number
-        timer = self._timers.pop((account, number), None)
+    def start(self, account: int, instrument: int, ms: int) -> None:
+        """Start one anew, or stop it with 0."""
+        timer = self._timers.pop((account, instrument), None)
         if timer is not None:
             timer.cancel()
-        cancel_time = 0
-        if params.countdown_time:
-            cancel_time = (self._clock() + params.countdown_time * MS) // unit_ns
-            self._timers[account, number] = asyncio.get_running_loop().call_later(
-                params.countdown_time / 1_000, self._end, account, number
+        if ms:
+            self._timers[account, instrument] = asyncio.get_running_loop().call_later(
+                ms / 1_000, self._end, account, instrument
             )
-        symbol = "" if params.symbol is None else f'"symbol":"{params.symbol}",'
-        return f'{{{symbol}"countdownTime":{params.countdown_time},"cancelTime":{cancel_time}}}'
 
     def stop(self) -> None:
         for timer in self._timers.values():
             timer.cancel()
         self._timers.clear()
 
-    def _end(self, account: int, number: int) -> None:
-        del self._timers[account, number]
-        self._cancels.send(Commands.cancel_all_of(account, number))
+    def _end(self, account: int, instrument: int) -> None:
+        del self._timers[account, instrument]
+        self._cancels.send(Commands.cancel_all_of(account, instrument))
+
+
+StartTimer = Callable[[int, int, int], Refusal | None]  # account, instrument, ms; a refusal where nobody would keep it
+
+
+class Countdowns:
+    """All orders of an account (in a symbol) are cancelled unless it says in time that it is still there."""
+
+    def __init__(self, markets: Markets, start: StartTimer, clock: Callable[[], int]) -> None:
+        self._markets = markets
+        self._start = start
+        self._clock = clock
+
+    def set(self, account: int, params: m.Countdown, unit_ns: int) -> str:
+        """Start it anew, or stop it with 0; the answer says when it ends (0: never)."""
+        if not 0 <= params.countdown_time <= COUNTDOWN_MS_MAX:
+            raise mandatory("countdownTime")
+        number = 0 if params.symbol is None else self._markets.of(params.symbol).number
+        refusal = self._start(account, number, params.countdown_time)
+        if refusal is not None:
+            raise not_taken(refusal.name)
+        cancel_time = (self._clock() + params.countdown_time * MS) // unit_ns if params.countdown_time else 0
+        symbol = "" if params.symbol is None else f'"symbol":"{params.symbol}",'
+        return f'{{{symbol}"countdownTime":{params.countdown_time},"cancelTime":{cancel_time}}}'

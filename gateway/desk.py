@@ -16,7 +16,7 @@ from gateway.orders import Orders
 
 
 class Refusal(Protocol):
-    """The sequencer's: OVERLOADED, DISK_FULL or STOPPING."""
+    """The sequencer's: OVERLOADED, DISK_FULL or STOPPING; AWAY where it is another process's and cannot be reached."""
 
     @property
     def name(self) -> str: ...

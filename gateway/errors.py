@@ -86,6 +86,12 @@ def away() -> ApiError:
     return ApiError(DISCONNECTED, text, 503)
 
 
+def outcome_unknown() -> ApiError:
+    """A command was sent, and nobody knows whether it was taken: it may still become durable, or be so already."""
+    text = "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
+    return ApiError(TIMEOUT, text, 504)
+
+
 def not_permitted() -> ApiError:
     return ApiError(REJECTED_API_KEY, "Invalid API-key, IP, or permissions for action.", 401)
 
@@ -142,7 +148,7 @@ def refused(reason: int, first_order_id: int = 0) -> ApiError:
 
 
 def not_taken(refusal: str) -> ApiError:
-    """The sequencer did not take the command (nothing was done): OVERLOADED, DISK_FULL or STOPPING."""
+    """The sequencer did not take the command (nothing was done): OVERLOADED, DISK_FULL, STOPPING or AWAY."""
     if refusal == "STOPPING":
         return ApiError(SHUTTING_DOWN, "This service is shutting down; the request was not executed.", 503)
     return ApiError(SERVER_BUSY, f"Server is currently overloaded ({refusal}); the request was not executed.", 503)

@@ -6,7 +6,7 @@ that goes on after it was told to stop (429) is banned for a while (418): two mi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
 from gateway import errors
@@ -29,6 +29,15 @@ class LimitSettings:
     connections_open: int = 10_000  # in all
     refusals_per_minute: int = 10_000  # by address: 429s before it is banned
 
+    def divided(self, parts: int) -> LimitSettings:
+        """For one of several gateways: what counts by address is divided, for they do not tell each other of it."""
+        return replace(
+            self,
+            weight_per_minute=self.weight_per_minute // parts,
+            connections_per_5_minutes=self.connections_per_5_minutes // parts,
+            refusals_per_minute=self.refusals_per_minute // parts,
+        )
+
 
 class Window:
     """Counts by name in the current interval of `seconds` since 1970."""
@@ -50,6 +59,13 @@ class Window:
             return -1
         counts[name] = count
         return count
+
+    def heard(self, name: object, time_ns: int) -> None:
+        """One more at a time that may be past; it was let through elsewhere, so no limit counts."""
+        if time_ns >= self._ends_ns:
+            self._start(time_ns)
+        if time_ns >= self._ends_ns - self._span_ns and (name in self._counts or len(self._counts) < TABLE_MAX):
+            self._counts[name] = self._counts.get(name, 0) + 1
 
     def count(self, name: object, now_ns: int) -> int:
         if now_ns >= self._ends_ns:
@@ -135,6 +151,11 @@ class Limits:
             text = f"Too many new orders; current limit is {self.orders_day.limit} orders per 1 DAY."
             raise _come_back(errors.TOO_MANY_ORDERS, text, 429, self.orders_day.ends_ms, now_ns)
         return short, day
+
+    def heard_order(self, account: int, time_ns: int) -> None:
+        """An order of the account's came in elsewhere."""
+        self.orders_10s.heard(account, time_ns)
+        self.orders_day.heard(account, time_ns)
 
     def connection(self, ip: str, now_ns: int) -> bool:
         return not self.bans.until_ns(ip, now_ns) and self.connections.add(ip, 1, now_ns) >= 0

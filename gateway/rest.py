@@ -121,8 +121,7 @@ async def _durable(waiting: Waiting) -> str:
         async with asyncio.timeout(ANSWER_S_MAX):
             return await waiting.result
     except TimeoutError:
-        text = "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
-        raise ApiError(errors.TIMEOUT, text, 504) from None
+        raise errors.outcome_unknown() from None
 
 
 async def _body(request: web.Request) -> str:

@@ -100,7 +100,7 @@ async def test_a_countdown_cancels_all_unless_it_is_set_again(venue: Venue) -> N
     set_once = (await alice.do("openOrders.cancelAllAfter", countdownTime=60_000))["result"]
     assert set_once["countdownTime"] == 60_000
     assert (await alice.do("openOrders.cancelAllAfter", countdownTime=0))["result"]["cancelTime"] == 0
-    assert venue.gateway._services.countdowns._timers == {}
+    assert venue.gateway._timers._timers == {}
     await alice.do("openOrders.cancelAllAfter", symbol=OTHER_SYMBOL, countdownTime=1)
     await until_open(alice, lambda open_ids: open_ids == [1])
     status, answer, _ = await venue.rest("POST", "/api/v3/countdownCancelAll", ALICE, countdownTime=1)

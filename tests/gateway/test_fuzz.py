@@ -154,7 +154,7 @@ async def test_the_ws_api(tmp_path: Path) -> None:
     session = asked.session(ApiSession(gateway._services, gateway._cork, _opened, _closed, return_rate_limits=True))
     run("ws-api", list(requests()), partial(asked.check_one_answer, session))
     session.on_closed()
-    gateway._services.countdowns.stop()
+    gateway._timers.stop()
     assert REQUESTS
 
 
