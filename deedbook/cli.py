@@ -57,6 +57,9 @@ def _add_run(run: argparse.ArgumentParser) -> None:
     run.add_argument("--data", dest="data_dir", metavar="DIR", help="where everything is kept (default: data)")
     run.add_argument("--port", metavar="P", help="of the pages (default: 8080)")
     run.add_argument("--engine", metavar="NAME", help="core (C++) or python (default: core where it is built)")
+    run.add_argument(
+        "--gateways", metavar="N", help="processes that serve the trading API (default: the exchange does)"
+    )
     run.add_argument("--no-demo", dest="demo_market", action="store_const", const="no", help="no demo market")
     run.set_defaults(call=_run)
 
@@ -176,7 +179,7 @@ def _add_ops(ops: argparse.ArgumentParser) -> None:
 def _run(parsed: argparse.Namespace) -> int:
     from deedbook.run import run
 
-    given = {name: getattr(parsed, name) for name in ("data_dir", "port", "engine", "demo_market")}
+    given = {name: getattr(parsed, name) for name in ("data_dir", "port", "engine", "gateways", "demo_market")}
     settings = Settings.read(os.environ, given)
     engine_class(settings.engine)  # say before anything starts that one is missing
     return asyncio.run(run(settings))

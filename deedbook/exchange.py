@@ -1,16 +1,18 @@
-"""The exchange process: gateway sessions, sequencer, engine, journal; no database, no chain on an order's path."""
+"""The exchange process: sequencer, engine, journal; no database, no chain on an order's path.
+
+It is its own gateway where no others are asked for.
+"""
 
 import asyncio
 import os
 import sys
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import uvloop
 
 from deedbook import collector, progress
+from deedbook.entrance import Entrance
 from deedbook.layout import Layout
 from deedbook.measures import Measures
 from deedbook.past import Past
@@ -18,7 +20,7 @@ from deedbook.process import announce_ready, stop_signals
 from deedbook.settings import Settings
 from engine.engines import Engine, engine_class
 from engine.exchange import Exchange
-from engine.types import Phase, SetPhase
+from engine.types import MarketState, Phase, SetPhase
 from engine.wire import decode_commands, encode_command
 from gateway.api import Gateway
 from gateway.keys import KeyStore
@@ -27,8 +29,6 @@ from persistence.frame import JournalError
 from persistence.journal import JournalWriter
 from persistence.recovery import ReplayDiffers, recovered
 from persistence.sequencer import Durable, Sequencer
-from persistence.streams import Stream
-from persistence.streams import connect as connect_redis
 
 FATAL_EXIT = 70  # nothing may be acknowledged any more; the supervisor starts us again
 HALTED_SUFFIX = ".halted"
@@ -51,49 +51,62 @@ async def _serve(settings: Settings) -> int:
         kind = engine_class(settings.engine)
         _say_engine(kind)
         exchange = recovered(layout.journal, layout.snapshots, kind)
-        state = exchange.state()
         sequencer = Sequencer(exchange, writer, time.time_ns, _die, layout.poison)
-        feed = FeedServer(layout.feed_socket, sequencer, layout.journal)
-        past = Past(settings.database_url) if settings.database_url else None
         measures = Measures(time.time_ns)
-        keys = KeyStore(layout.api_keys)
-        gateway = Gateway(sequencer.submit, sequencer.submit_together, past, keys, time.time_ns, measures=measures.text)
-        gateway.restore(state)
-        sequencer.subscribers += [gateway.on_durable, feed.on_durable, measures.on_durable]
-        await halt_poisoned(sequencer, layout.poison)
-        await feed.start()
-        await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)
-        del state
-        collector.quiet()
-        stopping = stop_signals()
-        announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
-        async with _batch_progress(settings, gateway):
-            await stopping.wait()
-        gateway.announce_stop()
-        await sequencer.stop()  # first: what was taken is answered while its sessions are open
-        await gateway.stop()
-        await feed.stop()
-        if past is not None:
-            await past.close()
+        if settings.gateways:
+            await _run_behind_gateways(layout, sequencer, measures)
+        else:
+            await _run_alone(settings, layout, sequencer, exchange.state(), measures)
     finally:
         writer.close()
     return 0
 
 
-@asynccontextmanager
-async def _batch_progress(settings: Settings, gateway: Gateway) -> AsyncIterator[None]:
-    """Tell traders how their batches fare, beside the market's work and never on its path."""
-    if settings.redis_url is None:
-        yield
-        return
-    redis = connect_redis(settings.redis_url)
-    telling = asyncio.create_task(progress.take(Stream(redis, progress.STREAM), gateway.on_settling))
-    try:
-        yield
-    finally:
-        telling.cancel()
-        await asyncio.gather(telling, return_exceptions=True)
-        await redis.aclose()
+async def _run_alone(
+    settings: Settings, layout: Layout, sequencer: Sequencer, state: MarketState, measures: Measures
+) -> None:
+    """Until a signal, with the gateway in this process."""
+
+    async def measured() -> str:
+        return measures.text()
+
+    feed = FeedServer(layout.feed_socket, sequencer, layout.journal)
+    past = Past(settings.database_url) if settings.database_url else None
+    keys = KeyStore(layout.api_keys)
+    gateway = Gateway(sequencer.submit, sequencer.submit_together, past, keys, time.time_ns, measures=measured)
+    gateway.restore(state)
+    del state
+    sequencer.subscribers += [gateway.on_durable, feed.on_durable, measures.on_durable]
+    await halt_poisoned(sequencer, layout.poison)
+    await feed.start()
+    await gateway.start("127.0.0.1", settings.websocket_port, settings.rest_port)
+    collector.quiet()
+    stopping = stop_signals()
+    announce_ready(f"ws://127.0.0.1:{gateway.ws_port} http://127.0.0.1:{gateway.rest_port}")
+    async with progress.taken(settings.redis_url, "gateway", gateway.on_settling):
+        await stopping.wait()
+    gateway.announce_stop()
+    await sequencer.stop()  # first: what was taken is answered while its sessions are open
+    await gateway.stop()
+    await feed.stop()
+    if past is not None:
+        await past.close()
+
+
+async def _run_behind_gateways(layout: Layout, sequencer: Sequencer, measures: Measures) -> None:
+    """Until a signal, with one door: the socket at which the gateways and our other processes come in."""
+    entrance = Entrance(sequencer, time.time_ns, measures.text)
+    feed = FeedServer(layout.feed_socket, sequencer, layout.journal, entrance)
+    sequencer.subscribers += [feed.on_durable, measures.on_durable]
+    await halt_poisoned(sequencer, layout.poison)
+    await feed.start()
+    collector.quiet()
+    stopping = stop_signals()
+    announce_ready()
+    await stopping.wait()
+    await sequencer.stop()
+    entrance.stop()
+    await feed.stop()
 
 
 def _say_engine(kind: type[Engine]) -> None:

@@ -25,7 +25,7 @@ from deedbook.settings import VARIABLES, Settings
 from deedbook.supervisor import Service, Supervisor
 from persistence.whole_file import write_whole
 
-MARKET = "exchange"  # its orders wait for nobody
+MARKET = "exchange"  # its orders, and its gateways, wait for nobody
 PROCESSES = (  # in the order in which they start: each may rely on those before it
     (MARKET, "deedbook.exchange", ()),
     ("follower", "deedbook.follower", ()),
@@ -33,6 +33,7 @@ PROCESSES = (  # in the order in which they start: each may rely on those before
     ("releaser-signer", "deedbook.signer", ("releaser",)),
     ("settlement", "deedbook.settlement", ()),
 )
+GATEWAY = "deedbook.gateway"
 BACK_OFFICE = ("backoffice", "deedbook.backoffice")
 DEMO = ("demo-market", "deedbook.demo.resident")
 UNSHARED = {"PYTHONOPTIMIZE", *(variable for variable, _ in CREDENTIAL_VARIABLES.values())}
@@ -108,8 +109,14 @@ class Machine:
         common |= {"PYTHONUNBUFFERED": "1"}
         ours = common | self.settings.to_environment()
         secrets = self._credentials.to_environment(*CREDENTIALS)
+        gateways = [f"gateway-{number}" for number in range(1, self.settings.gateways + 1)]
+        exchange, *others = [
+            self._process(name, [module, *arguments], lambda: ours) for name, module, arguments in PROCESSES
+        ]
         return [
-            *(self._process(name, [module, *arguments], lambda: ours) for name, module, arguments in PROCESSES),
+            exchange,
+            *(self._process(name, [GATEWAY, name], lambda: ours) for name in gateways),
+            *others,
             *(self._sandbox_process(sandbox, common) for sandbox in self._sandboxes),
             self._process(BACK_OFFICE[0], [BACK_OFFICE[1]], lambda: ours | secrets),
             *([self._process(DEMO[0], [DEMO[1]], lambda: ours)] if self.settings.demo_market else []),
@@ -119,6 +126,7 @@ class Machine:
         return self._process(sandbox.name, [sandbox.module], lambda: common | sandbox.environment())
 
     def _process(self, name: str, words: list[str], environment: Callable[[], Mapping[str, str]]) -> Process:
+        is_market = name == MARKET or words[0] == GATEWAY
         return Process(
             name,
             [sys.executable, "-m", *words],
@@ -126,7 +134,7 @@ class Machine:
             log_directory=self._layout.logs,
             say=self._say,
             ready_within_s=READY_WITHIN_S,
-            niceness=0 if name == MARKET else BEHIND_THE_MARKET,
+            niceness=0 if is_market else BEHIND_THE_MARKET,
         )
 
 

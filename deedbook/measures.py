@@ -46,4 +46,5 @@ class Measures:
         self._durable_s.observe(max(0, self._now_ns() - sequenced_ns) / 10**9)
 
     def text(self) -> str:
+        """As Prometheus reads them."""
         return generate_latest(self._registry).decode()

@@ -19,6 +19,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "chain_is_local": ("DEEDBOOK_CHAIN_IS_LOCAL", ()),
     "log_level": ("DEEDBOOK_LOG_LEVEL", ()),
     "engine": ("DEEDBOOK_ENGINE", ()),
+    "gateways": ("DEEDBOOK_GATEWAYS", ()),
     "block_time_ms": ("DEEDBOOK_BLOCK_TIME_MS", ()),
     "database_url": ("DATABASE_URL", ("postgresql", "postgres")),
     "redis_url": ("REDIS_URL", ("redis", "rediss", "unix")),
@@ -35,6 +36,7 @@ VARIABLES: dict[str, tuple[str, tuple[str, ...]]] = {
 LOG_LEVELS = ("debug", "info", "warning", "error")
 WORDS = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 BLOCK_TIME_MS_MAX = 60_000
+GATEWAYS_MAX = 64
 
 
 class SettingsError(ValueError):
@@ -48,6 +50,7 @@ class Settings:
     port            the pages; websocket_port and rest_port: the trading API. 0 means any free port.
     chain_is_local  the chain is our own anvil: mock USDC, gas money for nothing, FINAL by confirmations.
     engine          core or python; None: the core where it is built.
+    gateways        processes that serve the trading API; 0: the exchange itself does.
     block_time_ms   of the embedded chain; 0 mines a block for each transaction.
     public_url      how people reach the pages: in mails, and in what a wallet signs. None: this machine.
     kyc_levels      names of the identity provider's levels that count, with commas; new applicants get the first.
@@ -62,6 +65,7 @@ class Settings:
     chain_is_local: bool = False
     log_level: str = "info"
     engine: str | None = None
+    gateways: int = 0
     block_time_ms: int = 1_000
     database_url: str | None = None
     redis_url: str | None = None
@@ -111,6 +115,8 @@ def _parsed(field: str, name: str, value: object) -> object:
             return _data_dir(name, text)
         case "port" | "websocket_port" | "rest_port":
             return _whole_number(name, text, 65_535)
+        case "gateways":
+            return _whole_number(name, text, GATEWAYS_MAX)
         case "block_time_ms":
             return _whole_number(name, text, BLOCK_TIME_MS_MAX)
         case "demo_market" | "chain_is_local":

@@ -31,6 +31,7 @@ class Refusal(Enum):
     OVERLOADED = "the exchange is busy, try again"
     DISK_FULL = "the journal's disk is full: only cancels are taken"
     STOPPING = "the exchange is shutting down"
+    AWAY = "the exchange is being started again, try again"
 
 
 class Durable(NamedTuple):
