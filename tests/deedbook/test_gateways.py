@@ -20,6 +20,7 @@ def is_trade(message: dict[str, dict[str, object]]) -> bool:
     return message.get("event", {}).get("x") == "TRADE"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("gateways", [1, 2])
 async def test_all_gateways_show_one_market_over_hard_ends(tmp_path: Path, gateways: int) -> None:
     async with market(tmp_path, gateways) as running:
@@ -64,6 +65,7 @@ async def is_closed(trader: Listener) -> bool:
     return False
 
 
+@pytest.mark.slow
 async def test_an_order_under_way_when_the_exchange_dies_is_answered_by_what_became_of_it_or_as_unknown(
     tmp_path: Path,
 ) -> None:
@@ -104,6 +106,7 @@ async def test_what_counts_by_account_counts_at_all_gateways(tmp_path: Path) -> 
         assert (await here.until(lambda message: message.get("event", {}).get("x") == "CANCELED"))["event"]["i"] == 1
 
 
+@pytest.mark.slow
 async def test_a_gateway_takes_with_it_the_orders_that_end_with_their_sessions(tmp_path: Path) -> None:
     async with market(tmp_path, 2) as running:
         here, there = await running.one_at_each(ALICE)
@@ -123,6 +126,7 @@ async def test_a_gateway_takes_with_it_the_orders_that_end_with_their_sessions(t
                 await asyncio.sleep(0.05)
 
 
+@pytest.mark.slow
 async def test_a_listen_key_is_good_at_every_gateway(tmp_path: Path) -> None:
     async with market(tmp_path, 2) as running:
         headers = {"X-MBX-APIKEY": running.keys[ALICE].key}
@@ -136,6 +140,7 @@ async def test_a_listen_key_is_good_at_every_gateway(tmp_path: Path) -> None:
                 assert (await socket.receive_json())["e"] == "executionReport"
 
 
+@pytest.mark.slow
 async def test_before_a_stop_clients_are_told_and_what_was_taken_is_answered(tmp_path: Path) -> None:
     async with market(tmp_path, 1) as running:
         trader = await running.trader(ALICE)
@@ -149,6 +154,7 @@ async def test_before_a_stop_clients_are_told_and_what_was_taken_is_answered(tmp
         assert running.levels()["asks"] == {10_000: 100}  # a stop of ours is no end of the session's
 
 
+@pytest.mark.slow
 async def test_metrics_are_the_exchanges_own(tmp_path: Path) -> None:
     async with market(tmp_path, 1) as running:
         async with running.http.get(f"http://127.0.0.1:{running.settings.rest_port}/metrics") as response:
