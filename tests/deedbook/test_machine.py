@@ -51,3 +51,13 @@ def test_what_a_killed_machine_left_is_no_running_one(tmp_path: Path) -> None:
     machine.close()
     with pytest.raises(FileNotFoundError):
         running_settings(tmp_path)
+
+
+def test_gateways_start_behind_the_exchange_and_stop_before_it(tmp_path: Path) -> None:
+    machine = Machine(replace(ELSEWHERE, data_dir=tmp_path, gateways=2))
+    names = [process.name for process in machine._processes()]
+    assert names[:4] == ["exchange", "gateway-1", "gateway-2", "follower"]
+    machine.close()
+    alone = Machine(replace(ELSEWHERE, data_dir=tmp_path))
+    assert not [process.name for process in alone._processes() if "gateway" in process.name]
+    alone.close()

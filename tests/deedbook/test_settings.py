@@ -74,7 +74,7 @@ def test_a_child_process_reads_the_same_settings(tmp_path: Path) -> None:
             "SMTP_URL": "smtp://127.0.0.1:25",
             "DEEDBOOK_KYC_LEVELS": "basic, plus",
         },
-        {"data_dir": tmp_path, "demo_market": False, "block_time_ms": 250},
+        {"data_dir": tmp_path, "demo_market": False, "block_time_ms": 250, "gateways": 3},
     )
     assert settings.kyc_levels == ("basic", "plus")
     assert Settings.read(settings.to_environment()) == settings

@@ -34,6 +34,30 @@ def test_a_flood_of_names_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert window.add(3, 1, START_NS) == 2
 
 
+def test_what_was_let_through_elsewhere_counts_in_its_own_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    window = Window(60, 2)
+    assert window.add("a", 1, START_NS) == 1
+    window.heard("a", START_NS - 1)  # of the minute before
+    assert window.count("a", START_NS) == 1
+    for _ in range(3):
+        window.heard("a", START_NS + 1)
+    assert window.count("a", START_NS) == 4  # it is done; but nothing more is let through here
+    assert window.add("a", 1, START_NS) == -1
+    window.heard("a", START_NS + MINUTE_NS)
+    assert window.count("a", START_NS + MINUTE_NS) == 1
+    monkeypatch.setattr(limits, "TABLE_MAX", 1)
+    window.heard("b", START_NS + MINUTE_NS)
+    assert window.count("b", START_NS + MINUTE_NS) == 0
+
+
+def test_several_gateways_divide_what_counts_by_address_and_nothing_else() -> None:
+    whole, part = LimitSettings(), LimitSettings().divided(4)
+    assert part.weight_per_minute * 4 == whole.weight_per_minute
+    assert part.connections_per_5_minutes * 4 == whole.connections_per_5_minutes
+    assert part.refusals_per_minute * 4 == whole.refusals_per_minute
+    assert (part.orders_per_10s, part.orders_per_day) == (whole.orders_per_10s, whole.orders_per_day)
+
+
 def test_too_much_weight_says_when_to_come_back() -> None:
     counted = Limits(LimitSettings(weight_per_minute=10))
     assert counted.request("ip", 10, START_NS + 1) == 10

@@ -47,6 +47,35 @@ def test_nobody_else_keeps_or_stops_it_and_there_are_not_too_many(monkeypatch: p
     assert keys.api_key(first) is None
 
 
+def test_all_gateways_know_a_listen_key_and_the_last_word_counts() -> None:
+    now_ns, notes = [0], list[bytes]()
+    here, there = (ListenKeys(lambda: now_ns[0], notes.append) for _ in range(2))
+
+    def spread() -> None:
+        while notes:
+            note = notes.pop(0)
+            here.heard(note)
+            there.heard(note)
+
+    first, second = (each.start(key("a")).split('"')[3] for each in (here, there))  # before they hear of each other
+    spread()
+    assert [each.api_key(first) for each in (here, there)] == [None, None]
+    assert [each.api_key(second) for each in (here, there)] == ["a", "a"]
+    now_ns[0] = LIFE_NS - 1
+    here.keep(key("a"), second)
+    spread()
+    now_ns[0] = LIFE_NS + 1
+    assert there.api_key(second) == "a"
+    newcomer = ListenKeys(lambda: now_ns[0], notes.append)
+    here.heard(b"")
+    for note in notes:
+        newcomer.heard(note)
+    assert newcomer.api_key(second) == "a"
+    newcomer.stop(key("a"), second)
+    spread()
+    assert [each.api_key(second) for each in (here, there)] == [None, None]
+
+
 async def started(venue: Venue, verb: str, listen_key: str = "") -> tuple[int, Any]:
     params = {"listenKey": listen_key} if listen_key else {}
     headers = {"X-MBX-APIKEY": venue.keys[ALICE].key}
