@@ -16,7 +16,7 @@ from engine import types as t
 from engine.wire import decode_commands, encode_command
 from persistence import link as link_module
 from persistence.feed import FeedServer
-from persistence.feed_messages import COUNTDOWN, ENTER, ENTER_HEAD, FOLLOW_BODY, JOIN, message
+from persistence.feed_messages import COUNTDOWN, ENTER, ENTER_HEAD, FOLLOW_BODY, GOES_ON, JOIN, message
 from persistence.journal import JournalWriter
 from persistence.journal_reader import JournalReader
 from persistence.link import Link
@@ -130,6 +130,27 @@ async def test_each_origin_comes_back_with_its_command_and_others_commands_with_
 def _frames(running: Exchange, gateway: Gateway) -> list[bytes]:
     with JournalReader(running.server._journal_directory) as reader:
         return [bytes(frame.commands) for frame in reader.read(gateway.seqs[-1])]
+
+
+async def test_commands_that_go_together_have_one_origin_and_nothing_between(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(link_module, "COMMANDS_MAX", 5)
+    async with exchange(tmp_path) as running:
+        gateway = await Gateway(tmp_path).serves()
+        for number in range(4):
+            gateway.link.submit(sell(10_000 + number), f"alone {number}")
+            gateway.link.submit_together([sell(20_000 + number)] * 3, f"three {number}")
+        await until(lambda: len(gateway.answered) == 8)
+        commands = [command for frame in _frames(running, gateway) for _, _, command in decode_commands(frame)]
+        prices = [command.price_ticks for command in commands if isinstance(command, t.Place)]
+        assert prices == [price for number in range(4) for price in (10_000 + number, *[20_000 + number] * 3)]
+        monkeypatch.setattr("persistence.sequencer.WAITING_MAX", 2)
+        gateway.link.submit_together([sell(30_000)] * 3, "too many")
+        gateway.link.submit(sell(30_000), "fits")
+        await until(lambda: gateway.refused and "fits" in gateway.answered)
+        assert gateway.refused == [("too many", Refusal.OVERLOADED)]
+        await gateway.end()
 
 
 async def test_what_is_not_sequenced_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -273,6 +294,7 @@ async def test_a_note_comes_to_all_in_one_order_and_newcomers_make_the_others_sp
         message(ENTER, ENTER_HEAD.pack(1, 2), bytes(2), sell(10_000)),
         message(ENTER, ENTER_HEAD.pack(1, 1), bytes(1), bytes(160)),
         message(ENTER, b"short"),
+        message(ENTER, ENTER_HEAD.pack(1, 1), bytes((GOES_ON,)), sell(10_000)),
         message(COUNTDOWN, b"short"),
         message(200),
     ],
