@@ -1,15 +1,17 @@
-"""The exchange process as it is, started for an experiment and stopped after it."""
+"""The exchange process as it is, and gateways before it, started for an experiment and stopped after it."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from itertools import cycle
 from typing import Final
 
 from bench.requests import records
+from deedbook.embedded.child import free_port
 from deedbook.layout import Layout
 from deedbook.process import Process
 from deedbook.settings import VARIABLES, Settings
@@ -22,37 +24,53 @@ READY_WITHIN_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """Its process, where its sockets are, and the core that is left for clients; None where there is only one."""
+    """Its processes, where its sockets are, and the core that is left for clients; None where there is only one."""
 
-    pid: int
+    pids: list[int]
     port: int
     clients_core: int | None
 
 
 @asynccontextmanager
-async def running(layout: Layout, setup: bytes) -> AsyncIterator[Running]:
-    """An exchange on the first core, once the commands of `setup` are durable."""
+async def running(layout: Layout, setup: bytes, gateways: int = 0) -> AsyncIterator[Running]:
+    """An exchange on the first core, once the commands of `setup` are durable; gateways on all but the last."""
     cores = sorted(os.sched_getaffinity(0))
-    settings = Settings(data_dir=layout.root, websocket_port=0, rest_port=0)
+    port = free_port() if gateways else 0
+    settings = Settings(
+        data_dir=layout.root, websocket_port=port, rest_port=free_port() if gateways else 0, gateways=gateways
+    )
+    async with AsyncExitStack() as started:
+        exchange = await _start(started, "exchange", ["deedbook.exchange"], layout, settings, cores[0])
+        await _set_up(layout, setup)
+        pids = [exchange.pid]
+        for number, core in zip(range(1, gateways + 1), cycle(cores[1:-1] or cores[:1]), strict=False):
+            name = f"gateway-{number}"
+            gateway = await _start(started, name, ["deedbook.gateway", name], layout, settings, core)
+            pids.append(gateway.pid)
+        port = port or int(exchange.detail.split()[0].rpartition(":")[2])
+        yield Running(pids, port, cores[-1 if gateways else 1] if len(cores) > 1 else None)
+
+
+async def _start(
+    started: AsyncExitStack, name: str, words: list[str], layout: Layout, settings: Settings, core: int
+) -> Process:
     environment = {
-        name: value for name, value in os.environ.items() if name not in {name for name, _ in VARIABLES.values()}
+        variable: value
+        for variable, value in os.environ.items()
+        if variable not in {each for each, _ in VARIABLES.values()}
     }
-    exchange = Process(
-        "exchange",
-        [sys.executable, "-m", "deedbook.exchange"],
+    process = Process(
+        name,
+        [sys.executable, "-m", *words],
         environment=lambda: environment | settings.to_environment(),
         log_directory=layout.logs,
         say=lambda line: print(line, file=sys.stderr),
         ready_within_s=READY_WITHIN_S,
     )
-    with _pinned(cores[0]):
-        await exchange.start()
-    try:
-        await _set_up(layout, setup)
-        port = int(exchange.detail.split()[0].rpartition(":")[2])
-        yield Running(exchange.pid, port, cores[1] if len(cores) > 1 else None)
-    finally:
-        await exchange.stop()
+    with _pinned(core):
+        await process.start()
+    started.push_async_callback(process.stop)
+    return process
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import os
 import sys
 import tempfile
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,6 +53,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each fan-out")
     parser.add_argument("--rate", type=float, default=100_000.0, help="messages a second beside the orders")
     parser.add_argument("--orders", type=int, default=1_000, help="one at a time, alone and beside")
+    parser.add_argument("--gateways", type=int, default=0, help="processes before the exchange (default: it has none)")
     parser.add_argument("--no-slow-reader", action="store_true", help="leave that experiment out")
 
 
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
         found = asyncio.run(_measure(arguments, Layout(Path(name)), setup))
     print(f"fanout: {arguments.followers:,} followers of {STREAM}, frames of {arguments.batch} trades")
     print(f"  machine      {machine()}")
+    print(
+        f"  gateways     {arguments.gateways or 'none: the exchange itself'}; CPU and memory are those of all together"
+    )
     print(
         f"  memory       {found.bytes_a_connection / 1024:,.1f} KiB a connection, {arguments.connections:,} connections"
     )
@@ -144,14 +148,14 @@ async def _measure(arguments: argparse.Namespace, layout: Layout, setup: bytes) 
     keys = KeyStore(layout.api_keys)
     texts = [_order(number) for number in range(2 * arguments.orders)]
     owner = trader(keys, ACCOUNT_FIRST + 2, texts)
-    async with running(layout, setup) as exchange:
+    async with running(layout, setup, arguments.gateways) as exchange:
         market = Market(layout)
         client = Client(exchange.port, 20_000, texts, owner.api_key, owner.private_key, user_data=False)
         found.alone_ns = await asyncio.to_thread(_one_at_a_time, client, arguments.orders)
-        before = _resident_bytes(exchange.pid)
+        before = _resident_bytes(exchange.pids)
         silent = max(0, arguments.connections - followers)
         async with _followers(exchange, followers, silent, arguments.batch) as crowd:
-            found.bytes_a_connection = (_resident_bytes(exchange.pid) - before) / (followers + silent)
+            found.bytes_a_connection = (_resident_bytes(exchange.pids) - before) / (followers + silent)
             await _closed_loop(arguments, exchange, market, crowd, found)
             sent = crowd.came
             steady = asyncio.create_task(_steadily(arguments, market))
@@ -173,14 +177,14 @@ async def _closed_loop(
     arguments: argparse.Namespace, exchange: Running, market: Market, crowd: Followers, found: Found
 ) -> None:
     step = arguments.batch * arguments.followers
-    cpu_before, began, batches = cpu_us(exchange.pid)[0], monotonic(), 0
+    cpu_before, began, batches = cpu_us(exchange.pids)[0], monotonic(), 0
     while monotonic() - began < arguments.seconds:
         await market.trade(arguments.batch)
         batches += 1
         await crowd.until((batches - OUTSTANDING) * step)
     await crowd.until(batches * step)
     found.messages_a_second = batches * step / (monotonic() - began)
-    found.cpu_us_a_message = (cpu_us(exchange.pid)[0] - cpu_before) / (batches * step)
+    found.cpu_us_a_message = (cpu_us(exchange.pids)[0] - cpu_before) / (batches * step)
 
 
 async def _steadily(arguments: argparse.Namespace, market: Market) -> int:
@@ -206,21 +210,21 @@ def _one_at_a_time(client: Client, count: int) -> array[int]:
 async def _slow_reader(exchange: Running, market: Market, crowd: Followers, found: Found) -> None:
     """Until it is dropped; the other follower must have every trade."""
     slow = connect(exchange.port, 20_001, STREAM, SLOW_KERNEL_BYTES)
-    before = most = _resident_bytes(exchange.pid)
+    before = most = _resident_bytes(exchange.pids)
     frames_max = 4 * BUFFER_BYTES_MAX // (SLOW_BATCH * MESSAGE_BYTES_MIN)
     for number in range(1, frames_max + 1):
         await market.trade(SLOW_BATCH)
-        most = max(most, _resident_bytes(exchange.pid))
+        most = max(most, _resident_bytes(exchange.pids))
         if _is_closed(exchange.port, slow.getsockname()[1]):
             found.slow_trades = number * SLOW_BATCH
             break
     await crowd.until(number * SLOW_BATCH)
     slow.close()
-    without = _resident_bytes(exchange.pid)
+    without = _resident_bytes(exchange.pids)
     for _ in range(number):
         await market.trade(SLOW_BATCH)
     await crowd.until(2 * number * SLOW_BATCH)
-    found.slow_kib = (most - before - (_resident_bytes(exchange.pid) - without)) // 1024
+    found.slow_kib = (most - before - (_resident_bytes(exchange.pids) - without)) // 1024
     found.checks["slow_reader_is_dropped"] = found.slow_trades > 0
     found.checks["the_other_reader_has_every_trade"] = crowd.came == 2 * number * SLOW_BATCH
 
@@ -241,6 +245,7 @@ def _order(number: int) -> bytes:
     return f'{{"id":{number},"method":"order.place","params":{{{params},"newClientOrderId":"b{number}"}}}}'.encode()
 
 
-def _resident_bytes(pid: int) -> int:
-    """Linux only."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+def _resident_bytes(pids: Sequence[int]) -> int:
+    """Of all together. Linux only."""
+    pages = sum(int(Path(f"/proc/{pid}/statm").read_text().split()[1]) for pid in pids)
+    return pages * os.sysconf("SC_PAGE_SIZE")

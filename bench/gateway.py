@@ -65,6 +65,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--response", choices=["ACK", "FULL"], default="ACK", help="what the answer to an order tells")
     parser.add_argument("--user-data", action="store_true", help="each connection listens to its user data stream")
     parser.add_argument("--directory", type=Path, help="on the disk to be measured (default: that of temporary files)")
+    parser.add_argument("--gateways", type=int, default=0, help="processes before the exchange (default: it has none)")
     parser.add_argument("--seed", type=int, default=1)
 
 
@@ -86,12 +87,13 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.rate,
             arguments.user_data,
         )
-        load = asyncio.run(measure(layout, made, plan))
+        load = asyncio.run(measure(layout, made, plan, arguments.gateways))
         echo = asyncio.run(_measure_floor(made, plan))
         checks, state_hash = checked(layout, made, load)
         where = disk(layout.root)
     print(f"gateway: {count:,} requests of {arguments.connections} connections, seed {arguments.seed}")
     print(f"  machine      {machine()}; {where}")
+    print(f"  gateways     {arguments.gateways or 'none: the exchange itself'}; CPU is that of all together")
     print(f"  disk alone   a sync {percentiles_us(alone_ns)}")
     print(f"  flow         {dict(made.kinds)}, {arguments.resting:,} resting before")
     for phase in load.phases:
@@ -121,12 +123,12 @@ def _print_phase(phase: Phase, of: str = "exchange") -> None:
     print(f"  {'':12} CPU a request: {of} {main:.1f} us + its threads {rest:.1f} us; load generator {load:.1f} us")
 
 
-async def measure(layout: Layout, made: Requests, plan: Plan) -> Load:
+async def measure(layout: Layout, made: Requests, plan: Plan, gateways: int = 0) -> Load:
     """The load on an exchange of its own, whose data stay in `layout`."""
     keys = KeyStore(layout.api_keys)
     traders = [trader(keys, account, texts) for account, texts in enumerate(made.texts, ACCOUNT_FIRST)]
-    async with running(layout, made.setup) as exchange:
-        return await _load(exchange.port, exchange.pid, exchange.clients_core, traders, made, plan)
+    async with running(layout, made.setup, gateways) as exchange:
+        return await _load(exchange.port, exchange.pids, exchange.clients_core, traders, made, plan)
 
 
 async def _measure_floor(made: Requests, plan: Plan) -> Load:
@@ -135,7 +137,7 @@ async def _measure_floor(made: Requests, plan: Plan) -> Load:
     traders = [Trader("", bytes(32), texts) for texts in made.texts]
     core, *others = sorted(os.sched_getaffinity(0))
     async with floor.running(core) as (pid, port):
-        return await _load(port, pid, others[0] if others else None, traders, made, plan)
+        return await _load(port, [pid], others[0] if others else None, traders, made, plan)
 
 
 def trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
@@ -144,8 +146,10 @@ def trader(keys: KeyStore, account: int, texts: list[bytes]) -> Trader:
     return Trader(key.key, private.private_bytes_raw(), texts)
 
 
-async def _load(port: int, pid: int, core: int | None, traders: list[Trader], made: Requests, plan: Plan) -> Load:
-    job = Job(port, pid, core, traders, made.senders, *plan[:6], seed=1, user_data=plan.user_data)
+async def _load(
+    port: int, pids: list[int], core: int | None, traders: list[Trader], made: Requests, plan: Plan
+) -> Load:
+    job = Job(port, pids, core, traders, made.senders, *plan[:6], seed=1, user_data=plan.user_data)
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "bench.load", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )

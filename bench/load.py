@@ -42,7 +42,7 @@ class Job(msgspec.Struct):
     """
 
     port: int
-    exchange_pid: int
+    server_pids: list[int]
     core: int | None
     traders: list[Trader]
     senders: list[int]
@@ -57,8 +57,8 @@ class Job(msgspec.Struct):
 
 
 class Phase(msgspec.Struct):
-    """Of `count` requests. `latencies` are int64 nanoseconds as bytes; CPU times: the exchange's main thread, its other
-    threads, the load generator.
+    """Of `count` requests. `latencies` are int64 nanoseconds as bytes; CPU times: the main threads of exchange and
+    gateways, their other threads, the load generator.
     """
 
     name: str
@@ -119,11 +119,11 @@ class Generator:
         latencies = array("q")
         for client in self._clients:
             client.latencies_ns = latencies
-        cpu_before, own_before = cpu_us(self._job.exchange_pid), os.times()
+        cpu_before, own_before = cpu_us(self._job.server_pids), os.times()
         start_ns = monotonic_ns()
         run(senders)
         took_ns = monotonic_ns() - start_ns
-        cpu_after, own_after = cpu_us(self._job.exchange_pid), os.times()
+        cpu_after, own_after = cpu_us(self._job.server_pids), os.times()
         assert len(latencies) == count, f"{len(latencies)} answers to {count} requests"
         return Phase(
             name,

@@ -71,3 +71,10 @@ def test_every_experiment_is_tried() -> None:
 def test_percentiles_are_of_ranked_latencies() -> None:
     assert percentiles_us(range(1_000_000, 0, -1_000)) == "p50 501.0  p99 991.0  p99.9 1,000.0  max 1,000.0 us"
     assert percentiles_us([5_000]) == "p50 5.0  p99 5.0  p99.9 5.0  max 5.0 us"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["fanout", "gateway"])
+def test_it_does_so_behind_gateways_too(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([name, *SMALL[name], "--gateways", "2"]) == 0
+    assert "gateways     2;" in capsys.readouterr().out
