@@ -15,14 +15,15 @@ from persistence.feed_messages import (
     BEAT_BODY,
     COUNTDOWN,
     COUNTDOWN_BODY,
+    DISOWN,
     ENTER,
     ENTER_HEAD,
     ENTERED,
     ENTERED_PAIR,
     GOES_ON,
-    LEAVE,
     MEASURES,
     NOTE,
+    ORDER_ID,
     OWNED,
     REFUSED,
     REFUSED_HEAD,
@@ -87,8 +88,8 @@ class Entrance:
                 self._tell_all(body)
             case _ if kind == ASK_MEASURES:
                 peer.send(MEASURES, self._measures().encode())
-            case _ if kind == LEAVE:
-                self._owned.forget(peer)
+            case _ if kind == DISOWN:
+                self._owned.forget(peer, [order_id for (order_id,) in ORDER_ID.iter_unpack(body)])
             case _:
                 return False
         return True

@@ -75,6 +75,7 @@ class Serving:
             measures=self.link.measures,
             timers=self.link.start_timer,
             tell=self.link.tell,
+            disown=self.link.disown,
         )
         self._ports = (settings.websocket_port, settings.rest_port)
         self._engine: Engine | None = engine  # until the gateway has its state

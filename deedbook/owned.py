@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import numpy as np
@@ -37,12 +37,11 @@ class Owned:
             for order_id in _done(events):
                 self._orders.pop(order_id, None)
 
-    def forget(self, peer: Peer) -> list[bytes]:
-        """A gateway's orders are owned no more; returns what cancels them, oldest first."""
-        mine = {order_id: cancel for order_id, (owner, cancel) in self._orders.items() if owner is peer}
-        for order_id in mine:
-            del self._orders[order_id]
-        return list(mine.values())
+    def forget(self, peer: Peer, order_ids: Collection[int] = ()) -> list[bytes]:
+        """These orders of a gateway's, or all, are owned no more; returns what cancels them, oldest first."""
+        chosen = order_ids or list(self._orders)
+        mine = [order_id for order_id in chosen if self._orders.get(order_id, (None,))[0] is peer]
+        return [self._orders.pop(order_id)[1] for order_id in mine]
 
 
 def _done(events: bytes) -> list[int]:

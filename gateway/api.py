@@ -26,7 +26,7 @@ from gateway.answers import LIST_LEG, PLACE, REPLACE, Asked
 from gateway.archive import Archive
 from gateway.auth import Authenticator
 from gateway.balances import Balances
-from gateway.cancels import Cancels, Countdowns, StartTimer, Timers, Unattended
+from gateway.cancels import Cancels, Countdowns, Disown, StartTimer, Timers, Unattended
 from gateway.connection import MESSAGE_BYTES_MAX, Connection
 from gateway.cork import Cork
 from gateway.desk import Desk, Refusal, Submit, SubmitTogether
@@ -68,6 +68,7 @@ class Gateway:
     measures what GET /metrics answers; None: there is no such route
     timers   who keeps the dead-man's timers; None: this gateway, alone
     tell     takes a note for all gateways, this one too; each hands what comes to `on_note`
+    disown   who would cancel a session's orders where this gateway could not; None: nobody
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Gateway:
         measures: Callable[[], Awaitable[str]] | None = None,
         timers: StartTimer | None = None,
         tell: Callable[[bytes], None] | None = None,
+        disown: Disown | None = None,
     ) -> None:
         self._clock = clock
         self._measures = measures
@@ -96,7 +98,7 @@ class Gateway:
         self._history = history
         self._archive = Archive(publisher.feeds, history, clock, orders.projected)
         public = PublicQueries(markets, publisher, counted)
-        self._cancels = cancels = Cancels(submit)
+        self._cancels = cancels = Cancels(submit, disown) if disown is not None else Cancels(submit)
         self._timers = Timers(cancels)
         authenticator, desk = Authenticator(key_store), Desk(markets, orders, counted, submit, submit_together)
         self._services = Services(

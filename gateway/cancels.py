@@ -6,7 +6,7 @@ Both send cancels that nobody waits for; one that finds no room is tried again u
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from gateway import messages as m
@@ -28,9 +28,19 @@ class Unattended(NamedTuple):
     record: bytes
 
 
+Disown = Callable[[Sequence[int]], None]  # order ids
+
+
+def _nobody(order_ids: Sequence[int]) -> None:
+    """There is no exchange in another process."""
+
+
 class Cancels:
-    def __init__(self, submit: Submit) -> None:
+    """`disown` is told of orders that are not to be cancelled any more, where somebody else would do it, too."""
+
+    def __init__(self, submit: Submit, disown: Disown = _nobody) -> None:
         self._submit = submit
+        self.disown: Final = disown
         self._waiting: list[bytes] = []
 
     def send(self, record: bytes) -> None:
@@ -67,6 +77,10 @@ class OwnedOrders:
         if len(self._orders) > self._sweep_at:
             self._orders = {number: order for number, order in self._orders.items() if order.is_open}
             self._sweep_at = 2 * len(self._orders) + OWNED_SWEPT
+
+    def release(self) -> None:
+        """The session has changed its mind."""
+        self._cancels.disown([order.order_id for order in self._orders.values() if order.is_open])
 
     def end(self) -> None:
         """The session is gone."""

@@ -205,6 +205,8 @@ class ApiSession(Connection):
         """From now on, or no more; orders that were placed before are not concerned."""
         self.key(params, TRADE, now)
         if not params.enabled:
+            if self.owned is not None:
+                self.owned.release()
             self.owned = None
         elif self.owned is None:
             self.owned = OwnedOrders(self.services.cancels)

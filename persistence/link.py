@@ -21,6 +21,7 @@ from persistence.feed_messages import (
     COMMANDS_MAX,
     COUNTDOWN,
     COUNTDOWN_BODY,
+    DISOWN,
     ENTER,
     ENTER_HEAD,
     ENTERED,
@@ -29,9 +30,9 @@ from persistence.feed_messages import (
     FRAME,
     GOES_ON,
     JOIN,
-    LEAVE,
     MEASURES,
     NOTE,
+    ORDER_ID,
     OWNED,
     REFUSED,
     REFUSED_HEAD,
@@ -122,6 +123,11 @@ class Link:
         """Have the exchange cancel the account's orders after so long, unless it is told anew; 0: not at all."""
         return self._say(COUNTDOWN, COUNTDOWN_BODY.pack(account, instrument, ms))
 
+    def disown(self, order_ids: Sequence[int]) -> None:
+        """These orders do not end with this gateway any more."""
+        if order_ids:
+            self._say(DISOWN, b"".join(map(ORDER_ID.pack, order_ids)))
+
     def tell(self, note: bytes) -> None:
         """All gateways, this one too; nobody where the exchange is away."""
         self._say(NOTE, note)
@@ -164,7 +170,7 @@ class Link:
             async with asyncio.timeout(DRAIN_S):
                 await self._drained.wait()
         if self._writer is not None:
-            self._writer.write(message(LEAVE))
+            self._writer.write(message(DISOWN))
 
     def _refusal(self) -> Refusal | None:
         if self._is_stopping:

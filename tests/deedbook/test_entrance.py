@@ -243,6 +243,20 @@ async def test_owned_orders_end_with_their_gateway_but_those_that_are_done(tmp_p
         await until(lambda: running.open_orders() == [5])
 
 
+async def test_what_a_session_disowns_stays(tmp_path: Path) -> None:
+    async with exchange(tmp_path) as running:
+        gateway, other = await Gateway(tmp_path).serves(), await Gateway(tmp_path).serves()
+        for number in range(3):
+            gateway.link.submit(sell(10_000 + number), number, is_owned=True)
+        await until(lambda: len(gateway.answered) == 3)
+        other.link.disown([3])  # not its to give up
+        gateway.link.disown([1, 2, 999])
+        gateway.link.disown([])
+        await gateway.end()
+        await until(lambda: running.open_orders() == [1, 2])
+        await other.end()
+
+
 async def test_an_owned_order_that_is_under_way_when_its_gateway_ends_goes_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,19 @@ async def test_a_session_may_change_its_mind(venue: Venue) -> None:
     assert len((await other.do("openOrders.status"))["result"]) == 1
 
 
+async def test_who_would_cancel_elsewhere_hears_of_a_changed_mind(venue: Venue) -> None:
+    disowned: list[int] = []
+    alice = await venue.trader(ALICE)
+    venue.gateway._cancels.disown = disowned.extend  # type: ignore[misc]
+    await alice.do("session.cancelOnDisconnect", enabled=False)
+    await alice.do("session.cancelOnDisconnect", enabled=True)
+    await alice.limit("SELL", "1", "100")
+    await alice.limit("SELL", "1", "101")
+    await alice.do("order.cancel", symbol=SYMBOL, orderId=1)
+    await alice.do("session.cancelOnDisconnect", enabled=False)
+    assert disowned == [2]
+
+
 async def test_what_is_done_is_not_remembered() -> None:
     sent: list[bytes] = []
     owned = OwnedOrders(Cancels(lambda record, origin: sent.append(record)))
