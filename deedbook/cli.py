@@ -69,6 +69,7 @@ def _add_demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--flow", type=Path, metavar="FILE", help="recorded order flow to replay (docs/flow.md)")
     demo.add_argument("--seed", type=int, default=1, metavar="N", help="of the traders' choices (default: 1)")
     demo.add_argument("--json", action="store_true", help="print one JSON object, and nothing else on stdout")
+    demo.add_argument("--gateways", type=int, default=0, metavar="N", help="as of run; not with --flows")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep the data there, and go on running until Ctrl-C")
     demo.add_argument("--flows", action="store_true", help="play the other flows instead, from sign-up to exit")
     demo.set_defaults(call=_demo)
@@ -192,7 +193,16 @@ def _demo(parsed: argparse.Namespace) -> int:
         return asyncio.run(flows(parsed.keep, as_json=parsed.json))
     from deedbook.demo.run import demo
 
-    return asyncio.run(demo(parsed.seconds, parsed.seed, parsed.flow, parsed.keep, as_json=parsed.json))
+    return asyncio.run(
+        demo(
+            parsed.seconds,
+            parsed.seed,
+            parsed.flow,
+            parsed.keep,
+            as_json=parsed.json,
+            gateways=parsed.gateways,
+        )
+    )
 
 
 def _replay(parsed: argparse.Namespace) -> int:

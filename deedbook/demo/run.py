@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +24,13 @@ FLOW_ROWS_PER_S = 400
 FLOW_FEE_BPS = 10
 
 
-async def demo(seconds: int, seed: int, flow: Path | None, keep: Path | None, *, as_json: bool) -> int:
+async def demo(
+    seconds: int, seed: int, flow: Path | None, keep: Path | None, *, as_json: bool, gateways: int = 0
+) -> int:
     """0 when every check is kept, 1 otherwise; `keep` as in `on_a_machine`.
 
-    flow  recorded order flow; without it the first file of ../shared/data, or else made-up rows.
+    flow      recorded order flow; without it the first file of ../shared/data, or else made-up rows.
+    gateways  processes before the exchange; 0: it has none.
     """
     rows, source = _rows(flow, seconds * FLOW_ROWS_PER_S, seed)
     say(f"One instrument replays {len(rows)} rows of {source}.")
@@ -34,7 +38,10 @@ async def demo(seconds: int, seed: int, flow: Path | None, keep: Path | None, *,
     async def play(market: Running) -> dict[str, Any]:
         return await _played(market, rows, seconds, seed) | {"flow": {"source": source, "rows": len(rows)}}
 
-    return await on_a_machine(play, lambda result: all(result["checks"].values()), keep, as_json=as_json)
+    def is_good(result: Mapping[str, Any]) -> bool:
+        return all(result["checks"].values())
+
+    return await on_a_machine(play, is_good, keep, as_json=as_json, gateways=gateways)
 
 
 async def _played(market: Running, rows: list[FlowOrder], seconds: int, seed: int) -> dict[str, Any]:

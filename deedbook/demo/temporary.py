@@ -20,16 +20,15 @@ Play = Callable[[Running], Awaitable[dict[str, Any]]]
 
 
 async def on_a_machine(
-    play: Play, is_good: Callable[[Mapping[str, Any]], bool], keep: Path | None, *, as_json: bool
+    play: Play, is_good: Callable[[Mapping[str, Any]], bool], keep: Path | None, *, as_json: bool, gateways: int = 0
 ) -> int:
     """0 when what `play` says is good, 1 otherwise; progress goes to stderr, the JSON object to stdout.
 
     keep  the data directory is kept there, and everything goes on until SIGINT or SIGTERM.
     """
     directory = keep if keep is not None else Path(tempfile.mkdtemp(prefix="deedbook-demo-"))
-    settings = Settings.read(
-        {}, {"data_dir": directory, "port": 0, "websocket_port": 0, "rest_port": 0, "demo_market": "no"}
-    )
+    ports = {"port": 0, "websocket_port": 0, "rest_port": 0}
+    settings = Settings.read({}, {"data_dir": directory, "demo_market": "no", "gateways": gateways} | ports)
     machine = Machine(replace(settings, block_time_ms=BLOCK_TIME_MS), say)
     result: dict[str, Any] = {}
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -161,3 +164,10 @@ async def test_metrics_are_the_exchanges_own(tmp_path: Path) -> None:
             text = await response.text()
         seq = next(line for line in text.splitlines() if line.startswith("deedbook_journal_seq"))
         assert float(seq.split()[1]) == len(list(market_commands()))
+
+
+@pytest.mark.slow
+def test_a_market_of_real_clients_adds_up_behind_gateways() -> None:
+    words = [sys.executable, "-m", "deedbook.cli", "demo", "--seconds", "6", "--gateways", "2", "--json"]
+    played = subprocess.run(words, stdout=subprocess.PIPE, check=True)
+    assert json.loads(played.stdout)["orders"] > 0
