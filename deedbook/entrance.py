@@ -11,6 +11,7 @@ from gateway.cancels import Cancels, Timers
 from persistence.feed import Peer
 from persistence.feed_messages import (
     ASK_MEASURES,
+    ASK_SEQ,
     BEAT,
     BEAT_BODY,
     COUNTDOWN,
@@ -21,12 +22,13 @@ from persistence.feed_messages import (
     ENTERED,
     ENTERED_PAIR,
     GOES_ON,
-    MEASURES,
     NOTE,
     ORDER_ID,
     OWNED,
     REFUSED,
     REFUSED_HEAD,
+    SEQ,
+    TOLD,
     records_of,
 )
 from persistence.sequencer import Durable, Sequencer
@@ -87,7 +89,9 @@ class Entrance:
             case _ if kind == NOTE:
                 self._tell_all(body)
             case _ if kind == ASK_MEASURES:
-                peer.send(MEASURES, self._measures().encode())
+                peer.send(TOLD, self._measures().encode())
+            case _ if kind == ASK_SEQ:
+                peer.send(TOLD, SEQ.pack(self._sequencer.durable_seq))
             case _ if kind == DISOWN:
                 self._owned.forget(peer, [order_id for (order_id,) in ORDER_ID.iter_unpack(body)])
             case _:

@@ -76,6 +76,7 @@ class Serving:
             timers=self.link.start_timer,
             tell=self.link.tell,
             disown=self.link.disown,
+            catch_up=self.link.catch_up,
         )
         self._ports = (settings.websocket_port, settings.rest_port)
         self._engine: Engine | None = engine  # until the gateway has its state

@@ -45,7 +45,7 @@ from gateway.private import PrivateQueries
 from gateway.public import PublicQueries
 from gateway.publisher import Durable, Publisher
 from gateway.rest import Rest
-from gateway.services import Services
+from gateway.services import CatchUp, Services
 from gateway.session import ApiSession
 from gateway.streams import StreamSession, stream_exists
 from gateway.terms import Terms
@@ -69,6 +69,7 @@ class Gateway:
     timers   who keeps the dead-man's timers; None: this gateway, alone
     tell     takes a note for all gateways, this one too; each hands what comes to `on_note`
     disown   who would cancel a session's orders where this gateway could not; None: nobody
+    catch_up awaited before a private question by REST, whose last request may have gone elsewhere; None: never
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class Gateway:
         timers: StartTimer | None = None,
         tell: Callable[[bytes], None] | None = None,
         disown: Disown | None = None,
+        catch_up: CatchUp | None = None,
     ) -> None:
         self._clock = clock
         self._measures = measures
@@ -118,6 +120,7 @@ class Gateway:
             Countdowns(markets, timers or self._timers.start, clock),
             users,
             ListenKeys(clock, tell) if tell is not None else ListenKeys(clock),
+            catch_up,
             clock,
         )
         self._connections: set[Connection] = set()

@@ -69,6 +69,8 @@ class Rest:
             elif not isinstance(method, Public):
                 permission = method.permission if isinstance(method, Private) else TRADE
                 key = self._authenticate(request, params, query, body, permission, now)
+                if isinstance(method, Private) and self._services.catch_up is not None:
+                    await self._services.catch_up()
             text = self._answer(method, params, key, now, time_unit_ns(request.headers.get("X-MBX-TIME-UNIT")))
             return self._response(200, text if isinstance(text, str) else await text, ip, key, now)
         except ApiError as error:

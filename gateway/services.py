@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from gateway.all_markets import AllMarkets
@@ -20,6 +20,8 @@ from gateway.public import PublicQueries
 from gateway.publisher import Publisher
 from gateway.terms import Terms
 from gateway.users import UserStreams
+
+CatchUp = Callable[[], Awaitable[None]]  # until all is told here that was told anywhere before
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +42,5 @@ class Services:
     countdowns: Countdowns
     users: UserStreams
     listen_keys: ListenKeys
+    catch_up: CatchUp | None
     clock: Callable[[], int]  # wall time in nanoseconds since 1970 UTC

@@ -15,7 +15,7 @@ from persistence.sequencer import KIND_OFFSET
 
 HEAD: Final = Struct("<IB")  # bytes of the body, kind
 SUBMIT, FOLLOW, ANSWER, REFUSED, FRAME = range(1, 6)
-JOIN, ENTER, ENTERED, BEAT, DISOWN, COUNTDOWN, NOTE, ASK_MEASURES, MEASURES = range(6, 15)
+JOIN, ENTER, ENTERED, BEAT, DISOWN, COUNTDOWN, NOTE, ASK_MEASURES, ASK_SEQ, TOLD = range(6, 16)
 SUBMIT_HEAD: Final = Struct("<Q")  # nonce; then the commands
 FOLLOW_BODY: Final = Struct("<Q")  # from which seq; of JOIN too
 ANSWER_HEAD: Final = Struct("<QI")  # nonce, number of commands; then the stamped commands and their events
@@ -25,6 +25,7 @@ ENTER_HEAD: Final = Struct("<QI")  # the first's nonce, number of commands; then
 OWNED, GOES_ON = 1, 2  # marks: its orders end with this gateway; the next command has its nonce, and nothing between
 ENTERED_PAIR: Final = Struct("<QQ")  # seq, nonce; any number of them, before the frames that hold the seqs
 BEAT_BODY: Final = Struct("<qQ")  # when it was sent, and the last durable seq then
+SEQ: Final = Struct("<Q")  # TOLD what was asked for: the last durable one; or measures, as text
 ORDER_ID: Final = Struct("<Q")  # any number of them that are owned no more; none: all
 COUNTDOWN_BODY: Final = Struct("<IIQ")  # account, instrument (0: all), ms (0: no more)
 BODY_BYTES_MAX: Final = 512 * 1024 * 1024  # a sweep of 300,000 makers is one frame

@@ -12,10 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from struct import error
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from persistence.feed_messages import (
     ASK_MEASURES,
+    ASK_SEQ,
     BEAT,
     BEAT_BODY,
     COMMANDS_MAX,
@@ -30,12 +31,13 @@ from persistence.feed_messages import (
     FRAME,
     GOES_ON,
     JOIN,
-    MEASURES,
     NOTE,
     ORDER_ID,
     OWNED,
     REFUSED,
     REFUSED_HEAD,
+    SEQ,
+    TOLD,
     frame_of,
     message,
     read_message,
@@ -94,7 +96,8 @@ class Link:
         self._first_nonce = 0
         self._under_way: dict[int, object] = {}  # origins by nonce
         self._entered: deque[tuple[int, object]] = deque()  # origins by seq, of frames that are to come
-        self._measures: deque[asyncio.Future[str]] = deque()
+        self._asked: deque[asyncio.Future[bytes]] = deque()  # answered in this order
+        self._awaited: deque[tuple[int, asyncio.Future[None]]] = deque()  # until the frames up to a seq are here
 
     def submit(self, record: bytes, origin: object, *, is_owned: bool = False) -> Refusal | None:
         """Enter one unstamped command; `origin` comes back in its frame, or with what became of it otherwise.
@@ -134,10 +137,15 @@ class Link:
 
     async def measures(self) -> str:
         """What the exchange counts of itself. Raises ConnectionError where it is away."""
-        if self._say(ASK_MEASURES, b"") is not None:
-            raise ConnectionError("the exchange is away")
-        self._measures.append(asyncio.get_running_loop().create_future())
-        return await self._measures[-1]
+        return (await self._ask(ASK_MEASURES)).decode()
+
+    async def catch_up(self) -> None:
+        """Return when all that is durable now is here, too. Raises ConnectionError where the exchange is away."""
+        (seq,) = SEQ.unpack(await self._ask(ASK_SEQ))
+        if self._seq < seq:
+            future = asyncio.get_running_loop().create_future()
+            self._awaited.append((seq, future))
+            await future
 
     async def run(self, from_seq: int) -> None:
         """Follow from a seq on, over restarts of the exchange."""
@@ -179,6 +187,14 @@ class Link:
             return Refusal.AWAY
         return Refusal.OVERLOADED if self._writer.transport.get_write_buffer_size() > UNREAD_BYTES_MAX else None
 
+    async def _ask(self, kind: int) -> bytes:
+        if self._say(kind, b"") is not None:
+            raise ConnectionError("the exchange is away")
+        future = asyncio.get_running_loop().create_future()
+        self._asked.append(future)
+        told: bytes = await future
+        return told
+
     def _say(self, kind: int, body: bytes) -> Refusal | None:
         refusal = self._refusal()
         if refusal is None:
@@ -216,10 +232,10 @@ class Link:
                         self._is_current = True
             elif kind == NOTE:
                 hearer.on_note(body)
-            elif kind == MEASURES:
-                answer = self._measures.popleft()
-                if not answer.done():
-                    answer.set_result(body.decode())
+            elif kind == TOLD:
+                future = self._asked.popleft()
+                if not future.done():  # who asked may be gone
+                    future.set_result(body)
             else:
                 raise ValueError(f"a message of kind {kind}")
 
@@ -241,6 +257,10 @@ class Link:
             origins[seq - frame.first_seq] = origin
         self._seq = frame.last_seq
         self._hearer.on_durable(Durable(frame.first_seq, frame.commands, frame.events, origins, frame.hash))
+        while self._awaited and self._awaited[0][0] <= self._seq:
+            _, future = self._awaited.popleft()
+            if not future.done():
+                future.set_result(None)
         self._check_drained()
 
     def _check_drained(self) -> None:
@@ -267,6 +287,10 @@ class Link:
         self._entered.clear()
         self._under_way.clear()
         self._check_drained()
-        while self._measures:
-            self._measures.popleft().set_exception(ConnectionError("the exchange went away"))
+        waiting: list[asyncio.Future[Any]] = [*self._asked, *(future for _, future in self._awaited)]
+        self._asked.clear()
+        self._awaited.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(ConnectionError("the exchange went away"))
         await self._hearer.on_lost(lost)

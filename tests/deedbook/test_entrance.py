@@ -193,6 +193,31 @@ async def test_nobody_is_served_without_an_exchange_and_what_was_under_way_is_lo
         await gateway.end()
 
 
+async def test_who_catches_up_has_what_was_answered_elsewhere_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with exchange(tmp_path) as running:
+        here, there = await Gateway(tmp_path).serves(), await Gateway(tmp_path).serves()
+        for number in range(50):
+            here.link.submit(sell(10_000 + number), number)
+            await until(lambda number=number: number in here.answered)  # type: ignore[misc]
+            await there.link.catch_up()
+            assert there.seqs[-1] >= here.answered[number]
+        monkeypatch.setattr("persistence.feed.BEHIND_BYTES_MAX", -1)  # frames come from the journal, after the answer
+        running.sequencer.submit(sell(10_100), None)
+        await until(lambda: len(running.open_orders()) == 51)
+        await asyncio.gather(*(there.link.catch_up() for _ in range(5)))
+        assert there.seqs == list(range(1, running.sequencer.durable_seq + 1))
+        given_up = asyncio.create_task(there.link.catch_up())
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await there.link.catch_up()
+        await here.end()
+        await there.end()
+        with pytest.raises(ConnectionError):
+            await there.link.catch_up()
+
+
 async def test_what_comes_late_is_not_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(link_module, "LOOK_EVERY_S", 0.01)
     async with exchange(tmp_path) as running:

@@ -11,10 +11,28 @@ import aiohttp
 import pytest
 from yarl import URL
 
+from engine import types as t
+from engine.wire import encode_command
 from gateway.limits import LimitSettings
 from tests.gateway.venue import ALICE, BOB, DEADLINE_S, SYMBOL, Refusal, Venue, start_venue
 
 ORDER = {"symbol": SYMBOL, "side": "SELL", "type": "LIMIT", "timeInForce": "GTC", "price": "100", "quantity": "1"}
+
+
+async def test_a_private_question_waits_for_what_was_told_elsewhere(venue: Venue) -> None:
+    """An order that the exchange has, and of which this gateway has not heard yet."""
+
+    async def catch_up() -> None:
+        venue.sequencer.release()
+
+    object.__setattr__(venue.gateway._services, "catch_up", catch_up)
+    venue.sequencer.held = True
+    venue.sequencer.submit(
+        encode_command(t.Place(ALICE, 1, t.Side.SELL, t.OrderType.LIMIT, t.TimeInForce.GTC, 10_000, 100)), None
+    )
+    await asyncio.sleep(0)  # the sequencer's turn: it is under way
+    _, found, _ = await venue.rest("GET", "/api/v3/openOrders", ALICE)
+    assert [each["orderId"] for each in found] == [1]
 
 
 async def test_an_order_lives_and_ends(venue: Venue) -> None:
