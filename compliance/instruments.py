@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from datetime import datetime
 from typing import Any, Final
 
 from compliance.audit import record
@@ -23,6 +22,7 @@ class Instrument:
     lot_decimals        one lot is 10^-lot_decimals of a token, so 10^(token_decimals - lot_decimals) base units
     allowed_countries   ISO 3166 alpha-2; None: every country
     holder_cap, ownership_cap_lots   0: none
+    issuer_wallet       what leaves it is locked up for `lock_up_days` by the token's contracts; None: there is none
     """
 
     instrument: int
@@ -40,7 +40,7 @@ class Instrument:
     holder_cap: int = 0
     ownership_cap_lots: int = 0
     lock_up_days: int = 0
-    lock_up_starts_at: datetime | None = None
+    issuer_wallet: bytes | None = None
     notional_usdc_micros_min: int = 0
     market_collar_bps: int = 1_000
     open_orders_max: int = 200
@@ -196,7 +196,7 @@ def _from_row(row: Any) -> Instrument:
 def _readable(value: object) -> object:
     if isinstance(value, bytes):
         return f"0x{value.hex()}"
-    return value.isoformat() if isinstance(value, datetime) else value
+    return value
 
 
 def _require_meaning(instrument: Instrument) -> None:
@@ -205,8 +205,6 @@ def _require_meaning(instrument: Instrument) -> None:
         raise FactError(f"{unknown[0]!r} is not a country of ISO 3166 (two capital letters)")
     if instrument.allowed_countries == ():
         raise FactError("no country is allowed: give at least one, or None for every country")
-    if instrument.lock_up_days and instrument.lock_up_starts_at is None:
-        raise FactError("a lock-up needs the time from which it runs")
     if not 0 <= instrument.lot_decimals <= instrument.token_decimals <= 18:
         raise FactError("a lot cannot be finer than the token's smallest unit")
 

@@ -30,11 +30,15 @@ BATCH_MAX: Final = 500  # commands in one submission
 _COMPILER_LOCK: Final = 0x6465_6564_7065_726D  # one compiler at a time: a later permission must not overtake an earlier
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _FACTS: Final = """
-    SELECT w.address, w.account, i.instrument, u.facts_salt, i.regime, i.allowed_countries, i.lock_up_days,
+    SELECT w.address, w.account, i.instrument, u.facts_salt, i.regime, i.allowed_countries, i.lot_base_units,
         coalesce(k.status, 'NONE') AS kyc, k.expires_at AS kyc_expires_at,
         coalesce(a.status, 'NONE') AS accreditation, a.expires_at AS accreditation_expires_at,
         coalesce(r.country_alpha2, '') AS country,
-        coalesce(g.acquired_at, i.lock_up_starts_at) AS lock_up_starts_at,
+        coalesce(i.lock_up_days > 0 AND i.issuer_wallet = w.address, false) AS locks_up_buyers,
+        ARRAY(SELECT base_units FROM lock_ups AS l WHERE (l.address, l.instrument) = (w.address, i.instrument)
+            ORDER BY released_at) AS locked_base_units,
+        ARRAY(SELECT released_at FROM lock_ups AS l WHERE (l.address, l.instrument) = (w.address, i.instrument)
+            ORDER BY released_at) AS released_at,
         EXISTS (SELECT FROM wallet_freezes WHERE (address, instrument) = (w.address, i.instrument)) AS is_frozen,
         EXISTS (SELECT FROM identity_registrations WHERE address = w.address) AS is_registered
 """
@@ -43,7 +47,6 @@ _FROM: Final = """
     LEFT JOIN kyc AS k ON k.user_id = w.user_id
     LEFT JOIN accreditation AS a ON a.user_id = w.user_id
     LEFT JOIN residence AS r ON r.user_id = w.user_id
-    LEFT JOIN acquisitions AS g ON g.user_id = w.user_id AND g.instrument = i.instrument
 """
 
 
@@ -70,13 +73,15 @@ class _Entry:
     @property
     def is_new(self) -> bool:
         """Nothing has to be said of an account that never had a permission and gets none."""
-        return self.command != self.sent and (self.sent is not None or bool(self.command.may_sell))
+        permits = self.command.may_buy or self.command.may_sell
+        return self.command != self.sent and (self.sent is not None or bool(permits))
 
     @property
     def takes(self) -> bool:
-        return self.sent is not None and (self.command.may_buy, self.command.may_sell) < (
-            self.sent.may_buy,
-            self.sent.may_sell,
+        return self.sent is not None and (
+            self.command.may_buy < self.sent.may_buy
+            or self.command.may_sell < self.sent.may_sell
+            or self.command.locked_lots > self.sent.locked_lots
         )
 
 
@@ -261,8 +266,11 @@ def _facts(row: Any) -> Facts:
         is_registered=row["is_registered"],
         regime=Regime(row["regime"]),
         allowed_countries=None if countries is None else tuple(sorted(countries)),
-        lock_up_days=row["lock_up_days"],
-        lock_up_starts_ns=_ns(row["lock_up_starts_at"]),
+        locks_up_buyers=row["locks_up_buyers"],
+        lock_ups=tuple(
+            (-(-int(base_units) // int(row["lot_base_units"])), _ns(released_at))
+            for base_units, released_at in zip(row["locked_base_units"], row["released_at"], strict=True)
+        ),
         salt=row["facts_salt"],
     )
 

@@ -162,22 +162,6 @@ async def put_country(connection: Connection, user_id: UUID, country: str, *, ac
     await _changed(connection, actor, "country set", user_id, {})
 
 
-async def set_acquisition(pool: Pool, user_id: UUID, instrument: int, acquired_at: datetime, *, actor: str) -> None:
-    """When a person got an instrument from its issuer: a lock-up runs from there. Raises FactError for unknown ones."""
-    async with facts(pool) as connection:
-        await _require_user(connection, user_id)
-        await require_instrument(connection, instrument)
-        await connection.execute(
-            "INSERT INTO acquisitions (user_id, instrument, acquired_at) VALUES ($1, $2, $3)"
-            " ON CONFLICT (user_id, instrument) DO UPDATE SET acquired_at = excluded.acquired_at",
-            user_id,
-            instrument,
-            _aware(acquired_at),
-        )
-        details = {"acquired_at": acquired_at.isoformat()}
-        await _changed(connection, actor, "acquisition set", user_id, details, instrument)
-
-
 async def set_wallet_frozen(
     pool: Pool, address: bytes, instrument: int, *, is_frozen: bool, block: int, actor: str
 ) -> None:

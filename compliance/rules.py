@@ -1,8 +1,9 @@
 """Who may trade what, as pure rules: facts in, a permission out, with the reasons for what it withholds.
 
 To buy one needs a linked wallet with a registered identity on chain, a valid KYC, a country that the instrument allows,
-and what its regime asks for. To sell, the wallet, the KYC and the end of the lock-up are enough: who lost the rest may
-still leave. Whoever revokes an identity on chain must therefore first record that it is not registered any more.
+and what its regime asks for. To sell, the wallet and the KYC are enough: who lost the rest may still leave. Tokens that
+the chain keeps locked up wait for their dates, whatever else their holder may do. Whoever revokes an identity on chain
+must therefore first record that it is not registered any more.
 """
 
 from __future__ import annotations
@@ -15,8 +16,9 @@ from typing import Final
 
 from engine.types import INT64_MAX
 
-RULES_VERSION: Final = 2  # goes up with every change of a rule or of the encoding of the facts
-NS_PER_DAY: Final = 24 * 3600 * 10**9
+RULES_VERSION: Final = 3  # goes up with every change of a rule or of the encoding of the facts
+# The chain must have released tokens before they can be sold here: the time of its last block is behind the clock.
+RELEASE_MARGIN_NS: Final = 60 * 10**9
 UNITED_STATES: Final = frozenset(
     {"US", "AS", "GU", "MP", "PR", "UM", "VI"}
 )  # with its territories, as Regulation S says
@@ -58,7 +60,8 @@ class Withheld(Enum):
     ACCREDITATION_PENDING = "Your accreditation is being verified: you can buy as soon as that is done."
     ACCREDITATION_REJECTED = "Your accreditation could not be verified: contact support."
     ACCREDITATION_EXPIRED = "Your accreditation has expired: have it verified again to buy."
-    LOCKED_UP = "What you hold of this property is locked up: you can sell it from the date shown."
+    LOCKS_UP_BUYERS = "What the issuer sells is locked up for its buyer: sell in a first sale, not on the exchange."
+    LOCKED_UP = "Some of what you hold of this property is locked up: you can sell more of it from the date shown."
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +70,8 @@ class Facts:
 
     country             ISO 3166 alpha-2, "" if unknown
     allowed_countries   sorted; None: every country
-    lock_up_starts_ns   when the person got the instrument from its issuer, else when the instrument was issued
+    locks_up_buyers     the wallet is the issuer's, and what leaves it is locked up for who gets it
+    lock_ups            lots, each rounded up, and when the chain releases them; by that time
     salt                32 bytes of the person's own: they enter the hash and nothing else
     """
 
@@ -82,8 +86,8 @@ class Facts:
     is_registered: bool
     regime: Regime
     allowed_countries: tuple[str, ...] | None
-    lock_up_days: int
-    lock_up_starts_ns: int
+    locks_up_buyers: bool
+    lock_ups: tuple[tuple[int, int], ...]
     salt: bytes
 
 
@@ -107,21 +111,24 @@ def permission(facts: Facts, now_ns: int) -> Permission:
     """Compile a permission as of `now_ns`. It ends with the first of the facts it rests on."""
     base = _withheld_wallet(facts) + _withheld_kyc(facts, now_ns)
     to_buy = _withheld_country(facts) + _withheld_accreditation(facts, now_ns)
-    may_sell = not base
-    may_buy = may_sell and not to_buy
-    ends_ns = [facts.kyc_expires_ns] if may_sell else []
+    to_sell = [Withheld.LOCKS_UP_BUYERS] if facts.locks_up_buyers else []
+    may_buy, may_sell = not base + to_buy, not base + to_sell
+    ends_ns = [facts.kyc_expires_ns] if may_buy or may_sell else []
     if may_buy and facts.regime == Regime.REG_D_506C:
         ends_ns.append(facts.accreditation_expires_ns)
-    release_ns = min(facts.lock_up_starts_ns + facts.lock_up_days * NS_PER_DAY, INT64_MAX) if facts.lock_up_days else 0
-    is_locked_up = now_ns < release_ns
-    locked_up = [Withheld.LOCKED_UP] if may_sell and is_locked_up else []
+    locked = [
+        (lots, released_ns + RELEASE_MARGIN_NS)
+        for lots, released_ns in facts.lock_ups
+        if now_ns < released_ns + RELEASE_MARGIN_NS
+    ]
+    locked_up = [Withheld.LOCKED_UP] if may_sell and locked else []
     return Permission(
         may_buy,
         may_sell,
         valid_until_ns=min(ends_ns, default=0),
-        locked_lots=INT64_MAX if is_locked_up else 0,
-        next_release_ns=release_ns if is_locked_up else 0,
-        withheld=(*base, *to_buy, *locked_up),
+        locked_lots=min(sum(lots for lots, _ in locked), INT64_MAX),
+        next_release_ns=min((released_ns for _, released_ns in locked), default=0),
+        withheld=(*base, *to_buy, *to_sell, *locked_up),
     )
 
 

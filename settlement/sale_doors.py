@@ -1,7 +1,6 @@
 """What a sale needs of the rooms next door, as the composition root hands it over."""
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -39,10 +38,3 @@ class RequireEligible(Protocol):
     async def __call__(
         self, connection: Connection, user_id: UUID, wallet: bytes, instrument: int, qty_base_units: int, /
     ) -> None: ...
-
-
-class Acquired(Protocol):
-    """Sets when a person last got an instrument from its issuer: a lock-up runs from there. The same again is harmless;
-    the caller sees to it that the time never goes back."""
-
-    async def __call__(self, user_id: UUID, instrument: int, acquired_at: datetime, /) -> None: ...

@@ -287,16 +287,6 @@ async def set_made(
     )
 
 
-async def last_bought_at(connection: Connection, user_id: UUID, instrument: int) -> datetime | None:
-    """The time of the person's last purchase of the instrument that is FINAL."""
-    at: datetime | None = await connection.fetchval(
-        "SELECT max(bought_at) FROM purchases JOIN sales USING (sale_id)"
-        " WHERE user_id = $1 AND instrument = $2 AND purchases.state = 'FINAL'",
-        *(user_id, instrument),
-    )
-    return at
-
-
 def _sale(row: Any) -> Sale:
     return Sale(**(_values(row) | {"state": SaleState(row["state"])}))
 

@@ -26,6 +26,7 @@ class Contract(StrEnum):
 
     VAULT = "Vault"
     LOCKER = "Locker"
+    LOCK_UP = "LockUp"  # the module that all tokens with a lock-up share
     BRIDGE = "Bridge"
     TOKEN = "Token"  # noqa: S105 - a property's
     IDENTITIES = "Identities"  # the storage that all registries share
@@ -38,6 +39,7 @@ class Contract(StrEnum):
 _OURS: Final[Mapping[Contract, str]] = {
     Contract.VAULT: "CashVault",
     Contract.LOCKER: "TokenLocker",
+    Contract.LOCK_UP: "LockUpModule",
     Contract.BRIDGE: "SettlementBridge",
     Contract.SALE: "PrimarySale",
     Contract.DIVIDENDS: "DividendDistributor",
@@ -116,6 +118,7 @@ def watched_contracts(infra: Infrastructure) -> dict[bytes, Contract]:
     kinds = {
         infra.vault: Contract.VAULT,
         infra.locker: Contract.LOCKER,
+        infra.lock_up_module: Contract.LOCK_UP,
         infra.bridge: Contract.BRIDGE,
         infra.identity_storage: Contract.IDENTITIES,
         infra.claim_issuer: Contract.CLAIMS,

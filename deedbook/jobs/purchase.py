@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
@@ -21,7 +20,6 @@ from settlement.purchase import PURCHASE_JOB, SEEN_JOB, as_problem
 from settlement.sale import CLOSE_JOB, OPEN_JOB
 from settlement.sale_contract import Purchase as Bought
 from settlement.sale_contract import SaleContract, checksum
-from settlement.sale_doors import Acquired
 from settlement.sale_rows import ENDED, Purchase, PurchaseState, Sale, SaleState
 from settlement.steps import Receipt, Sender, StepFailedError
 from settlement.trades import Token, Wallet
@@ -36,7 +34,6 @@ class SaleJobs:
 
     sender    the operator of the sale contract: the platform
     name_of   a property's name, for people
-    acquired  compliance.registry.set_acquisition
     """
 
     def __init__(
@@ -46,7 +43,6 @@ class SaleJobs:
         sender: Sender,
         contract: SaleContract,
         name_of: Callable[[Connection, UUID], Awaitable[str]],
-        acquired: Acquired,
         notify: Notify,
     ) -> None:
         self._pool = pool
@@ -54,7 +50,6 @@ class SaleJobs:
         self._sender = sender
         self._contract = contract
         self._name_of = name_of
-        self._acquired = acquired
         self._notify = notify
 
     def handlers(self) -> dict[str, Handler]:
@@ -126,7 +121,7 @@ class SaleJobs:
         await job.show("bought", 3, 3)
 
     async def seen(self, job: Job) -> None:
-        """A signed purchase that its buyer brought to the contract alone: it has a receipt and a lock-up, too.
+        """A signed purchase that its buyer brought to the contract alone: it has a receipt, too.
 
         Its payload is the FINAL event's: user_id, token, wallet, nonce, qty, usdc_micros, transaction, block.
         """
@@ -144,7 +139,6 @@ class SaleJobs:
             )
             if purchase is None:  # we were asked for it after all
                 return
-            await self._acquire(connection, purchase, sale, time_s)
             await self._tell_both(connection, purchase, sale)
 
     async def _made(self, purchase: Purchase, sale: Sale, last_block: int | None = None) -> Log | None:
@@ -180,23 +174,16 @@ class SaleJobs:
             await self._tell(connection, purchase, sale, purchase.user_id, "PURCHASE_FAILED", words, why)
 
     async def _end_well(self, purchase: Purchase, sale: Sale, made: Log, time_s: int) -> None:
-        """Purchases of one sale end one after another, so that nobody's lock-up date goes back."""
         async with self._pool.acquire() as connection, connection.transaction():
             await rows.sale(connection, sale.sale_id, lock=True)
             standing = await rows.purchase(connection, purchase.purchase_id, lock=True)
             assert standing is not None
             if standing.state in ENDED:
                 return
-            await self._acquire(connection, purchase, sale, time_s)
             await rows.set_made(
                 connection, purchase.purchase_id, PurchaseState.FINAL, made.transaction, made.block, time_s
             )
             await self._tell_both(connection, purchase, sale)
-
-    async def _acquire(self, connection: Connection, purchase: Purchase, sale: Sale, time_s: int) -> None:
-        before = await rows.last_bought_at(connection, purchase.user_id, sale.instrument)
-        bought_at = datetime.fromtimestamp(time_s, UTC)
-        await self._acquired(purchase.user_id, sale.instrument, max(bought_at, before or bought_at))
 
     async def _tell_both(self, connection: Connection, purchase: Purchase, sale: Sale) -> None:
         words = "You bought {tokens} of {name} for {usdc} USDC."

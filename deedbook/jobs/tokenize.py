@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +17,7 @@ from web3.exceptions import ContractLogicError
 from api.doors import Audit, Notify
 from compliance import instruments
 from compliance.countries import COUNTRY_NUMERIC
-from compliance.registry import FactError, facts, set_acquisition
+from compliance.registry import FactError, facts
 from compliance.rules import Regime
 from deedbook.office.issuance import COUNTRIES
 from engine.types import Reason
@@ -115,9 +114,6 @@ class Tokenizer:
                 await self._give_up(found, number)
                 raise JobWaits(0, f"the engine has another instrument {number}: it gets the next number") from None
             raise JobFailed(str(refused)) from refused
-        if found.terms.lock_up_days:  # the issuer is not locked up: its own lock-up is over
-            acquired_at = _minted_at(found) - timedelta(days=found.terms.lock_up_days)
-            await set_acquisition(self.pool, found.manager_id, number, acquired_at, actor=ACTOR)
         return number
 
     async def _number(self, found: Property, suite: TokenSuite) -> int:
@@ -203,13 +199,8 @@ def _instrument(found: Property, suite: TokenSuite, fee_account: int) -> instrum
         holder_cap=terms.holder_cap,
         ownership_cap_lots=instruments.cap_lots(terms.supply_lots, terms.ownership_cap_bps),
         lock_up_days=terms.lock_up_days,
-        lock_up_starts_at=_minted_at(found) if terms.lock_up_days else None,
+        issuer_wallet=found.issuer_wallet,
         notional_usdc_micros_min=terms.notional_usdc_micros_min,
         maker_fee_bps=terms.maker_fee_bps,
         taker_fee_bps=terms.taker_fee_bps,
     )
-
-
-def _minted_at(found: Property) -> datetime:
-    assert found.mint_approved_at is not None
-    return found.mint_approved_at

@@ -1,24 +1,19 @@
-"""What the first sale is given of its neighbours: the property, whose a wallet is, who may buy, and lock-ups."""
+"""What the first sale is given of its neighbours: the property, whose a wallet is, and who may buy."""
 
 from __future__ import annotations
 
 import time
-from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from api.amounts import text
 from api.problem import Problem
 from compliance.permissions import permission_of
-from compliance.registry import set_acquisition
 from compliance.rules import Withheld
 from persistence.database import Connection, Pool
 from properties.property import PropertyMissingError, find
 from settlement.sale_contract import SaleContract
 from settlement.sale_doors import SaleProperty
 from settlement.trades import Token, Wallet
-
-ACTOR: Final = "purchase job"
 
 
 async def sale_property(connection: Connection, property_id: UUID) -> SaleProperty | None:
@@ -82,13 +77,3 @@ class BuyersRules:
             tokens = text(left, row["token_decimals"])
             detail = f"One person may own only so much of this property: you may buy {tokens} tokens more."
             raise Problem(403, "OWNERSHIP_CAP_REACHED", detail, left=tokens)
-
-
-class Acquisitions:
-    """A lock-up in the exchange runs from the last purchase of the issuer's tokens, as on chain."""
-
-    def __init__(self, pool: Pool) -> None:
-        self._pool = pool
-
-    async def set(self, user_id: UUID, instrument: int, acquired_at: datetime) -> None:
-        await set_acquisition(self._pool, user_id, instrument, acquired_at, actor=ACTOR)

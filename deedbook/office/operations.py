@@ -7,6 +7,7 @@ from compliance.audit import record
 from deedbook import progress
 from deedbook.chain.chain_effects import ChainEffects
 from deedbook.chain.chain_processor import STREAM, STREAM_LENGTH_MAX, ChainProcessor, Effects
+from deedbook.chain.lock_up_effects import LockUpEffects
 from deedbook.chain.sale_effects import SaleEffects
 from deedbook.notices.notify import notify
 from deedbook.office.desk import Desk
@@ -23,6 +24,7 @@ def operations_desk(r: Resources, decide: Decide, payouts: Payouts) -> Desk:
     effects = Effects()
     ChainEffects(r.submit, notify).register(effects)
     SaleEffects(enqueue).register(effects)
+    LockUpEffects().register(effects)
     payouts.register(effects)
     events = Stream(r.redis, STREAM, length_max=STREAM_LENGTH_MAX)
     operations = Operations(r.pool, r.submit, r.deployment.platform, r.chain.final_block, enqueue)

@@ -13,7 +13,7 @@ from deedbook.jobs.tokenize import Tokenizer
 from deedbook.notices.notify import notify
 from deedbook.office.desk import Desk, in_rounds
 from deedbook.office.documents import document_routes
-from deedbook.office.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
+from deedbook.office.first_sale import BuyersRules, name_of, owns_wallet, sale_property
 from deedbook.office.issuance import COUNTRIES, admins, fee_account, issuer_of
 from deedbook.office.resources import Resources
 from persistence.jobs import enqueue
@@ -55,6 +55,5 @@ def sale_desk(r: Resources) -> Desk:
     rules = BuyersRules(r.pool, contract)
     doors = PurchaseDoors(r.pool, sale_property, owns_wallet, rules.require, record, enqueue)
     sales = Sales(r.pool, contract, sale_property, record, enqueue)
-    acquired = Acquisitions(r.pool).set
-    jobs = SaleJobs(r.pool, r.chain, r.deployment.platform.sender, contract, name_of, acquired, notify)
+    jobs = SaleJobs(r.pool, r.chain, r.deployment.platform.sender, contract, name_of, notify)
     return Desk(routes=sale_routes.routes(sales, Purchases(doors, contract)), jobs=jobs.handlers())

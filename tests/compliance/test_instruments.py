@@ -20,7 +20,7 @@ from compliance.rules import Regime
 from persistence.database import Pool
 from tests.fixtures.answers import Door
 from tests.fixtures.market import Market
-from tests.fixtures.registered import ACTOR, NOW, instrument, open_market
+from tests.fixtures.registered import ACTOR, address_of, instrument, open_market
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ async def test_it_comes_back_as_it_was_set(pool: Pool, door: Door) -> None:
         holder_cap=99,
         ownership_cap_lots=cap_lots(1_000_000, 999),
         lock_up_days=40,
-        lock_up_starts_at=NOW,
+        issuer_wallet=address_of("issuer"),
         resale=False,
     )
     await set_instrument(pool, third, actor=ACTOR)
@@ -62,7 +62,6 @@ async def test_the_engine_has_the_terms_and_fees(pool: Pool, door: Door) -> None
     [
         ({"allowed_countries": ("DE", "Germany")}, "'Germany' is not a country"),
         ({"allowed_countries": ()}, "no country is allowed"),
-        ({"lock_up_days": 1}, "needs the time from which it runs"),
         ({"lot_decimals": 19}, "finer than the token's smallest unit"),
     ],
 )

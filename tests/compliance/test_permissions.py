@@ -6,17 +6,18 @@ from dataclasses import replace
 import pytest
 
 from compliance.instruments import list_instrument, set_instrument
+from compliance.lock_ups import LockUpMissingError, lock_up, locked_up, take
 from compliance.permissions import compile_permissions, facts_of, permission_of, queue_length
 from compliance.registry import (
     FactError,
+    facts,
     set_accreditation,
-    set_acquisition,
     set_country,
     set_identity_registered,
     set_kyc,
     set_wallet_frozen,
 )
-from compliance.rules import NS_PER_DAY, AccreditationStatus, KycStatus, Withheld, facts_hash
+from compliance.rules import RELEASE_MARGIN_NS, AccreditationStatus, KycStatus, Withheld, facts_hash
 from engine import types as t
 from persistence.commands import Answer
 from persistence.database import Pool
@@ -36,6 +37,7 @@ from tests.fixtures.registered import (
     open_market,
 )
 
+NS_PER_DAY = 24 * 3600 * 10**9
 KYC_ENDS_NS = int(KYC_ENDS.timestamp()) * 10**9
 ACCREDITATION_ENDS_NS = int(ACCREDITATION_ENDS.timestamp()) * 10**9
 
@@ -182,19 +184,81 @@ async def test_the_chain_comes_first_in_a_grant(pool: Pool, door: Door) -> None:
     assert {seat: sent.may_buy for seat, sent in door.permissions().items()} == {(ann, 1): 1, (ann, 2): 1}
 
 
-async def test_an_acquisition_moves_the_lock_up(pool: Pool, door: Door) -> None:
-    locked = replace(instrument(2), lock_up_days=365, lock_up_starts_at=NOW - 300 * DAY)
-    await set_instrument(pool, locked, actor=ACTOR)
-    user_id = await add_investor(pool, "ann")
+LOT_BASE_UNITS = instrument(2).lot_base_units
+
+
+async def locked(pool: Pool, name: str, lots: int, days: int) -> None:
+    async with facts(pool) as connection:
+        base_units = lots * LOT_BASE_UNITS - 1  # rounded up
+        await lock_up(connection, address_of(name), 2, base_units, NOW + days * DAY, actor=ACTOR)
+
+
+async def test_each_release_frees_some_of_what_is_locked_up(pool: Pool, door: Door) -> None:
+    await locked(pool, "ann", 7, 1)  # before it is anybody's wallet
+    await add_investor(pool, "ann")
     await run(pool, door)
     ann = await account_of(pool, "ann")
-    assert door.permissions()[ann, 2].locked_lots > 0
-    assert await run(pool, door, START_NS + 65 * NS_PER_DAY - 1) == []
-    await run(pool, door, START_NS + 65 * NS_PER_DAY)  # the release alone makes it compile again
-    assert door.permissions()[ann, 2].locked_lots == 0
-    await set_acquisition(pool, user_id, 2, NOW - 100 * DAY, actor=ACTOR)
+    assert (door.permissions()[ann, 2].locked_lots, door.permissions()[ann, 1].locked_lots) == (7, 0)
+    await locked(pool, "ann", 20, 2)
+    assert await queue_length(pool) == 1
     await run(pool, door)
-    assert door.permissions()[ann, 2].locked_lots > 0
+    assert door.permissions()[ann, 2].locked_lots == 27
+    await require_agreement(pool, door)
+    first_ns = START_NS + NS_PER_DAY + RELEASE_MARGIN_NS
+    assert await run(pool, door, first_ns - 1) == []
+    (sent,) = await run(pool, door, first_ns)  # the time alone makes it compile again
+    assert isinstance(sent, t.SetPermission)
+    assert (sent.account, sent.instrument, sent.locked_lots) == (ann, 2, 20)
+    assert await run(pool, door, first_ns) == []
+    await run(pool, door, first_ns + NS_PER_DAY)
+    assert door.permissions()[ann, 2].locked_lots == 0
+    assert await run(pool, door, first_ns + 9 * NS_PER_DAY) == []
+
+
+async def test_what_is_taken_is_locked_up_no_more(pool: Pool, door: Door) -> None:
+    await add_investor(pool, "ann")
+    await locked(pool, "ann", 7, 1)
+    await run(pool, door)
+    until = NOW + DAY
+    async with facts(pool) as connection:
+        await take(connection, address_of("ann"), 2, 3 * LOT_BASE_UNITS, until, actor=ACTOR)
+    await run(pool, door)
+    ann = await account_of(pool, "ann")
+    assert door.permissions()[ann, 2].locked_lots == 4
+    assert [each.base_units for each in await locked_up(pool, [address_of("ann")], NOW)] == [4 * LOT_BASE_UNITS - 1]
+    assert await locked_up(pool, [address_of("ann")], until) == []
+    async with facts(pool) as connection:
+        await take(connection, address_of("ann"), 2, 4 * LOT_BASE_UNITS - 1, until, actor=ACTOR)
+    await run(pool, door)
+    assert door.permissions()[ann, 2].locked_lots == 0
+    assert await pool.fetchval("SELECT count(*) FROM lock_ups") == 0
+    with pytest.raises(LockUpMissingError):  # what locks it up has not come yet: it is tried again after that
+        async with facts(pool) as connection:
+            await take(connection, address_of("ann"), 2, 1, until, actor=ACTOR)
+
+
+async def test_more_locked_up_goes_before_what_is_granted(pool: Pool, door: Door) -> None:
+    for name in ("ann", "ben"):
+        await add_investor(pool, name, is_registered=name == "ben")
+    await run(pool, door)
+    await set_identity_registered(pool, address_of("ann"), is_registered=True, block=7, actor=ACTOR)
+    await locked(pool, "ben", 7, 1)
+    first = (await run(pool, door))[0]
+    assert isinstance(first, t.SetPermission)
+    assert (first.account, first.locked_lots) == (await account_of(pool, "ben"), 7)
+
+
+async def test_the_issuer_of_what_is_locked_up_buys_only(pool: Pool, door: Door) -> None:
+    await add_investor(pool, "ann")
+    mine = replace(instrument(2), issuer_wallet=address_of("ann"))
+    await set_instrument(pool, replace(mine, lock_up_days=40), actor=ACTOR)
+    await run(pool, door)
+    ann = await account_of(pool, "ann")
+    sent = door.permissions()[ann, 2]
+    assert (sent.may_buy, sent.may_sell) == (1, 0)
+    await set_instrument(pool, mine, actor=ACTOR)
+    await run(pool, door)
+    assert door.permissions()[ann, 2].may_sell == 1
 
 
 async def test_an_instrument_waits_until_it_is_listed(pool: Pool, door: Door) -> None:

@@ -6,13 +6,14 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from compliance.lock_ups import lock_up
 from compliance.permissions import compile_permissions
 from compliance.registry import (
     FactError,
     create_user,
+    facts,
     link_wallet,
     set_accreditation,
-    set_acquisition,
     set_country,
     set_kyc,
     set_wallet_frozen,
@@ -69,9 +70,10 @@ async def test_facts_of_nobody_and_of_no_instrument_are_refused(pool: Pool) -> N
         await set_kyc(pool, uuid4(), KycStatus.PENDING, actor=ACTOR)
     with pytest.raises(FactError, match="there is no instrument 7"):
         await set_wallet_frozen(pool, address_of("ann"), 7, is_frozen=True, block=1, actor=ACTOR)
-    ann = await add_person(pool, "ann")
     with pytest.raises(FactError, match="there is no instrument 7"):
-        await set_acquisition(pool, ann, 7, NOW, actor=ACTOR)
+        async with facts(pool) as connection:
+            await lock_up(connection, address_of("ann"), 7, 1, NOW, actor=ACTOR)
+    ann = await add_person(pool, "ann")
     with pytest.raises(FactError, match="'us' is not a country"):
         await set_country(pool, ann, "us", actor=ACTOR)
 

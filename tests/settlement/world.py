@@ -54,6 +54,7 @@ TICK_VALUE_USDC_MICROS = 10_000
 START_NS = 1_750_000_000 * 10**9
 DEADLINE_S = 30.0
 GERMANY = 276
+TERMS = PropertyTerms("OAK12", "12 Oak Street", "OAK12")
 
 
 async def until(condition: Callable[[], Any], what: str = "") -> None:
@@ -232,7 +233,7 @@ def investor(number: int) -> LocalAccount:
     return key(f"investor {number}")
 
 
-async def deploy(directory: Path) -> Deployed:
+async def deploy(directory: Path, terms: PropertyTerms = TERMS) -> Deployed:
     anvil = Anvil(directory)
     await anvil.start()
     web3 = node(anvil.url)
@@ -240,7 +241,7 @@ async def deploy(directory: Path) -> Deployed:
         steps = file_steps(directory)
         platform = await platform_on(web3, steps)
         infra = await deploy_infrastructure(platform, keys().roles(), Delays())
-        suite = await deploy_property_token(platform, infra, PropertyTerms("OAK12", "12 Oak Street", "OAK12"))
+        suite = await deploy_property_token(platform, infra, terms)
         await unpause(platform, suite)
         for number in range(INVESTORS):
             await register_investor(platform, infra, InvestorTerms(investor(number).address, GERMANY))

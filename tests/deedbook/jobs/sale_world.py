@@ -31,7 +31,7 @@ from compliance.roles import refusal
 from compliance.rules import KycStatus
 from deedbook.jobs.purchase import SaleJobs
 from deedbook.notices.notify import notify
-from deedbook.office.first_sale import Acquisitions, BuyersRules, name_of, owns_wallet, sale_property
+from deedbook.office.first_sale import BuyersRules, name_of, owns_wallet, sale_property
 from deedbook.office.issuance import COUNTRIES
 from persistence.database import Pool
 from persistence.jobs import JobRow, JobState, Worker, enqueue, jobs
@@ -91,16 +91,13 @@ class SaleWorld:
     # ---- people and their calls
 
     async def add_person(self, name: str, role: Role, *, has_facts: bool = True) -> None:
-        user_id = await create_user(self.pool, f"{name}@example.com", actor="test")
-        self.people[name] = Actor(user_id, len(self.people) + 1, frozenset({role}), uuid4(), has_second_factor=True)
         wallet = to_canonical_address(key(name).address)
-        await link_wallet(self.pool, user_id, wallet, actor="test")
+        user_id = await add_user(self.pool, name, wallet)
+        self.people[name] = Actor(user_id, len(self.people) + 1, frozenset({role}), uuid4(), has_second_factor=True)
         await rich(self.web3, key(name).address)
         if not has_facts:
             return
-        await set_kyc(self.pool, user_id, KycStatus.APPROVED, datetime.now(UTC) + timedelta(days=99), actor="test")
-        await set_country(self.pool, user_id, "DE", actor="test")
-        await set_identity_registered(self.pool, wallet, is_registered=True, block=1, actor="test")
+        await give_facts(self.pool, user_id, wallet)
         await register_investor(self.platform, self.infra, InvestorTerms(key(name).address, GERMANY))
 
     async def ask(self, name: str, method: str, path: str, body: Any = None) -> tuple[int, Any]:
@@ -223,7 +220,7 @@ class SaleWorld:
             self.points.start()
             pool = KillingPool(self.pool, self.points)
         sender = PointedSender(self, self.web3, self.platform.sender.account, PostgresSteps(pool))
-        made = SaleJobs(pool, self.chain, sender, self.contract, name_of, Acquisitions(pool).set, notify)
+        made = SaleJobs(pool, self.chain, sender, self.contract, name_of, notify)
         return Worker(pool, made.handlers(), poll_s=0.05, back_off_s=0.05)
 
     async def work(self, until: str = "") -> list[JobRow]:
@@ -268,6 +265,39 @@ class PointedSender(Sender):
             points.passed(name)
 
 
+async def add_user(pool: Pool, name: str, wallet: bytes) -> UUID:
+    user_id = await create_user(pool, f"{name}@example.com", actor="test")
+    await link_wallet(pool, user_id, wallet, actor="test")
+    return user_id
+
+
+async def give_facts(pool: Pool, user_id: UUID, wallet: bytes) -> None:
+    """All that one needs to trade, for 99 days."""
+    await set_kyc(pool, user_id, KycStatus.APPROVED, datetime.now(UTC) + timedelta(days=99), actor="test")
+    await set_country(pool, user_id, "DE", actor="test")
+    await set_identity_registered(pool, wallet, is_registered=True, block=1, actor="test")
+
+
+async def record_property(pool: Pool, manager_id: UUID, issuer: bytes, suite: TokenSuite) -> UUID:
+    """Tokenized, as instrument 1."""
+    words = msgspec.convert(
+        dict(TERMS) | {"supply_tokens": str(SUPPLY), "token_decimals": 0, "lot_decimals": 0}, TermsWords
+    )
+    token, compliance = (to_canonical_address(each) for each in (suite.token, suite.compliance))
+    async with pool.acquire() as connection, connection.transaction():
+        made = await draft(connection, manager_id, issuer, terms_of(words, COUNTRIES))
+        for state in (PropertyState.PENDING_APPROVAL, PropertyState.APPROVED):
+            await move(connection, made.property_id, state)
+        await connection.execute(
+            "UPDATE properties SET mint_approved_at = now(), token = $2, identity_registry = $2, instrument = 1,"
+            " compliance_contract = $3, state = 'TOKENIZED', tokenized_at = now() WHERE property_id = $1",
+            *(made.property_id, token, compliance),
+        )
+    listed = replace(instrument(1), token=token, token_decimals=0, lot_decimals=0)
+    await set_instrument(pool, replace(listed, lock_up_days=1, issuer_wallet=issuer), actor="test")
+    return made.property_id
+
+
 def sign(account: LocalAccount, typed_data: dict[str, Any]) -> str:
     """As eth_signTypedData_v4 does, by an independent library."""
     signed = account.sign_message(encode_typed_data(full_message=typed_data))
@@ -299,24 +329,8 @@ async def _tokenize(world: SaleWorld) -> None:
     world.suite = await deploy_property_token(world.platform, world.infra, terms)
     await mint(world.platform, world.suite, manager, SUPPLY, "supply")
     await unpause(world.platform, world.suite)
-    words = msgspec.convert(
-        dict(TERMS) | {"supply_tokens": str(SUPPLY), "token_decimals": 0, "lot_decimals": 0}, TermsWords
-    )
-    token = to_canonical_address(world.suite.token)
-    listed = replace(instrument(1), token=token, token_decimals=0, lot_decimals=0)
-    async with world.pool.acquire() as connection, connection.transaction():
-        made = await draft(
-            connection, world.people["manager"].user_id, to_canonical_address(manager), terms_of(words, COUNTRIES)
-        )
-        for state in (PropertyState.PENDING_APPROVAL, PropertyState.APPROVED):
-            await move(connection, made.property_id, state)
-        await connection.execute(
-            "UPDATE properties SET mint_approved_at = now(), token = $2, identity_registry = $2, instrument = 1,"
-            " compliance_contract = $2, state = 'TOKENIZED', tokenized_at = now() WHERE property_id = $1",
-            *(made.property_id, token),
-        )
-    await set_instrument(world.pool, listed, actor="test")
-    world.property_id = made.property_id
+    manager_id = world.people["manager"].user_id
+    world.property_id = await record_property(world.pool, manager_id, to_canonical_address(manager), world.suite)
 
 
 @asynccontextmanager
