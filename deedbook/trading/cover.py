@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 
 from api.amounts import usdc
 from api.problem import Problem
+from compliance.rules import Permission
 from deedbook.trading.acknowledged import Acknowledged
 from deedbook.trading.funds import Funds, ToSign
 from deedbook.trading.order_refusals import REFUSALS
@@ -60,6 +62,29 @@ class Cover:
         steps = self._funds.lock(token, units)
         free_text = token.text(free * token.lot_base_units)
         return _refused(Reason.INSUFFICIENT_TOKENS, detail, token.text(units), free_text, steps)
+
+    async def locked_up(self, command: t.Place, listing: Listing, wallet: bytes, permission: Permission) -> Problem:
+        """How many can be sold now, when there are more, and what to sign where some are not in the locker yet."""
+        token = listing.token
+        free = max(0, await self._free(command.account, command.instrument) - permission.locked_lots)
+        wanted = command.qty_lots or await self._lots_for(command, listing)
+        missing = max(1, wanted - free) * token.lot_base_units
+        free_text, locked_text = (token.text(lots * token.lot_base_units) for lots in (free, permission.locked_lots))
+        release = datetime.fromtimestamp(permission.next_release_ns // 10**9, UTC)
+        detail = (
+            f"You can sell {free_text} {token.symbol} tokens now: {locked_text} are locked up, the first of them until"
+            f" {release:%Y-%m-%d %H:%M} UTC."
+        )
+        steps: list[ToSign] = []
+        with suppress(ChainUnavailable, ChainRefused):
+            if await self._funds.tokens_outside(wallet, token.address) >= missing:
+                steps = self._funds.lock(token, missing)
+                detail += (
+                    f" Lock {token.text(missing)} more for the exchange first: what is locked up stands there too."
+                )
+        problem = _refused(Reason.LOCKED_UP, detail, token.text(missing), free_text, steps)
+        problem.extra |= {"locked": locked_text, "next_release_at": release}
+        return problem
 
     async def _free(self, account: int, asset: int) -> int:
         await self._acknowledged.seen([account])

@@ -61,12 +61,13 @@ class Lack(msgspec.Struct):
 class PermissionAnswer(msgspec.Struct):
     """What the facts give the wallet in this market now, and what they withhold.
 
-    `next_release_at`: when fewer of its tokens are locked up.
+    `locked`: so many of its tokens cannot be sold; `next_release_at`: when there are fewer of them.
     """
 
     wallet: str
     may_buy: bool
     may_sell: bool
+    locked: str
     next_release_at: datetime | None
     withheld: list[Lack]
 
@@ -89,8 +90,9 @@ def routes(pool: Pool, seats: Seats, clock_ns: Callable[[], int] = time.time_ns)
         _, wallet = await seats.chosen(call.signed_in.user_id, call.query.wallet)
         found = await permission_of(pool, wallet, listing.market.number, clock_ns())
         release = datetime.fromtimestamp(found.next_release_ns // 10**9, UTC) if found.next_release_ns else None
+        locked = listing.token.text(found.locked_lots * listing.token.lot_base_units)
         lacks = [Lack(each.name, each.value) for each in found.withheld]
-        return PermissionAnswer(f"0x{wallet.hex()}", found.may_buy, found.may_sell, release, lacks)
+        return PermissionAnswer(f"0x{wallet.hex()}", found.may_buy, found.may_sell, locked, release, lacks)
 
     # fmt: off
     return [

@@ -17,7 +17,7 @@ from compliance.permissions import permission_of
 from deedbook.trading.acknowledged import Acknowledged
 from deedbook.trading.cover import Cover
 from deedbook.trading.funds import Funds
-from deedbook.trading.order_refusals import locked_up, not_permitted, not_taken, outcome_unknown, refused
+from deedbook.trading.order_refusals import not_permitted, not_taken, outcome_unknown, refused
 from deedbook.trading.seats import Listing, Seats
 from engine import types as t
 from engine.types import Reason
@@ -198,8 +198,8 @@ class Marketplace:
         match rejected.reason:
             case Reason.NOT_PERMITTED | Reason.LOCKED_UP:
                 permission = await permission_of(self._pool, wallet, command.instrument, self._clock_ns())
-                if rejected.reason == Reason.LOCKED_UP and permission.may_sell:
-                    return locked_up(permission)
+                if rejected.reason == Reason.LOCKED_UP and permission.may_sell and permission.locked_lots:
+                    return await self._cover.locked_up(command, listing, wallet, permission)
                 return not_permitted(permission, command.side)
             case Reason.CLIENT_ORDER_ID_IN_USE:
                 return refused(rejected.reason, order_id=rejected.order_id)

@@ -13,11 +13,13 @@ import msgspec
 from api.amounts import units, usdc, usdc_micros
 from api.problem import Problem, not_found
 from api.route import Call, Route
+from compliance.lock_ups import LockUp, locked_up
 from deedbook.trading.acknowledged import Acknowledged
 from deedbook.trading.funds import Funds, TokenOf, ToSign
 from deedbook.trading.marketplace import CLIENT_ORDER_ID, PAGE_MAX, Marketplace, Wish
 from deedbook.trading.marketplace_views import (
     HoldingAnswer,
+    LockUpAnswer,
     OrderAnswer,
     TradeAnswer,
     TransactionAnswer,
@@ -168,12 +170,24 @@ class Holdings:
             accounts,
         )
         listings = await self._seats.listings()
+        locked = [
+            each
+            for each in await locked_up(self._pool, [seat.wallet for seat in seats], datetime.now(UTC))
+            if each.instrument in listings
+        ]
         return [
-            await self._wallet(seat, [row for row in rows if row["account"] == seat.account], listings)
+            await self._wallet(
+                seat,
+                [row for row in rows if row["account"] == seat.account],
+                [each for each in locked if each.address == seat.wallet],
+                listings,
+            )
             for seat in seats
         ]
 
-    async def _wallet(self, seat: Seat, rows: list[dict[str, int]], listings: dict[int, Listing]) -> WalletAnswer:
+    async def _wallet(
+        self, seat: Seat, rows: list[dict[str, int]], locked: list[LockUp], listings: dict[int, Listing]
+    ) -> WalletAnswer:
         cash = next((row for row in rows if row["instrument"] == t.USDC), None)
         try:
             outside = usdc(await self._funds.usdc_outside(seat.wallet))
@@ -189,6 +203,7 @@ class Holdings:
             is_open=seat.account is not None,
             cash=holding_answer("USDC", cash, 1, usdc, outside),
             tokens=tokens,
+            locked_up=[_lock_up(each, listings[each.instrument].token) for each in locked],
         )
 
     async def _token(self, wallet: bytes, row: dict[str, int], listing: Listing) -> HoldingAnswer:
@@ -265,3 +280,7 @@ def _positive(text: str, parse: Callable[[str], int], name: str) -> int:
     if not 0 < amount <= t.INT64_MAX:
         raise Problem(422, "NOT_AN_AMOUNT", f"{name} must be more than nothing, and not that much.")
     return amount
+
+
+def _lock_up(of: LockUp, token: TokenOf) -> LockUpAnswer:
+    return LockUpAnswer(token.symbol, token.text(of.base_units), of.released_at)

@@ -85,13 +85,22 @@ class HoldingAnswer(msgspec.Struct):
     outside: str | None
 
 
+class LockUpAnswer(msgspec.Struct):
+    """So many tokens cannot be sold until then."""
+
+    symbol: str
+    qty: str
+    released_at: datetime
+
+
 class WalletAnswer(msgspec.Struct):
-    """One linked wallet; `is_open` once the exchange knows it."""
+    """One linked wallet; `is_open` once the exchange knows it. `locked_up`: the next release first."""
 
     wallet: str
     is_open: bool
     cash: HoldingAnswer
     tokens: list[HoldingAnswer]
+    locked_up: list[LockUpAnswer]
 
 
 def order_answer(placed: Placed, trades: list[TradeAnswer]) -> OrderAnswer:

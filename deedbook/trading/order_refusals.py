@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from api.problem import Problem
@@ -52,7 +51,7 @@ REFUSALS: Final[dict[Reason, Sentence]] = {
     ),
     Reason.KILLED: Sentence(403, "Trading is switched off here by the exchange: ask its support."),
     Reason.NOT_PERMITTED: Sentence(403, "You may not do this with this property; `reasons` says what is missing."),
-    Reason.LOCKED_UP: Sentence(403, "What you hold of this property is locked up."),
+    Reason.LOCKED_UP: Sentence(403, "Too much of what you hold of this property is locked up for this order."),
     Reason.PRICE_OUTSIDE_BAND: Sentence(422, "The price is outside the band around this property's reference price."),
     Reason.POST_ONLY_WOULD_TAKE: Sentence(
         409, "The order would trade at once, and you asked that it only rests: choose another price or type."
@@ -85,13 +84,6 @@ def not_permitted(permission: Permission, side: int) -> Problem:
         return Problem(403, Reason.NOT_PERMITTED.name, PERMISSION_COMES, reasons=[])
     reasons = [{"reason": each.name, "detail": each.value} for each in withheld]
     return Problem(403, Reason.NOT_PERMITTED.name, withheld[0].value, reasons=reasons)
-
-
-def locked_up(permission: Permission) -> Problem:
-    """LOCKED_UP with the time of the next release."""
-    release = datetime.fromtimestamp(permission.next_release_ns // 10**9, UTC)
-    detail = f"What you hold of this property is locked up: you can sell more from {release:%Y-%m-%d %H:%M} UTC on."
-    return Problem(REFUSALS[Reason.LOCKED_UP].status, Reason.LOCKED_UP.name, detail, next_release_at=release)
 
 
 def not_taken(refusal: str) -> Problem:

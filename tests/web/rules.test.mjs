@@ -78,4 +78,12 @@ test("missing cover is counted to the micro", () => {
   const [lack] = of({ price: "99.95", quantity: "1" }, { cash: "100.000000", tokens: "0" }).refusals;
   assert.deepEqual(lack.lack, { asset: "USDC", amount: "0.049950" });
   assert.deepEqual(of({ side: "SELL", price: "101" }, { cash: "0", tokens: "2.50" }).refusals[0].lack, { asset: "OAK12", amount: "0.50" });
+
+test("of what is free, only what is not locked up can be sold", () => {
+  const funds = { cash: "0", tokens: "5", locked: "2.5", release: "tomorrow" };
+  assert.deepEqual(of({ side: "SELL", price: "101", quantity: "2.5" }, funds).refusals, []);
+  const [refusal] = of({ side: "SELL", price: "101", quantity: "2.51" }, funds).refusals;
+  assert.equal(refusal.text, "You can sell 2.50 OAK12 now: 2.5 are locked up, the first of them until tomorrow.");
+  assert.match(of({ side: "SELL", price: "101", quantity: "1" }, { ...funds, locked: "9" }).refusals[0].text, /sell 0.00/);
+});
 });

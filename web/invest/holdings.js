@@ -19,23 +19,25 @@ function joined(symbol, holdings) {
   return { symbol, ...Object.fromEntries(Object.entries({ ...parts, total }).map(([name, count]) => [name, decimal(count, DECIMALS)])) };
 }
 
-/** {wallets, cash, tokens: [{..., market, price, worth}], worth}: `worth` is decimal USDC, null without a price. */
+/** {wallets, cash, tokens: [{..., market, price, worth}], lockUps, worth}: `worth` is decimal USDC, null without a price. */
 export async function holdings() {
   const { restPort } = await machine();
   const trading = new Trading(`http://${location.hostname}:${restPort}`);
   const [wallets, markets, day] = await Promise.all([api.get("/portfolio"), api.get("/markets"), trading.day().catch(() => new Map())]);
   const symbols = [...new Set(wallets.flatMap(({ tokens }) => tokens.map(({ symbol }) => symbol)))];
   const cash = joined("USDC", wallets.map((wallet) => wallet.cash));
+  const marketOf = (symbol) => markets.find((each) => each.base === symbol || each.symbol === symbol);
+  const lockUps = wallets.flatMap((wallet) => wallet.locked_up).map((each) => ({ ...each, base: marketOf(each.symbol)?.base ?? each.symbol, market: marketOf(each.symbol) }));
   const tokens = symbols.map((symbol) => {
     const held = joined(symbol, wallets.flatMap((wallet) => wallet.tokens.filter((token) => token.symbol === symbol)));
-    const market = markets.find((each) => each.base === symbol || each.symbol === symbol);
+    const market = marketOf(symbol);
     const price = day.get(market?.symbol)?.lastPrice;
     const isPriced = price && /[1-9]/.test(price);
     const worth = isPriced ? decimal((units(held.total, DECIMALS) * units(price, USDC_DECIMALS)) / 10n ** BigInt(DECIMALS), USDC_DECIMALS) : null;
     return { ...held, base: market?.base ?? symbol, market, price: isPriced ? price : null, worth };
   });
   const micros = tokens.reduce((total, { worth }) => total + (worth ? units(worth, USDC_DECIMALS) : 0n), units(cash.total, DECIMALS) / 10n ** 12n);
-  return { wallets, cash, tokens, worth: decimal(micros, USDC_DECIMALS) };
+  return { wallets, cash, tokens, lockUps, worth: decimal(micros, USDC_DECIMALS) };
 }
 
 /** Every page of a list that is paged by `before`; at most `most` rows. */

@@ -6,6 +6,7 @@ import { openPage } from "../shell/page.js";
 import { form } from "../shell/forms.js";
 import { badge, fill } from "../shell/states.js";
 import { download, panel, table } from "../shell/tables.js";
+import { time } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
 import { holdings } from "./holdings.js";
 import { statement, statementCsv, statementPdf } from "./statement.js";
@@ -54,6 +55,18 @@ function tokenTable({ tokens }) {
   });
 }
 
+function lockUpTable({ lockUps }) {
+  return table({
+    caption: "What you bought from an issuer and may not sell yet",
+    columns: [
+      { name: "Property", cell: ({ base, market }) => market ? make("a", { href: `/market#${market.symbol}` }, market.name) : base },
+      { name: "Locked up", cell: ({ qty }) => number(qty), isNumber: true },
+      { name: "Until", cell: ({ released_at: until }) => time(until) },
+    ],
+    rows: lockUps,
+  });
+}
+
 function statements(who) {
   const now = new Date();
   const day = (date) => date.toISOString().slice(0, 10);
@@ -89,6 +102,7 @@ openPage({
         figure("Unsettled", usdc(mine.cash.owed_out), "goes out when trades are final"),
         figure("Properties", String(mine.tokens.filter(({ total }) => /[1-9]/.test(total)).length), "that you hold tokens of")),
       panel("Tokens", tokenTable(mine)),
+      ...(mine.lockUps.length ? [panel("Lock-up", lockUpTable(mine))] : []),
       panel("Cash", cashTable(mine)),
     ]);
     addEventListener("deedbook-message", draw);

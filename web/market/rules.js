@@ -33,7 +33,8 @@ const held = (micros, bps) => (micros * BigInt(bps) + BPS - 1n) / BPS;
  *             given
  * instrument  of the trading API; `market`: rates and tick value of /markets
  * book        {bid, ask, last}: the best prices and the last trade's in ticks, or null
- * funds       {cash, tokens}: free, as texts; null where the reader has no account
+ * funds       {cash, tokens, locked, release}: free, and of the tokens those that are locked up and when fewer are, as texts;
+ *             null where the reader has no account
  * Answers {limit, notional, fee, rate, hold: {amount, asset}, refusals: [{field, text, lack}], isTaking}: the worst price in
  * ticks and amounts in micros or lots, all BigInt and null where not known yet, and the fee's rate in basis points
  */
@@ -91,6 +92,9 @@ export function judge(order, instrument, market, book, funds) {
     if (lack > 0n) {
       const decimals = isBuy ? USDC_DECIMALS : instrument.qtyDecimals;
       say("quantity", `${isBuy ? "Cash" : "Tokens"}: ${decimal(lack, decimals)} ${hold.asset} are missing.`, { asset: hold.asset, amount: decimal(lack, decimals) });
+    } else if (!isBuy && lack + units(funds.locked, instrument.qtyDecimals) > 0n) {
+      const left = free - units(funds.locked, instrument.qtyDecimals);
+      say("quantity", `You can sell ${decimal(left > 0n ? left : 0n, instrument.qtyDecimals)} ${hold.asset} now: ${funds.locked} are locked up, the first of them until ${funds.release}.`);
     }
   }
   const rate = order.type === "MARKET" || hasStop || isTaking ? market.taker_fee_bps : market.maker_fee_bps;

@@ -6,6 +6,7 @@ import { make, setText } from "../shell/make.js";
 import { basisPoints, decimal, fromUnits, shown, units, usdc, USDC_DECIMALS } from "../shell/numbers.js";
 import { signInLink } from "../shell/session.js";
 import { notice } from "../shell/states.js";
+import { timeText } from "../shell/times.js";
 import { toast } from "../shell/toasts.js";
 import { judge, mayHide, mustRise, TYPES } from "./rules.js";
 import { CALLED } from "./words.js";
@@ -157,7 +158,7 @@ export class Ticket {
     if (this.by.disabled) this.by.value = "tokens";
     const order = this.#order();
     this.displayField.hidden = !mayHide(order);
-    const funds = this.account?.isReady ? { cash: this.account.free("USDC"), tokens: this.account.free(base) ?? "0" } : null;
+    const funds = this.account?.isReady ? this.#funds(base) : null;
     const judged = judge(order, this.#instrument, this.#market, this.#book, funds);
     this.#judged = judged;
     const { notional, fee, rate, hold } = judged;
@@ -173,6 +174,12 @@ export class Ticket {
     this.#drawWhy(judged, order);
     setText(this.send, `${isBuy ? "Buy" : "Sell"} ${base}`);
     this.#drawGate();
+  }
+
+  #funds(base) {
+    const permission = this.#permission;
+    const release = permission?.next_release_at ? timeText(permission.next_release_at) : "";
+    return { cash: this.account.free("USDC"), tokens: this.account.free(base) ?? "0", locked: permission?.locked ?? "0", release };
   }
 
   #sums(rows) {
@@ -218,9 +225,6 @@ export class Ticket {
     const permission = this.#permission;
     if (permission && !(order.side === "BUY" ? permission.may_buy : permission.may_sell)) {
       return { text: permission.withheld[0]?.detail ?? "What you may do here is being brought to the exchange." };
-    }
-    if (permission && order.side === "SELL" && permission.next_release_at) {
-      return { text: `What you hold is locked up until ${new Date(permission.next_release_at).toLocaleString()}.` };
     }
     return null;
   }

@@ -33,6 +33,7 @@ async def test_the_markets_are_told_to_everybody(world: MarketWorld) -> None:
 async def test_a_person_reads_what_they_may_do_and_why_not_more(world: MarketWorld) -> None:
     free = await world.call("alice", "GET", "/markets/OAK2USDC/permission")
     assert (free["may_buy"], free["may_sell"], free["withheld"]) == (True, True, [])
+    assert (free["locked"], free["next_release_at"]) == ("0", None)
     await set_kyc(world.pool, world.users["alice"], KycStatus.REJECTED, None, actor=ACTOR)
     lost = await world.call("alice", "GET", "/markets/OAK2USDC/permission")
     assert (lost["may_buy"], lost["may_sell"]) == (False, False)

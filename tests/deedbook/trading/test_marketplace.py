@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,8 +12,9 @@ import pytest
 from eth_abi.abi import decode
 
 from api.amounts import usdc_micros
+from compliance.lock_ups import lock_up
 from compliance.permissions import compile_permissions
-from compliance.registry import create_user, link_wallet, set_kyc
+from compliance.registry import create_user, facts, link_wallet, set_kyc
 from compliance.rules import KycStatus, Permission, Withheld
 from deedbook.trading.order_refusals import PERMISSION_COMES, REFUSALS, not_permitted
 from engine import types as t
@@ -209,6 +211,36 @@ async def test_too_few_tokens_names_the_amount_and_what_to_sign(world: MarketWor
     assert _call(lock, "lock(address,uint256)", ["address", "uint256"]) == (f"0x{token.hex()}", 15 * 10**17)
     world.chain.values[token, "balanceOf(address)"] = 10**18
     assert "your wallet has 0.5 to lock" in (await world.order("bob", status=402, side="SELL", qty="2"))["detail"]
+
+
+async def test_too_much_locked_up_says_what_can_be_sold_and_when_more(world: MarketWorld) -> None:
+    async with facts(world.pool) as connection:
+        for tokens, year in ((0.25, 2098), (0.05, 2099)):
+            until = datetime(year, 1, 2, 3, 4, tzinfo=UTC)
+            await lock_up(connection, address_of("bob"), 2, int(tokens * 10**18), until, actor=ACTOR)
+    await compile_permissions(world.pool, world.submit, START_NS)
+    await world.fund("bob", lots=50)
+    token = b"\x02" * 20
+    world.chain.values = {(token, "balanceOf(address)"): 5 * 10**17, (token, "getFrozenTokens(address)"): 5 * 10**17}
+    refused = await world.order("bob", status=403, side="SELL", qty="0.5")
+    assert (refused["reason"], refused["free"], refused["locked"]) == ("LOCKED_UP", "0.2", "0.3")
+    assert (refused["next_release_at"], refused["transactions"]) == ("2098-01-02T03:05:00Z", [])
+    assert "You can sell 0.2" in refused["detail"]
+    world.chain.values[token, "balanceOf(address)"] = 10**18
+    refused = await world.order("bob", status=403, side="SELL", qty="0.5")
+    (lock,) = refused["transactions"]
+    assert _call(lock, "lock(address,uint256)", ["address", "uint256"]) == (f"0x{token.hex()}", 3 * 10**17)
+    assert "Lock 0.3 more for the exchange first" in refused["detail"]
+    world.chain.is_away = True
+    assert (await world.order("bob", status=403, side="SELL", qty="0.5"))["transactions"] == []
+    assert (await world.order("bob", side="SELL", qty="0.2"))["status"] == "NEW"
+    (bob,) = await world.call("bob", "GET", "/portfolio")
+    assert bob["locked_up"] == [
+        {"symbol": "OAK2USDC", "qty": "0.25", "released_at": "2098-01-02T03:04:00Z"},
+        {"symbol": "OAK2USDC", "qty": "0.05", "released_at": "2099-01-02T03:04:00Z"},
+    ]
+    may = await world.call("bob", "GET", "/markets/OAK2USDC/permission")
+    assert (may["may_sell"], may["locked"], may["next_release_at"]) == (True, "0.3", "2098-01-02T03:05:00Z")
 
 
 def _call(transaction: dict[str, str], signature: str, types: list[str]) -> tuple[Any, ...]:
