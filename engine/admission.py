@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
-from typing import Final
+from typing import Any, Final
 
 from engine.accounts import Seat
 from engine.bands import is_outside
@@ -23,9 +23,12 @@ from engine.types import (
 from engine.venue import ZERO_ID, Instrument, Venue
 
 GTC: Final = int(TimeInForce.GTC)
+IOC: Final = int(TimeInForce.IOC)
+FOK: Final = int(TimeInForce.FOK)
 GTD: Final = int(TimeInForce.GTD)
 DAY: Final = int(TimeInForce.DAY)
 RESTING: Final = (GTC, GTD, DAY)
+MARKET: Final = int(OrderType.MARKET)
 LIMIT_MAKER: Final = int(OrderType.LIMIT_MAKER)
 ICEBERGS: Final = (OrderType.LIMIT, OrderType.LIMIT_MAKER)  # of which a part may be hidden
 STOP_LOSS: Final = int(OrderType.STOP_LOSS)  # from here on types wait
@@ -44,38 +47,31 @@ FORMS: Final = frozenset(
 )
 
 
-def limit_refusal(
-    venue: Venue,
-    seat: Seat,
-    side: int,
-    order_type: int,
-    time_in_force: int,
-    price_ticks: int,
-    qty_lots: int,
-    expire_time_ns: int,
-    client_order_id: bytes,
-    stop_ticks: int,
-    display_lots: int,
-    hold: int,
-) -> int:
-    """The reason to refuse a well-formed order with a limit, or 0. `hold` is what it must have free."""
+def is_form(row: tuple[Any, ...]) -> bool:
+    """Whether an order's slots have a meaning together."""
+    # fmt: off
+    (_, _, _, side, order_type, time_in_force, _, self_trade, _, _, _, price_ticks,
+     qty_lots, quote_usdc_micros, expire_time_ns, _, stop_ticks, display_lots, _, _) = row
+    # fmt: on
+    if (
+        (side, order_type, time_in_force, self_trade) not in FORMS
+        or (expire_time_ns != 0) != (time_in_force == GTD)
+        or (stop_ticks != 0 and order_type < STOP_LOSS)
+        or (display_lots != 0 and not (order_type in ICEBERGS and time_in_force in RESTING))
+    ):
+        return False
+    if order_type == MARKET:
+        return price_ticks == 0 and quote_usdc_micros >= 0 and not (quote_usdc_micros and qty_lots)
+    return quote_usdc_micros == 0 and not (price_ticks and order_type in AT_COLLAR)
+
+
+def limit_refusal(venue: Venue, seat: Seat, row: tuple[Any, ...], price_ticks: int, hold: int) -> int:
+    """The reason to refuse a well-formed order with this limit, or 0. `hold` is what it must have free."""
+    side, order_type, time_in_force, qty_lots, stop_ticks = row[3], row[4], row[5], row[12], row[16]
     instrument = seat.instrument
-    terms = instrument.terms
-    if qty_lots <= 0:
-        return Reason.QTY_NOT_POSITIVE
-    if qty_lots > terms.qty_lots_max:
-        return Reason.QTY_TOO_LARGE
-    if price_ticks <= 0 or (order_type >= STOP_LOSS and stop_ticks <= 0):
-        return Reason.PRICE_NOT_POSITIVE
-    if price_ticks > terms.price_ticks_max or stop_ticks > terms.price_ticks_max:
-        return Reason.PRICE_TOO_HIGH
-    if time_in_force == GTD and expire_time_ns <= venue.time_ns:
-        return Reason.EXPIRE_TIME_PASSED
-    if price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min:
-        return Reason.NOTIONAL_TOO_SMALL
-    if display_lots and not (0 < display_lots < qty_lots <= display_lots * ICEBERG_PARTS_MAX):
-        return Reason.DISPLAY_OUT_OF_RANGE
-    reason = standing_refusal(venue, seat, side, order_type, time_in_force, client_order_id)
+    reason = terms_refusal(venue, seat, row, price_ticks) or standing_refusal(
+        venue, seat, side, order_type, time_in_force, row[18]
+    )
     if reason:
         return reason
     if is_locked_up(seat, side, hold):
@@ -89,11 +85,60 @@ def limit_refusal(
     if (time_in_force in RESTING or order_type >= STOP_LOSS) and seat.open_orders >= open_orders_max(venue, seat):
         return Reason.TOO_MANY_ORDERS
     if venue.limits:
-        notional = price_ticks * qty_lots * terms.tick_value_usdc_micros
+        notional = price_ticks * qty_lots * instrument.terms.tick_value_usdc_micros
         reason = limit_reached(venue, seat, side, qty_lots, notional)
         if reason:
             return reason
     return cover_refusal(seat, side, qty_lots, hold)
+
+
+def terms_refusal(venue: Venue, seat: Seat, row: tuple[Any, ...], price_ticks: int) -> int:
+    """What lies in the order and its instrument's limits."""
+    order_type, qty_lots, stop_ticks, display_lots = row[4], row[12], row[16], row[17]
+    terms = seat.instrument.terms
+    if qty_lots <= 0:
+        return Reason.QTY_NOT_POSITIVE
+    if qty_lots > terms.qty_lots_max:
+        return Reason.QTY_TOO_LARGE
+    if price_ticks <= 0 or (order_type >= STOP_LOSS and stop_ticks <= 0):
+        return Reason.PRICE_NOT_POSITIVE
+    if price_ticks > terms.price_ticks_max or stop_ticks > terms.price_ticks_max:
+        return Reason.PRICE_TOO_HIGH
+    if row[5] == GTD and row[14] <= venue.time_ns:
+        return Reason.EXPIRE_TIME_PASSED
+    if price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min:
+        return Reason.NOTIONAL_TOO_SMALL
+    if display_lots and not (0 < display_lots < qty_lots <= display_lots * ICEBERG_PARTS_MAX):
+        return Reason.DISPLAY_OUT_OF_RANGE
+    return 0
+
+
+def pending_refusal(venue: Venue, seat: Seat, row: tuple[Any, ...], price_ticks: int) -> int:
+    """The reason to refuse a leg that is placed later; what depends on the market or on cover is looked at then."""
+    if not is_form(row):
+        return Reason.ORDER_MALFORMED
+    qty_lots = row[12]
+    if row[4] != MARKET:
+        reason = terms_refusal(venue, seat, row, price_ticks)
+    elif qty_lots <= 0:
+        reason = Reason.QTY_NOT_POSITIVE
+    else:
+        reason = Reason.QTY_TOO_LARGE if qty_lots > seat.instrument.terms.qty_lots_max else 0
+    reason = reason or permission_refusal(venue, seat, row[3])
+    if not reason and row[4] not in (MARKET, *AT_COLLAR) and is_outside(seat.instrument, price_ticks):
+        return Reason.PRICE_OUTSIDE_BAND
+    return reason
+
+
+def limit_hold(instrument: Instrument, side: int, price_ticks: int, qty_lots: int) -> int:
+    """What an order with this limit must have free: USDC micros with the fee rounded up (buy), or lots (sell)."""
+    if side != BUY:
+        return qty_lots
+    fee_bps = instrument.maker_fee_bps
+    if instrument.taker_fee_bps > fee_bps:
+        fee_bps = instrument.taker_fee_bps
+    notional = price_ticks * qty_lots * instrument.terms.tick_value_usdc_micros
+    return notional - (-notional * fee_bps // BASIS_POINTS)
 
 
 def has_reached(last_price_ticks: int, side: int, order_type: int, stop_ticks: int) -> bool:
@@ -116,6 +161,10 @@ def standing_refusal(
             return reason
     if venue.killed and is_killed(venue, seat.account.number, instrument.number):
         return Reason.KILLED
+    return permission_refusal(venue, seat, side)
+
+
+def permission_refusal(venue: Venue, seat: Seat, side: int) -> int:
     permission = seat.permission
     if (
         permission is None
@@ -191,3 +240,10 @@ class MarketTerms:
         self.notional_usdc_micros = notional
         fee_bps = max(instrument.maker_fee_bps, instrument.taker_fee_bps)
         self.hold = notional - (-notional * fee_bps // BASIS_POINTS) if side == BUY else self.lots_max
+
+
+def market_terms(instrument: Instrument, side: int, qty_lots: int, quote_usdc_micros: int) -> MarketTerms | None:
+    """None where nobody stands opposite."""
+    if not (instrument.asks if side == BUY else instrument.bids).best:
+        return None
+    return MarketTerms(instrument, side, qty_lots, quote_usdc_micros)

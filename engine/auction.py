@@ -98,6 +98,5 @@ def prevent_self_trade(venue: Venue, order: Order) -> int:
             (why for own in crossed if (why := decrement(venue, order, own, min(order.open_lots, own.open_lots)))), 0
         )
     if mode != EXPIRE_TAKER:
-        for own in crossed:
-            venue.close(own, Reason.SELF_TRADE)
+        venue.close_all(crossed, Reason.SELF_TRADE)
     return Reason.SELF_TRADE if crossed and mode != EXPIRE_MAKER else 0

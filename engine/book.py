@@ -38,16 +38,15 @@ class Order(Struct, eq=False, gc=False):
     maker_fee_bps: int
     hold_fee_bps: int  # the higher of the two rates
     client_order_id: bytes
-    rank: int  # its place in the queue: its number, or a later one that it was triggered or replenished with
+    rank: (
+        int  # its place in the queue: its number, or a later one that it was triggered or replenished with; 0: pending
+    )
     stop_ticks: int = 0
+    waits: bool = False  # it is a stop whose price has not been reached, and so in no book
     executed_usdc_micros: int = 0
     display_lots: int = 0  # 0: it is no iceberg
     hidden_lots: int = 0  # of the open ones; nothing before it rests
-
-    @property
-    def waits(self) -> bool:
-        """Whether it is a stop whose price has not been reached, and so in no book."""
-        return self.stop_ticks != 0 and self.rank == self.order_id
+    list_id: int = 0  # 0: it is no leg
 
     def hold_for(self, lots: int) -> int:
         """What `lots` of it must have held: USDC micros with the fee rounded up (buy), or lots (sell)."""

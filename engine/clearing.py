@@ -131,7 +131,7 @@ class Clearing:
                 if balance.free >= locked:
                     break
                 if balance is (order.seat.cash if order.side == BUY else order.seat.tokens):
-                    venue.close(order, Reason.COVER_LOST)
+                    venue.close_all([order], Reason.COVER_LOST)
         if requested and requested == balance.asked:
             if requested != balance.announced:
                 venue.emit(WITHDRAWAL_READY, instrument=balance.instrument, account=balance.account, a=requested)

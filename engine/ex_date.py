@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from engine.book import BUY, Order
+from engine.book import BUY, Order, must_rise
+from engine.lists import held_for
 from engine.types import EX_DATES_KEPT_MAX, EventKind, Reason
 from engine.venue import Instrument, Venue
 
@@ -38,6 +39,9 @@ def ex_date(venue: Venue, row: Row) -> None:
         _lower(venue, instrument, order, ticks)
     for order_id in instrument.stops.falling():
         _lower(venue, instrument, venue.orders[order_id], ticks)
+    for leg in [leg for each in venue.lists.values() if each.seat.instrument is instrument for leg in each.pending]:
+        if leg.list_id in venue.lists and is_lowered(leg):
+            _lower(venue, instrument, leg, ticks)
 
 
 def _lowered(price_ticks: int, ticks: int) -> int:
@@ -45,25 +49,35 @@ def _lowered(price_ticks: int, ticks: int) -> int:
     return max(1, price_ticks - ticks) if price_ticks else 0
 
 
+def is_lowered(leg: Order) -> bool:
+    """Whether a pending leg would be among those, were it placed."""
+    if leg.stop_ticks:
+        return not must_rise(leg.side, leg.order_type)
+    return leg.side == BUY and leg.price_ticks != 0
+
+
 def _lower(venue: Venue, instrument: Instrument, order: Order, ticks: int) -> None:
-    waits = order.waits
-    if order.price_ticks <= ticks or (waits and order.stop_ticks <= ticks):
+    waits, is_pending = order.waits, not order.rank
+    rests = not waits and not is_pending
+    if order.price_ticks <= ticks or (order.stop_ticks and not rests and order.stop_ticks <= ticks):
         return venue.close(order, Reason.EX_DATE)
-    seat, held = order.seat, order.hold_for(order.open_lots)
-    if waits:
-        instrument.stops.remove(order)
-        order.stop_ticks -= ticks
-        instrument.stops.add(order)
-    else:
+    seat, held = order.seat, held_for(venue, order)
+    if rests:
         instrument.bids.remove(order)
+    elif not is_pending:
+        instrument.stops.remove(order)
+    if order.stop_ticks and not rests:
+        order.stop_ticks -= ticks
     order.price_ticks -= ticks
     order.usdc_micros_per_lot -= ticks * instrument.terms.tick_value_usdc_micros
-    if not waits:
+    if rests:
         instrument.bids.add(order)
         instrument.update_id += 1
         venue.indicate(instrument)
-    if order.side == BUY:
-        freed = held - order.hold_for(order.open_lots)
+    elif not is_pending:
+        instrument.stops.add(order)
+    if order.side == BUY and not is_pending:
+        freed = held - held_for(venue, order)
         venue.touch(seat.cash)
         seat.cash.held -= freed
         seat.cash.free += freed
@@ -77,6 +91,6 @@ def _lower(venue: Venue, instrument: Instrument, order: Order, ticks: int) -> No
         order.stop_ticks,
         order.open_lots,
         ticks,
-        0 if waits else instrument.update_id,
+        instrument.update_id if rests else 0,
         side=order.side,
     )

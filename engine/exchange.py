@@ -13,10 +13,12 @@ from engine.bands import set_bands
 from engine.clearing import Clearing
 from engine.ex_date import ex_date
 from engine.limits import Guard
+from engine.list_orders import ListOrders
 from engine.listing import Listing
 from engine.phases import Phases
 from engine.recovery import Recovery
 from engine.trading import Trading
+from engine.triggers import Triggers
 from engine.types import CommandKind, MarketState, Reason
 from engine.venue import DUE_ORDER, DUE_PERMISSION, DUE_PHASE, Venue
 from engine.wire import COMMAND
@@ -34,7 +36,9 @@ class Exchange:
 
     def __init__(self, venue: Venue | None = None) -> None:
         self._venue = venue if venue is not None else Venue()
-        self._trading = trading = Trading(self._venue)
+        trading = Trading(self._venue)
+        list_orders = ListOrders(self._venue, trading)
+        self._triggers = Triggers(self._venue, trading)
         clearing = Clearing(self._venue)
         guard = Guard(self._venue)
         recovery = Recovery(self._venue, clearing)
@@ -46,8 +50,8 @@ class Exchange:
             CommandKind.AMEND: trading.amend,
             CommandKind.REPLACE: trading.replace,
             CommandKind.CANCEL_ALL: trading.cancel_all,
-            CommandKind.LIST_LEG: trading.refuse_list,
-            CommandKind.PLACE_LIST: trading.refuse_list,
+            CommandKind.LIST_LEG: list_orders.leg,
+            CommandKind.PLACE_LIST: list_orders.place,
             CommandKind.OPEN_ACCOUNT: listing.open_account,
             CommandKind.SET_PERMISSION: listing.set_permission,
             CommandKind.SET_INSTRUMENT: listing.set_instrument,
@@ -90,6 +94,8 @@ class Exchange:
         tell_balances = venue.tell_balances
         due = venue.due
         touched = venue.touched
+        filled_lists = venue.filled_lists
+        run_triggers = self._triggers.run
         for row in COMMAND.iter_unpack(commands):
             assert row[0] == venue.seq + 1, f"seq {row[0]} after {venue.seq}"
             assert row[1] >= venue.time_ns, f"time runs back at seq {row[0]}"
@@ -98,8 +104,8 @@ class Exchange:
             if due and due[0][0] <= row[1]:
                 self._expire()
             handlers[row[2]](row)
-            if venue.stirred:
-                self._trading.trigger_stops()
+            if venue.stirred or filled_lists:
+                run_triggers()
             if touched:
                 tell_balances()
         events = b"".join(venue.events)
@@ -118,7 +124,7 @@ class Exchange:
                 self._listing.end_permission(number, instrument, due_ns)
             elif what == DUE_PHASE:
                 self._phases.end(number, due_ns)
-                self._trading.trigger_stops()
+                self._triggers.run()
             else:
                 self._phases.tell_indicative(number, due_ns)
 

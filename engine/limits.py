@@ -6,6 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from engine.accounts import Seat
 from engine.book import BUY
+from engine.lists import is_counted
 from engine.types import VENUE, EventKind, Reason
 from engine.venue import Venue
 
@@ -45,9 +46,8 @@ def limit_reached(venue: Venue, seat: Seat, side: int, qty_lots: int, notional_u
     if limits.notional_usdc_micros and notional_usdc_micros > limits.notional_usdc_micros:
         return Reason.ORDER_LIMIT
     if side == BUY and limits.position_lots:
-        buying_lots = sum(
-            order.open_lots for order in seat.account.orders.values() if order.seat is seat and order.side == BUY
-        )
+        orders = seat.account.orders.values()
+        buying_lots = sum(o.open_lots for o in orders if o.seat is seat and o.side == BUY and is_counted(venue, o))
         if seat.tokens.position_lots + seat.tokens.owed_in + buying_lots + qty_lots > limits.position_lots:
             return Reason.POSITION_LIMIT
     return 0
@@ -70,9 +70,8 @@ class Guard:
             return venue.killed.discard((account_number, number))
         venue.killed.add((account_number, number))
         account = venue.account(account_number)
-        for order in list((venue.orders if account is None else account.orders).values()):
-            if instrument in (None, order.seat.instrument):
-                venue.close(order, Reason.KILL_SWITCH)
+        orders = (venue.orders if account is None else account.orders).values()
+        venue.close_all([o for o in orders if instrument in (None, o.seat.instrument)], Reason.KILL_SWITCH)
 
     def set_limits(self, row: Row) -> None:
         venue = self._venue

@@ -6,6 +6,7 @@ from typing import Final
 
 from engine.bands import limit_within
 from engine.book import BUY, Order
+from engine.lists import FILLED, leg_ended, prevail
 from engine.types import BASIS_POINTS, EventKind, Reason, SelfTrade, TradeFlag
 from engine.venue import Venue
 from engine.wire import EVENT
@@ -69,6 +70,7 @@ def _prevent(venue: Venue, taker: Order, maker: Order, lots: int) -> int:
 def decrement(venue: Venue, taker: Order, maker: Order, lots: int) -> int:
     """Both are smaller by what they would have traded; why the taker ends, or 0."""
     instrument = taker.seat.instrument
+    prevail(venue, maker)
     taker.qty_lots -= lots
     taker.open_lots -= lots
     closes = lots == maker.open_lots
@@ -101,6 +103,8 @@ def decrement(venue: Venue, taker: Order, maker: Order, lots: int) -> int:
 
 def _fill(venue: Venue, taker: Order, maker: Order, lots: int, notional: int) -> None:
     """One trade at the maker's price: the taker pays from what is free, at today's taker rate."""
+    if maker.list_id:
+        prevail(venue, maker)
     instrument = taker.seat.instrument
     maker_fee = notional * maker.maker_fee_bps // BASIS_POINTS
     taker_fee = notional * instrument.taker_fee_bps // BASIS_POINTS
@@ -118,6 +122,8 @@ def _fill(venue: Venue, taker: Order, maker: Order, lots: int, notional: int) ->
 def fill_in_auction(venue: Venue, buy: Order, sell: Order, price_ticks: int, lots: int) -> None:
     """One trade of two that rest: the younger counts as the taker, both pay the maker rate that they came with."""
     taker, maker = (buy, sell) if buy.rank > sell.rank else (sell, buy)
+    prevail(venue, taker)
+    prevail(venue, maker)
     notional = price_ticks * lots * buy.seat.instrument.terms.tick_value_usdc_micros
     maker_fee = notional * maker.maker_fee_bps // BASIS_POINTS
     taker_fee = notional * taker.maker_fee_bps // BASIS_POINTS
@@ -126,6 +132,8 @@ def fill_in_auction(venue: Venue, buy: Order, sell: Order, price_ticks: int, lot
     _trade(venue, taker, maker, price_ticks, lots, notional, taker_fee, maker_fee, IN_AUCTION)
     if not taker.open_lots:
         venue.unrest(taker)
+        if taker.list_id:
+            leg_ended(venue, taker, FILLED)
 
 
 def _take_from_book(order: Order, lots: int, cost: int) -> None:
@@ -211,3 +219,5 @@ def _trade(
             0,
         )
     )
+    if maker.list_id and not maker.open_lots:
+        leg_ended(venue, maker, FILLED)

@@ -43,9 +43,8 @@ class Phases:
     def _end_day(self, instrument: Instrument | None) -> None:
         """DAY orders close, the oldest first; None: in every instrument."""
         venue = self._venue
-        for order in list(venue.orders.values()):
-            if order.time_in_force == DAY and instrument in (None, order.seat.instrument):
-                venue.close(order, Reason.EXPIRED)
+        orders = [o for o in venue.orders.values() if o.time_in_force == DAY]
+        venue.close_all([o for o in orders if instrument in (None, o.seat.instrument)], Reason.EXPIRED)
 
     def _can_be(self, number: int, phase: int, until_ns: int, then: int) -> bool:
         if number == VENUE:

@@ -11,11 +11,13 @@ from typing import Any, Final
 from engine.accounts import Account, Balance, Permission
 from engine.book import BUY, Order
 from engine.limits import Limits
+from engine.lists import LEGS, OrderList, partner_of
 from engine.types import (
     USDC,
     AccountState,
     InstrumentState,
     MarketState,
+    OpenList,
     OpenOrder,
     SetInstrument,
     SetLimits,
@@ -24,7 +26,7 @@ from engine.types import (
 from engine.types import Balance as BalanceEvent
 from engine.venue import DUE_PERMISSION, ZERO_ID, Composition, Instrument, Venue, pending
 
-MAGIC: Final = b"DEEDSNP8"
+MAGIC: Final = b"DEEDSNP9"
 HEAD: Final = (
     "seq",
     "time_ns",
@@ -60,7 +62,10 @@ SECTIONS: Final = {
     "limits": Struct("<5q"),  # account, instrument; of one order, of the position, of open orders
     "permissions": Struct("<7q?32s"),
     "balances": Struct(f"<{len(BALANCE_FIELDS)}q"),
-    "orders": Struct("<20q36s"),  # by rank
+    "lists": Struct("<5q36s"),
+    "orders": Struct("<22q36s"),  # by rank
+    "pending": Struct("<22q36s"),  # of lists: legs that are not placed yet
+    "staged": Struct("<13q36s"),  # account and leg, then the slots of the command
     "closed_ids": Struct("<3q36s"),  # account, when, order id, client id: oldest first by account
     "parked": Struct("<20s4q"),
     "unsettled": Struct("<9q"),
@@ -130,31 +135,47 @@ def market_state(venue: Venue) -> MarketState:
             BalanceEvent(*(getattr(balance, field.name) for field in fields(BalanceEvent)))
             for balance in _balances(venue)
         ),
-        orders=tuple(
-            OpenOrder(
-                order_id=o.order_id,
-                account=o.seat.account.number,
-                instrument=o.seat.instrument.number,
-                side=o.side,
-                order_type=o.order_type,
-                time_in_force=o.time_in_force,
-                price_ticks=o.price_ticks,
-                qty_lots=o.qty_lots,
-                open_lots=o.open_lots,
-                executed_usdc_micros=o.executed_usdc_micros,
-                expire_time_ns=o.expire_time_ns,
-                self_trade=o.self_trade,
-                time_ns=o.time_ns,
-                client_order_id=o.client_order_id.rstrip(b"\0"),
-                rank=o.rank,
-                stop_ticks=o.stop_ticks,
-                display_lots=o.display_lots,
-                hidden_lots=o.hidden_lots,
-            )
-            for o in venue.orders.values()
-        ),
+        orders=tuple(_open_order(order) for order in venue.orders.values())
+        + tuple(_open_order(order) for each in venue.lists.values() for order in each.pending),
         killed=tuple(sorted(venue.killed)),
         limits=tuple(SetLimits(*where, *venue.limits[where]) for where in sorted(venue.limits)),
+        lists=tuple(
+            OpenList(
+                list_id=each.list_id,
+                account=each.seat.account.number,
+                instrument=each.seat.instrument.number,
+                list_kind=each.kind,
+                legs=LEGS[each.kind],
+                list_client_order_id=each.client_order_id.rstrip(b"\0"),
+                time_ns=each.time_ns,
+            )
+            for each in venue.lists.values()
+        ),
+    )
+
+
+def _open_order(o: Order) -> OpenOrder:
+    return OpenOrder(
+        order_id=o.order_id,
+        account=o.seat.account.number,
+        instrument=o.seat.instrument.number,
+        side=o.side,
+        order_type=o.order_type,
+        time_in_force=o.time_in_force,
+        price_ticks=o.price_ticks,
+        qty_lots=o.qty_lots,
+        open_lots=o.open_lots,
+        executed_usdc_micros=o.executed_usdc_micros,
+        expire_time_ns=o.expire_time_ns,
+        self_trade=o.self_trade,
+        time_ns=o.time_ns,
+        client_order_id=o.client_order_id.rstrip(b"\0"),
+        rank=o.order_id if o.waits else o.rank or o.order_id,
+        stop_ticks=o.stop_ticks,
+        display_lots=o.display_lots,
+        hidden_lots=o.hidden_lots,
+        list_id=o.list_id,
+        pending=int(o.rank == 0),
     )
 
 
@@ -194,7 +215,18 @@ def _rows(venue: Venue) -> dict[str, Iterable[tuple[Any, ...]]]:
             for a, n, p in _permissions(venue)
         ],
         "balances": [tuple(getattr(b, name) for name in BALANCE_FIELDS) for b in _balances(venue)],
+        "lists": [
+            (
+                *(each.list_id, each.seat.account.number, each.seat.instrument.number, each.kind, each.time_ns),
+                each.client_order_id,
+            )
+            for each in venue.lists.values()
+        ],
         "orders": [_order_row(order) for order in venue.orders.values()],
+        "pending": [_order_row(order) for each in venue.lists.values() for order in each.pending],
+        "staged": [
+            (*where, *row[3:8], *row[11:15], *row[16:19]) for where, row in sorted(venue.staged.items())
+        ],  # without what of a command's slots no leg uses
         "closed_ids": [
             (a.number, when_ns, order_id, client_id)
             for a in venue.accounts[1:]
@@ -227,7 +259,7 @@ def _order_row(o: Order) -> tuple[Any, ...]:
         *(o.order_type, o.time_in_force, o.self_trade),
         *(o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros, o.expire_time_ns, o.time_ns),
         *(o.usdc_micros_per_lot, o.maker_fee_bps, o.hold_fee_bps, o.rank, o.stop_ticks, o.display_lots, o.hidden_lots),
-        o.client_order_id,
+        *(o.waits, o.list_id, o.client_order_id),
     )
 
 
@@ -247,8 +279,19 @@ def _restored(sections: dict[str, list[tuple[Any, ...]]]) -> Venue:
     venue.killed = set(sections["killed"])
     venue.limits = {(row[0], row[1]): Limits(*row[2:]) for row in sections["limits"]}
     _restore_accounts(venue, sections)
+    for list_id, account, number, kind, time_ns, client_id in sections["lists"]:
+        seat = venue.seat(venue.accounts[account], venue.instruments[number])
+        venue.lists[list_id] = OrderList(list_id, seat, kind, client_id, time_ns, [], 0)
+        if client_id != ZERO_ID:
+            seat.account.client_order_ids[client_id] = list_id
     for row in sections["orders"]:
         _restore_order(venue, row)
+    for row in sections["pending"]:
+        order = _restored_order(venue, row)
+        order.seat.open_orders += 1
+        venue.lists[order.list_id].pending.append(order)
+    for account, leg, *slots in sections["staged"]:
+        venue.staged[account, leg] = (0, 0, 0, *slots[:5], leg, account, 0, *slots[5:9], 0, *slots[9:], ZERO_ID)
     _restore_below_zero(venue)
     for number, when_ns, order_id, client_id in sections["closed_ids"]:
         account = venue.accounts[number]
@@ -296,25 +339,30 @@ def _restore_below_zero(venue: Venue) -> None:
                 balance.exposure.add(lots)
 
 
-def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
+def _restored_order(venue: Venue, row: tuple[Any, ...]) -> Order:
     order_id, number, instrument_number, side, order_type, time_in_force, self_trade, *rest = row
     price_ticks, qty_lots, open_lots, executed, expire_ns, time_ns, per_lot, maker_bps, hold_bps, *rest = rest
-    rank, stop_ticks, display_lots, hidden_lots, client_id = rest
+    rank, stop_ticks, display_lots, hidden_lots, waits, list_id, client_id = rest
     seat = venue.seat(venue.accounts[number], venue.instruments[instrument_number])
     order = Order(
         *(order_id, seat, side, order_type, time_in_force, self_trade, price_ticks, qty_lots, open_lots),
-        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, rank, stop_ticks, executed, display_lots),
+        *(expire_ns, time_ns, per_lot, maker_bps, hold_bps, client_id, rank, stop_ticks, bool(waits), executed),
+        *(display_lots, hidden_lots, list_id),
     )
-    balance = seat.cash if side == BUY else seat.tokens
-    hold = order.hold_for(open_lots)
-    balance.free += hold  # resting it holds the amount again
-    balance.held -= hold
-    venue.rest(order, hold)  # tells nothing: at seq 0 every balance counts as told
-    order.hidden_lots = hidden_lots
-    if side == BUY:
-        seat.exposure.add(open_lots)
     if client_id != ZERO_ID:
         seat.account.client_order_ids[client_id] = order_id
+    if list_id:
+        venue.lists[list_id].legs_left += 1
+    return order
+
+
+def _restore_order(venue: Venue, row: tuple[Any, ...]) -> None:
+    order = _restored_order(venue, row)
+    hidden_lots = order.hidden_lots
+    if order.side == BUY and partner_of(venue, order) is None:
+        order.seat.exposure.add(order.open_lots)
+    venue.rest(order, 0)  # its hold stands already; tells nothing: at seq 0 every balance counts as told
+    order.hidden_lots = hidden_lots
 
 
 def _restore_batches(venue: Venue, sections: dict[str, list[tuple[Any, ...]]]) -> None:

@@ -7,14 +7,24 @@ from typing import Any, Final
 
 from engine import admission
 from engine.accounts import Seat
-from engine.admission import AT_COLLAR, FORMS, ICEBERGS, RESTING, STOP_LOSS, limit_refusal
+from engine.admission import (
+    AT_COLLAR,
+    FOK,
+    MARKET,
+    RESTING,
+    collar_ticks,
+    is_form,
+    limit_hold,
+    limit_refusal,
+)
 from engine.auction import prevent_self_trade
 from engine.bands import limit_within, start_volatility_call
 from engine.book import BUY, BookSide, Order
 from engine.limits import limit_reached
+from engine.lists import any_leg, leg_ended, partner_of, pending_leg
 from engine.matching import match
-from engine.types import BASIS_POINTS, VENUE, EventKind, OrderType, Reason, TimeInForce
-from engine.venue import CLOSED, COLLECTING, CONTINUOUS, TRADING, ZERO_ID, Venue
+from engine.types import VENUE, CommandKind, EventKind, Reason
+from engine.venue import ZERO_ID, Venue
 from engine.wire import EVENT
 
 Row = tuple[Any, ...]  # a command's slots in the order of wire.COMMAND_SLOTS
@@ -24,9 +34,7 @@ TRIGGERED: Final = int(EventKind.TRIGGERED)
 ACCEPTED_RECORD: Final = Struct("<QBxHI8q4xB3x")  # wire.EVENT with the slots that an Accepted leaves zero
 assert ACCEPTED_RECORD.size == EVENT.size
 AMENDED: Final = int(EventKind.AMENDED)
-MARKET: Final = int(OrderType.MARKET)
-GTD: Final = int(TimeInForce.GTD)
-FOK: Final = int(TimeInForce.FOK)
+CANCEL: Final = int(CommandKind.CANCEL)
 
 
 class Trading:
@@ -37,10 +45,7 @@ class Trading:
     # -- placing
 
     def place(self, row: Row) -> None:
-        # fmt: off
-        (_, time_ns, _, side, order_type, time_in_force, number, self_trade, _, account_number, _, price_ticks,
-         qty_lots, quote_usdc_micros, expire_time_ns, _, stop_ticks, display_lots, client_order_id, _) = row
-        # fmt: on
+        side, order_type, number, account_number, qty_lots = row[3], row[4], row[6], row[9], row[12]
         venue = self._venue
         instrument = venue.instruments[number] if 0 < number < len(venue.instruments) else None
         if instrument is None:
@@ -48,86 +53,69 @@ class Trading:
         account = venue.accounts[account_number] if 0 < account_number < len(venue.accounts) else None
         if account is None:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, account_number)
-        if (
-            (side, order_type, time_in_force, self_trade) not in FORMS
-            or (expire_time_ns != 0) != (time_in_force == GTD)
-            or (stop_ticks != 0 and order_type < STOP_LOSS)
-            or (display_lots != 0 and not (order_type in ICEBERGS and time_in_force in RESTING))
-        ):
+        if not is_form(row):
             return venue.reject(Reason.ORDER_MALFORMED, number, account_number)
         seat = account.seats.get(number) or venue.seat(account, instrument)
         if order_type == MARKET:
             return self._place_market(row, seat)
-        if quote_usdc_micros or (price_ticks != 0 and order_type in AT_COLLAR):
-            return venue.reject(Reason.ORDER_MALFORMED, number, account_number)
-        if order_type in AT_COLLAR:
-            price_ticks = admission.collar_ticks(instrument, side, stop_ticks)
-        usdc_micros_per_lot = price_ticks * instrument.terms.tick_value_usdc_micros
+        price_ticks = collar_ticks(instrument, side, row[16]) if order_type in AT_COLLAR else row[11]
+        hold = limit_hold(instrument, side, price_ticks, qty_lots)
+        reason = limit_refusal(venue, seat, row, price_ticks, hold)
+        if reason:
+            return self.refuse(reason, seat, row[18])
+        # From here on the order is ours; nothing below may refuse it.
+        venue.last_order_id = order_id = venue.last_order_id + 1
+        self.enter(self.new_order(row, seat, order_id, price_ticks, qty_lots), hold)
+
+    def new_order(self, row: Row, seat: Seat, order_id: int, price_ticks: int, qty_lots: int) -> Order:
+        """A limit order or a stop at today's rates; its client id is taken from here on."""
+        instrument, stop_ticks, client_order_id = seat.instrument, row[16], row[18]
         fee_bps = instrument.maker_fee_bps
         if instrument.taker_fee_bps > fee_bps:
             fee_bps = instrument.taker_fee_bps
-        if side == BUY:
-            notional = usdc_micros_per_lot * qty_lots
-            hold = notional - (-notional * fee_bps // BASIS_POINTS)
-        else:
-            hold = qty_lots
-        reason = limit_refusal(
-            venue,
-            seat,
-            side,
-            order_type,
-            time_in_force,
-            price_ticks,
-            qty_lots,
-            expire_time_ns,
-            client_order_id,
-            stop_ticks,
-            display_lots,
-            hold,
-        )
-        if reason:
-            return self._refuse(reason, seat, client_order_id)
-        # From here on the order is ours; nothing below may refuse it.
-        venue.last_order_id = order_id = venue.last_order_id + 1
-        order = Order(
+        if client_order_id != ZERO_ID:
+            seat.account.client_order_ids[client_order_id] = order_id
+        return Order(
             order_id,
             seat,
-            side,
-            order_type,
-            time_in_force,
-            self_trade,
+            row[3],
+            row[4],
+            row[5],
+            row[7],
             price_ticks,
             qty_lots,
             qty_lots,
-            expire_time_ns,
-            time_ns,
-            usdc_micros_per_lot,
+            row[14],
+            self._venue.time_ns,
+            price_ticks * instrument.terms.tick_value_usdc_micros,
             instrument.maker_fee_bps,
             fee_bps,
             client_order_id,
             order_id,
             stop_ticks,
-            display_lots=display_lots,
+            stop_ticks != 0,
+            display_lots=row[17],
         )
-        if client_order_id != ZERO_ID:
-            account.client_order_ids[client_order_id] = order_id
+
+    def enter(self, order: Order, hold: int, stopped: int = 0) -> None:
+        """It comes to the market, and what is left of it rests, waits or closes. `hold` is for its open lots."""
         slot = len(self._events)
         self._events.append(b"")  # Accepted tells how the order ended, and stands before its trades
-        stopped = 0
-        opposite = instrument.asks if side == BUY else instrument.bids
-        if opposite.reaches(price_ticks) and not stop_ticks:
+        instrument = order.seat.instrument
+        opposite = instrument.asks if order.side == BUY else instrument.bids
+        if opposite.reaches(order.price_ticks) and not order.waits and not stopped:
             stopped = self._meet_book(order, opposite)
             hold = order.hold_for(order.open_lots)
         self._finish(order, slot, stopped, hold)
 
-    def _refuse(self, reason: int, seat: Seat, client_order_id: bytes) -> None:
+    def refuse(self, reason: int, seat: Seat, client_order_id: bytes) -> None:
         account = seat.account
         first = account.client_order_ids[client_order_id] if reason == Reason.CLIENT_ORDER_ID_IN_USE else 0
         self._venue.reject(reason, seat.instrument.number, account.number, first)
 
     def _meet_book(self, order: Order, opposite: BookSide) -> int:
-        if order.seat.instrument.phase in COLLECTING:
-            return prevent_self_trade(self._venue, order)
+        if not self._venue.is_trading(order.seat.instrument):
+            return prevent_self_trade(self._venue, order) if order.time_in_force in RESTING else 0
         if order.time_in_force == FOK:
             owner = order.seat.account.owner
             limit_ticks = limit_within(order.seat.instrument, order.side, order.price_ticks)
@@ -159,33 +147,41 @@ class Trading:
             stopped = prevent_self_trade(venue, order)
             hold = order.hold_for(order.open_lots)
         open_lots = order.open_lots
+        reason = 0
         if open_lots and not stopped and may_rest:
-            if order.side == BUY:
+            partner = partner_of(venue, order)
+            if order.side == BUY and partner is None:
                 seat.exposure.add(open_lots)
             held = hold
+            if partner is not None:
+                hold = max(0, hold - partner.hold_for(open_lots))
             venue.rest(order, hold)
             if not waits:
                 resting_lots, update_id = open_lots, seat.instrument.update_id
         else:
             if open_lots or stopped:
-                self._close_taker(order, stopped or _why_unfilled(order), open_lots)
+                reason = stopped or _why_unfilled(order)
+                venue.tell_closed(order, reason, 0)
             if order.client_order_id != ZERO_ID:
                 seat.account.keep_closed_id(order.client_order_id, order.order_id, venue.time_ns)
         self._accepted(order, slot, order.qty_lots - open_lots, resting_lots, update_id, held)
+        if order.list_id and not held:
+            leg_ended(venue, order, reason)
         if is_banded:
             start_volatility_call(venue, seat.instrument)
 
     def _accepted(
         self, order: Order, slot: int, executed_lots: int, resting_lots: int, update_id: int, held: int
     ) -> None:
+        is_new = order.waits or order.rank == order.order_id
         self._events[slot] = ACCEPTED_RECORD.pack(
             self._venue.seq,
-            ACCEPTED if order.rank == order.order_id else TRIGGERED,
+            ACCEPTED if is_new else TRIGGERED,
             order.seat.instrument.number,
             order.seat.account.number,
             order.order_id,
             order.price_ticks,
-            order.qty_lots if order.rank == order.order_id else order.rank,
+            order.qty_lots if is_new else order.rank,
             executed_lots,
             resting_lots,
             update_id,
@@ -194,58 +190,26 @@ class Trading:
             order.side,
         )
 
-    def _close_taker(self, order: Order, reason: int, unfilled_lots: int) -> None:
-        self._venue.emit(
-            CLOSED,
-            reason,
-            order.seat.instrument.number,
-            order.seat.account.number,
-            order.order_id,
-            unfilled_lots,
-            order.qty_lots - order.open_lots,
-            order.executed_usdc_micros,
-            order.price_ticks,
-            side=order.side,
-        )
-
     def _place_market(self, row: Row, seat: Seat) -> None:
         venue = self._venue
         instrument = seat.instrument
         side, client_order_id = row[3], row[18]
-        price_ticks, qty_lots, quote_usdc_micros = row[11:14]
-        if price_ticks or quote_usdc_micros < 0 or (quote_usdc_micros != 0 and qty_lots != 0):
-            return venue.reject(Reason.ORDER_MALFORMED, instrument.number, seat.account.number)
-        terms = None
-        if (instrument.asks if side == BUY else instrument.bids).best:
-            terms = admission.MarketTerms(instrument, side, qty_lots, quote_usdc_micros)
+        qty_lots, quote_usdc_micros = row[12], row[13]
+        terms = admission.market_terms(instrument, side, qty_lots, quote_usdc_micros)
         reason = self._market_refusal(seat, row, terms)
         if reason:
-            return self._refuse(reason, seat, client_order_id)
+            return self.refuse(reason, seat, client_order_id)
         venue.last_order_id = order_id = venue.last_order_id + 1
-        lots_max = terms.lots_max if terms else qty_lots
-        order = Order(
-            order_id,
-            seat,
-            side,
-            MARKET,
-            row[5],
-            row[7],
-            terms.limit_ticks if terms else 0,
-            lots_max,
-            lots_max,
-            0,
-            venue.time_ns,
-            0,
-            instrument.maker_fee_bps,
-            0,
-            client_order_id,
-            order_id,
-        )
-        if client_order_id != ZERO_ID:
-            seat.account.client_order_ids[client_order_id] = order_id
+        order = self.new_order(row, seat, order_id, 0, terms.lots_max if terms else qty_lots)
+        self.enter_market(order, terms, quote_usdc_micros)
+
+    def enter_market(self, order: Order, terms: admission.MarketTerms | None, quote_usdc_micros: int) -> None:
         slot = len(self._events)
         self._events.append(b"")
-        stopped = self._match_exposed(order, quote_usdc_micros or -1) if terms else 0
+        stopped = 0
+        if terms is not None:
+            order.price_ticks = terms.limit_ticks
+            stopped = self._match_exposed(order, quote_usdc_micros or -1)
         self._finish_market(order, slot, stopped, bool(quote_usdc_micros))
 
     def _market_refusal(self, seat: Seat, row: Row, terms: admission.MarketTerms | None) -> int:
@@ -275,52 +239,17 @@ class Trading:
         executed_lots = order.qty_lots - order.open_lots
         if by_quote:
             order.qty_lots, order.open_lots = executed_lots, 0
-        unfilled_lots = order.open_lots
-        if unfilled_lots or by_quote or stopped:
-            self._close_taker(order, stopped or _why_unfilled(order), unfilled_lots)
+        reason = 0
+        if order.open_lots or by_quote or stopped:
+            reason = stopped or _why_unfilled(order)
+            self._venue.tell_closed(order, reason, 0)
         if order.client_order_id != ZERO_ID:
             order.seat.account.keep_closed_id(order.client_order_id, order.order_id, self._venue.time_ns)
         self._accepted(order, slot, executed_lots, 0, 0, 0)
+        if order.list_id:
+            leg_ended(self._venue, order, reason)
         if stopped == Reason.BAND_REACHED:
             start_volatility_call(self._venue, order.seat.instrument)
-
-    def refuse_list(self, row: Row) -> None:
-        """Lists come with the next commit; their records stand."""
-        self._venue.reject(Reason.ORDER_MALFORMED, row[6], row[9])
-
-    # -- stops
-
-    def trigger_stops(self) -> None:
-        """Those that the last trade's price has reached, one by one, as long as it has reached one."""
-        venue = self._venue
-        for number in sorted(venue.stirred):
-            instrument = venue.instruments[number]
-            while instrument.phase in TRADING and venue.phase == CONTINUOUS:
-                order_id = instrument.stops.reached(instrument.last_price_ticks)
-                if not order_id:
-                    break
-                self._trigger(venue.orders[order_id])
-        venue.stirred.clear()
-
-    def _trigger(self, order: Order) -> None:
-        """It comes to the market as if it were placed now: at today's rates, and behind all that are there."""
-        venue, seat = self._venue, order.seat
-        instrument = seat.instrument
-        venue.free_hold(order)
-        venue.take_out(order)
-        venue.last_order_id = order.rank = venue.last_order_id + 1
-        order.maker_fee_bps = instrument.maker_fee_bps
-        order.hold_fee_bps = max(instrument.maker_fee_bps, instrument.taker_fee_bps)
-        slot = len(self._events)
-        self._events.append(b"")
-        balance = seat.cash if order.side == BUY else seat.tokens
-        opposite = instrument.asks if order.side == BUY else instrument.bids
-        stopped = 0
-        if balance.free < order.hold_for(order.open_lots):
-            stopped = int(Reason.COVER_LOST)
-        elif opposite.reaches(order.price_ticks):
-            stopped = self._meet_book(order, opposite)
-        self._finish(order, slot, stopped, order.hold_for(order.open_lots))
 
     # -- cancelling and changing
 
@@ -331,9 +260,9 @@ class Trading:
         self._venue.close(order, Reason.CANCELLED)
 
     def _find(
-        self, number: int, account_number: int, order_id: int, client_order_id: bytes
+        self, number: int, account_number: int, order_id: int, client_order_id: bytes, *, is_list: bool = False
     ) -> tuple[Order | None, int]:
-        """The account's open order by either id, or why it may not be touched."""
+        """The account's open order by either id, or any of a list's; or why it may not be touched."""
         venue = self._venue
         if not 0 < number < len(venue.instruments):
             return None, Reason.UNKNOWN_INSTRUMENT
@@ -342,14 +271,18 @@ class Trading:
         instrument, account = venue.instruments[number], venue.accounts[account_number]
         if order_id <= 0 and client_order_id != ZERO_ID:
             order_id = account.client_order_ids.get(client_order_id, 0)
-        order = account.orders.get(order_id)
-        if order is None or order.seat.instrument is not instrument:
+        if is_list:
+            order = any_leg(venue, venue.lists[order_id]) if order_id in venue.lists else None
+        else:
+            order = venue.orders.get(order_id) or pending_leg(venue, order_id)
+        if order is None or order.seat.account is not account or order.seat.instrument is not instrument:
             return None, Reason.ORDER_NOT_FOUND
         return order, 0
 
     def _find_to_cancel(self, row: Row) -> tuple[Order | None, int]:
         number, account_number, order_id, client_order_id = row[6], row[9], row[15], row[19]
-        order, reason = self._find(number, account_number, order_id, client_order_id)
+        is_list = row[2] == CANCEL and row[8] != 0
+        order, reason = self._find(number, account_number, order_id, client_order_id, is_list=is_list)
         if order is not None and admission.halted(self._venue, order.seat.instrument):
             return None, Reason.INSTRUMENT_HALTED
         return order, reason
@@ -361,6 +294,8 @@ class Trading:
         order, reason = self._find(number, account_number, order_id, client_order_id)
         if qty_lots <= 0 and reason not in (Reason.UNKNOWN_INSTRUMENT, Reason.UNKNOWN_ACCOUNT):
             reason = Reason.QTY_NOT_POSITIVE
+        elif order is not None and order.list_id:
+            reason = Reason.LIST_MALFORMED
         elif order is not None and not order.qty_lots - order.open_lots < qty_lots < order.qty_lots:
             reason = Reason.QTY_NOT_REDUCED
         elif order is not None and admission.halted(venue, order.seat.instrument):
@@ -405,9 +340,8 @@ class Trading:
             return venue.reject(Reason.UNKNOWN_ACCOUNT, number, account_number)
         if instrument is not None and admission.halted(venue, instrument):
             return venue.reject(Reason.INSTRUMENT_HALTED, number, account_number)
-        for order in list(account.orders.values()):
-            if instrument in (None, order.seat.instrument) and not admission.halted(venue, order.seat.instrument):
-                venue.close(order, Reason.CANCELLED)
+        orders = [o for o in account.orders.values() if instrument in (None, o.seat.instrument)]
+        venue.close_all([o for o in orders if not admission.halted(venue, o.seat.instrument)], Reason.CANCELLED)
         venue.applied(account_number, number)
 
 

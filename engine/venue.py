@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from heapq import heapify, heappush
 from operator import attrgetter
 from struct import Struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from engine import lists
 from engine.accounts import Account, Balance, Exposure, HolderCount, Seat
 from engine.book import BUY, BookSide, Order
 from engine.stops import Stops
@@ -130,6 +131,11 @@ class Venue:
         self.killed: set[tuple[int, int]] = set()  # account and instrument of each kill switch that is on
         self.limits: dict[tuple[int, int], Limits] = {}  # by account (0: of all) and instrument
         self.orders: dict[int, Order] = {}  # by rank
+        self.lists: dict[int, lists.OrderList] = {}  # by list id
+        self.filled_lists: list[lists.OrderList] = []  # whose pending legs are to be placed before the command ends
+        self.staged: dict[
+            tuple[int, int], tuple[Any, ...]
+        ] = {}  # account and leg: the row that waits for its PlaceList
         self.ex_dates: dict[bytes, int] = {}  # the latest dividends that had theirs, and at which seq
         self.stirred: set[int] = set()  # instruments of which stops may be due
         # heap of (when, DUE_ORDER, order id, 0), (when, DUE_PERMISSION, account, instrument), and of (when, what,
@@ -258,7 +264,7 @@ class Venue:
     # -- orders in and out of the book
 
     def rest(self, order: Order, hold: int) -> None:
-        """Put an order's open lots into the book, or a stop to where it waits, and hold for them."""
+        """Put an order's open lots into the book, or a stop to where it waits, and hold so much for them."""
         seat = order.seat
         instrument = seat.instrument
         order_id = order.order_id
@@ -369,31 +375,57 @@ class Venue:
         balance.held -= held
         balance.free += held
 
+    def hand_over(self, order: Order, partner: Order) -> None:
+        """What both needed is held; from now on only what the partner needs."""
+        freed = max(0, order.hold_for(order.open_lots) - partner.hold_for(partner.open_lots))
+        balance = order.seat.cash if order.side == BUY else order.seat.tokens
+        self.touch(balance)
+        balance.held -= freed
+        balance.free += freed
+
     def close(self, order: Order, reason: int) -> None:
-        """Take a resting order out of the book, or a stop from where it waits, and free what it held."""
-        seat = order.seat
-        instrument = seat.instrument
-        lots = order.open_lots
-        self.free_hold(order)
+        """An order that is open ends, and of a list others with it."""
+        if order.list_id:
+            lists.close_leg(self, order, reason)
+        else:
+            self.close_one(order, reason, None)
+
+    def close_all(self, orders: list[Order], reason: int) -> None:
+        """In this order, as far as they are open still: one of a list takes others along."""
+        for order in orders:
+            if order.order_id in self.orders:
+                self.close(order, reason)
+
+    def close_one(self, order: Order, reason: int, partner: Order | None) -> None:
+        """Take it out of the book, or a stop from where it waits; free what it held, or what its partner needs less."""
+        instrument = order.seat.instrument
+        if partner is None:
+            self.free_hold(order)
+        else:
+            self.hand_over(order, partner)
         self.unrest(order)
         rested = not order.waits
         if rested:
             instrument.update_id += 1
             if instrument.phase > HALT:
                 self.indicate(instrument)
+        self.tell_closed(order, reason, rested)
+
+    def tell_closed(self, order: Order, reason: int, rested: int) -> None:
+        seat, lots = order.seat, order.open_lots
         self.events.append(
             EVENT.pack(
                 self.seq,
                 CLOSED,
                 reason,
-                instrument.number,
+                seat.instrument.number,
                 seat.account.number,
                 order.order_id,
                 lots,
                 order.qty_lots - lots,
                 order.executed_usdc_micros,
                 order.price_ticks,
-                instrument.update_id if rested else 0,
+                seat.instrument.update_id if rested else 0,
                 0,
                 0,
                 0,
@@ -418,6 +450,10 @@ class Venue:
             heappush(self.due, (ends_ns, DUE_PHASE, instrument.number, 0))
         self.indicate(instrument)
         self.emit(PHASE_CHANGED, instrument=instrument.number, a=ends_ns, flags=phase)
+
+    def is_trading(self, instrument: Instrument) -> bool:
+        """Whether orders trade as they come."""
+        return instrument.phase in TRADING and self.phase == CONTINUOUS
 
     def stir(self, instrument: Instrument) -> None:
         """Its stops may be due: the last trade's price is another one, or it may trade again."""
@@ -456,6 +492,5 @@ class Venue:
         ended = permission.valid_until_ns <= self.time_ns
         buys = permission.may_buy and not ended
         sells = permission.may_sell and not ended
-        for order in list(seat.account.orders.values()):
-            if order.seat is seat and not (buys if order.side == BUY else sells):
-                self.close(order, Reason.PERMISSION_LOST)
+        lost = [o for o in seat.account.orders.values() if o.seat is seat and not (buys if o.side == BUY else sells)]
+        self.close_all(lost, Reason.PERMISSION_LOST)

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <optional>
 
 #include "bands.hpp"
 #include "limits.hpp"
@@ -37,6 +38,13 @@ inline bool has_its_extra(const Command& command) noexcept {
     return (command.f == 0 || is_stop(command.order_type)) && (command.g == 0 || may_hide);
 }
 
+/// Whether an order's slots have a meaning together.
+inline bool is_well_formed(const Command& command) noexcept {
+    if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD) || !has_its_extra(command)) return false;
+    if (command.order_type == MARKET) return command.a == 0 && command.c >= 0 && (command.c == 0 || command.b == 0);
+    return command.c == 0 && (command.a == 0 || !is_at_collar(command.order_type));
+}
+
 /// Whether an iceberg hides something, and is not shown in too many parts. Its quantity is within limits.
 inline bool is_display(std::int64_t display_lots, std::int64_t qty_lots) noexcept {
     return display_lots > 0 && display_lots < qty_lots && (qty_lots - 1) / display_lots < ICEBERG_PARTS_MAX;
@@ -57,6 +65,14 @@ inline Reason phase_refusal(std::uint8_t phase, const Command& command) noexcept
     }
 }
 
+inline Reason permission_refusal(const Venue& venue, const Seat& seat, std::uint8_t side) noexcept {
+    const Permission& permission = seat.permission;
+    if (!permission.is_set || !(side == BUY ? permission.may_buy : permission.may_sell) ||
+        permission.valid_until_ns <= venue.time_ns)
+        return Reason::NOT_PERMITTED;
+    return Reason::NONE;
+}
+
 /// Client id, phase and permission: what does not depend on the price.
 inline Reason standing_refusal(Venue& venue, const Seat& seat, const Command& command) {
     const std::uint8_t side = command.side;
@@ -65,11 +81,7 @@ inline Reason standing_refusal(Venue& venue, const Seat& seat, const Command& co
     const Reason reason = phase_refusal(phase_in_force(venue.phase, seat.instrument->phase), command);
     if (reason != Reason::NONE) return reason;
     if (!venue.killed.empty() && is_killed(venue, seat.account->number, seat.instrument->number)) return Reason::KILLED;
-    const Permission& permission = seat.permission;
-    if (!permission.is_set || !(side == BUY ? permission.may_buy : permission.may_sell) ||
-        permission.valid_until_ns <= venue.time_ns)
-        return Reason::NOT_PERMITTED;
-    return Reason::NONE;
+    return permission_refusal(venue, seat, side);
 }
 
 /// Whether the tokens of one who may trade would do but for those that are locked up.
@@ -109,20 +121,34 @@ inline std::int64_t collar_ticks(const Instrument& instrument, std::uint8_t side
     return static_cast<std::int64_t>(std::max(Wide{1}, floor));
 }
 
+/// The worst price of a limit order or of a stop. For any stop price: it may be one that will be refused.
+inline std::int64_t limit_ticks(const Instrument& instrument, const Command& command) noexcept {
+    if (!is_at_collar(command.order_type)) return command.a;
+    return command.f > 0 ? collar_ticks(instrument, command.side, command.f) : 0;
+}
+
+/// What lies in a well-formed order and its instrument's limits.
+inline Reason terms_refusal(const Venue& venue, const Seat& seat, const Command& command, std::int64_t price_ticks) noexcept {
+    const Terms& terms = seat.instrument->terms;
+    const std::int64_t qty_lots = command.b, stop_ticks = command.f;
+    if (qty_lots <= 0) return Reason::QTY_NOT_POSITIVE;
+    if (qty_lots > terms.qty_lots_max) return Reason::QTY_TOO_LARGE;
+    if (price_ticks <= 0 || (is_stop(command.order_type) && stop_ticks <= 0)) return Reason::PRICE_NOT_POSITIVE;
+    if (price_ticks > terms.price_ticks_max || stop_ticks > terms.price_ticks_max) return Reason::PRICE_TOO_HIGH;
+    if (command.time_in_force == GTD && command.d <= venue.time_ns) return Reason::EXPIRE_TIME_PASSED;
+    if (price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min)
+        return Reason::NOTIONAL_TOO_SMALL;
+    if (command.g != 0 && !is_display(command.g, qty_lots)) return Reason::DISPLAY_OUT_OF_RANGE;
+    return Reason::NONE;
+}
+
 /// Why a well-formed order with this limit is refused.
 inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& command, std::int64_t price_ticks) {
     Instrument& instrument = *seat.instrument;
     const Terms& terms = instrument.terms;
-    const std::int64_t qty_lots = command.b, expire_time_ns = command.d, stop_ticks = command.f;
+    const std::int64_t qty_lots = command.b, stop_ticks = command.f;
     const bool stops = is_stop(command.order_type);
-    if (qty_lots <= 0) return Reason::QTY_NOT_POSITIVE;
-    if (qty_lots > terms.qty_lots_max) return Reason::QTY_TOO_LARGE;
-    if (price_ticks <= 0 || (stops && stop_ticks <= 0)) return Reason::PRICE_NOT_POSITIVE;
-    if (price_ticks > terms.price_ticks_max || stop_ticks > terms.price_ticks_max) return Reason::PRICE_TOO_HIGH;
-    if (command.time_in_force == GTD && expire_time_ns <= venue.time_ns) return Reason::EXPIRE_TIME_PASSED;
-    if (price_ticks * qty_lots * terms.tick_value_usdc_micros < terms.notional_usdc_micros_min)
-        return Reason::NOTIONAL_TOO_SMALL;
-    if (command.g != 0 && !is_display(command.g, qty_lots)) return Reason::DISPLAY_OUT_OF_RANGE;
+    if (const Reason reason = terms_refusal(venue, seat, command, price_ticks); reason != Reason::NONE) return reason;
     if (const Reason reason = standing_refusal(venue, seat, command); reason != Reason::NONE)
         return reason;
     const std::int64_t hold = hold_of(instrument, command.side, price_ticks, qty_lots);
@@ -139,6 +165,24 @@ inline Reason limit_refusal(Venue& venue, const Seat& seat, const Command& comma
         if (reason != Reason::NONE) return reason;
     }
     return cover_refusal(seat, command.side, qty_lots, hold);
+}
+
+/// Why a leg that is placed later is refused; what depends on the market or on cover is looked at then.
+inline Reason pending_refusal(const Venue& venue, const Seat& seat, const Command& command) noexcept {
+    if (!is_well_formed(command)) return Reason::ORDER_MALFORMED;
+    const std::int64_t price_ticks = limit_ticks(*seat.instrument, command);
+    if (command.order_type != MARKET) {
+        const Reason reason = terms_refusal(venue, seat, command, price_ticks);
+        if (reason != Reason::NONE) return reason;
+    } else if (command.b <= 0) {
+        return Reason::QTY_NOT_POSITIVE;
+    } else if (command.b > seat.instrument->terms.qty_lots_max) {
+        return Reason::QTY_TOO_LARGE;
+    }
+    const Reason reason = permission_refusal(venue, seat, command.side);
+    const bool names_limit = command.order_type != MARKET && !is_at_collar(command.order_type);
+    if (reason == Reason::NONE && names_limit && is_outside(*seat.instrument, price_ticks)) return Reason::PRICE_OUTSIDE_BAND;
+    return reason;
 }
 
 /// What a market order comes to against the book as it stands: its collar, most lots, and what it must have free.
@@ -162,5 +206,12 @@ struct MarketTerms {
         hold = side == BUY ? notional + per_basis_point(notional * fee_bps + BASIS_POINTS - 1) : Wide{lots_max};
     }
 };
+
+/// Nothing where nobody stands opposite. For a quantity or a quote within limits.
+inline std::optional<MarketTerms> market_terms(Instrument& instrument, std::uint8_t side, std::int64_t qty_lots,
+                                               std::int64_t quote_usdc_micros) noexcept {
+    if (instrument.opposite(side).best() == 0) return std::nullopt;
+    return MarketTerms(instrument, side, qty_lots, quote_usdc_micros);
+}
 
 }  // namespace deedbook

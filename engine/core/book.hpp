@@ -61,11 +61,13 @@ static_assert(sizeof(Order) == 96);
 
 using Orders = Pool<Order>;
 
-/// What few orders have: stops and icebergs.
+/// What few orders have: stops, icebergs and legs of lists.
 struct Extra {
-    std::uint64_t rank;                      // its place in the queue: its order's id, or a later one
+    std::uint64_t rank;                      // its place in the queue: its order's id, or a later one; 0: pending
     std::int64_t stop_ticks;                 // 0: it is no stop
     std::int64_t display_lots, hidden_lots;  // 0: it is no iceberg; of the open ones, where it rests
+    std::uint64_t list_id;                   // 0: it is no leg
+    bool waits;                              // it is a stop whose price has not been reached, and so in no book
 };
 
 using Extras = Pool<Extra>;

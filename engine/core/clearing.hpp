@@ -7,7 +7,7 @@
 #include <limits>
 #include <map>
 
-#include "venue.hpp"
+#include "lists.hpp"
 
 namespace deedbook {
 
@@ -182,7 +182,7 @@ public:
         }
         for (std::uint32_t at = venue_.accounts[balance.account].orders_last; at != NIL && balance.free < locked;) {
             const Order& order = venue_.orders[at];
-            const std::uint32_t before = order.account_before;
+            const std::uint32_t before = venue_.next_if_closed(at, true);
             if (&balance == (order.side == BUY ? order.seat->cash : order.seat->tokens)) venue_.close(at, Reason::COVER_LOST);
             at = before;
         }

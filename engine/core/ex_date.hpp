@@ -6,7 +6,7 @@
 #include <cstring>
 #include <vector>
 
-#include "venue.hpp"
+#include "lists.hpp"
 
 namespace deedbook {
 
@@ -15,27 +15,36 @@ inline std::int64_t lowered(std::int64_t price_ticks, std::int64_t ticks) noexce
     return price_ticks == 0 ? 0 : std::max<std::int64_t>(1, price_ticks - ticks);
 }
 
-/// A bid, or a stop that waits for a fall.
+/// Whether a pending leg would be among those, were it placed.
+inline bool is_lowered(const Venue& venue, const Order& leg) noexcept {
+    if (venue.extras[leg.extra].stop_ticks != 0) return !must_rise(leg.side, leg.order_type);
+    return leg.side == BUY && leg.price_ticks != 0;
+}
+
+/// A bid, or a stop that waits for a fall, or a pending leg that will be one.
 inline void lower(Venue& venue, Instrument& instrument, std::uint32_t place, std::int64_t ticks) {
     Order& order = venue.orders[place];
     Seat& seat = *order.seat;
     Extra* const extra = order.extra == NIL ? nullptr : &venue.extras[order.extra];
-    const bool waits = venue.waits(order);
-    if (order.price_ticks <= ticks || (waits && extra->stop_ticks <= ticks)) return venue.close(place, Reason::EX_DATE);
-    const std::int64_t held = order.hold_for(order.open_lots);
-    if (waits) {
-        instrument.stops.remove(order, extra->stop_ticks);
-        extra->stop_ticks -= ticks;
-        instrument.stops.add(order, extra->stop_ticks);
-        order.price_ticks -= ticks;
-    } else {
+    const bool is_pending = venue.rank_of(order) == 0, rests = !is_pending && !venue.waits(order);
+    const bool stops = extra != nullptr && extra->stop_ticks != 0 && !rests;
+    if (order.price_ticks <= ticks || (stops && extra->stop_ticks <= ticks)) return venue.close(place, Reason::EX_DATE);
+    const std::int64_t held = venue.held_for(order);
+    if (rests) {
         instrument.bids.remove(venue.orders, place);
-        order.price_ticks -= ticks;
+    } else if (!is_pending) {
+        instrument.stops.remove(order, extra->stop_ticks);
+    }
+    if (stops) extra->stop_ticks -= ticks;
+    order.price_ticks -= ticks;
+    if (rests) {
         instrument.bids.add(venue.orders, place);
         venue.book_changed(instrument);
+    } else if (!is_pending) {
+        instrument.stops.add(order, extra->stop_ticks);
     }
-    if (order.side == BUY) {
-        const std::int64_t freed = held - order.hold_for(order.open_lots);
+    if (order.side == BUY && !is_pending) {
+        const std::int64_t freed = held - venue.held_for(order);
         venue.touch(*seat.cash);
         seat.cash->held -= freed;
         seat.cash->free += freed;
@@ -46,7 +55,7 @@ inline void lower(Venue& venue, Instrument& instrument, std::uint32_t place, std
     event.c = extra == nullptr ? 0 : extra->stop_ticks;
     event.d = order.open_lots;
     event.e = ticks;
-    event.f = waits ? 0 : instrument.update_id;
+    event.f = rests ? instrument.update_id : 0;
     event.side = order.side;
 }
 
@@ -74,6 +83,13 @@ inline void ex_date(Venue& venue, const Command& command) {
     instrument->bids.each(venue.orders, [&](std::uint32_t place) { places.push_back(place); });
     instrument->stops.each_falling([&](std::uint64_t order_id) { places.push_back(venue.index.find(order_id)); });
     for (const std::uint32_t place : places) lower(venue, *instrument, place, ticks);
+    std::vector<std::pair<std::uint64_t, std::uint32_t>> legs;  // pending ones by list, which one may end
+    for (const auto& [list_id, list] : venue.lists)
+        if (list.seat->instrument == instrument)
+            for (std::uint8_t leg = 0; leg < list.pending_count; ++leg) legs.emplace_back(list_id, list.pending[leg]);
+    for (const auto& [list_id, place] : legs)
+        if (venue.lists.contains(list_id) && is_lowered(venue, venue.orders[place]))
+            lower(venue, *instrument, place, ticks);
 }
 
 }  // namespace deedbook

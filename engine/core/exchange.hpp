@@ -13,6 +13,7 @@
 #include "clearing.hpp"
 #include "ex_date.hpp"
 #include "limits.hpp"
+#include "list_orders.hpp"
 #include "listing.hpp"
 #include "lookahead.hpp"
 #include "phases.hpp"
@@ -20,6 +21,7 @@
 #include "restore.hpp"
 #include "snapshot.hpp"
 #include "trading.hpp"
+#include "triggers.hpp"
 #include "venue.hpp"
 
 namespace deedbook {
@@ -82,7 +84,7 @@ private:
         venue_.time_ns = command.time_ns;
         while (!venue_.due.empty() && venue_.due.front().when_ns <= venue_.time_ns) expire();
         dispatch(command);
-        trading_.trigger_stops();
+        triggers_.run();
         venue_.tell_balances();
     }
 
@@ -94,7 +96,7 @@ private:
             case DueKind::PERMISSION: return listing_.end_permission(due);
             case DueKind::PHASE:
                 phases_.end(static_cast<std::uint16_t>(due.number), due.when_ns);
-                return trading_.trigger_stops();
+                return triggers_.run();
             case DueKind::INDICATIVE: return phases_.tell_indicative(static_cast<std::uint16_t>(due.number), due.when_ns);
         }
     }
@@ -110,8 +112,8 @@ private:
             case AMEND: return trading_.amend(command);
             case REPLACE: return trading_.replace(command);
             case CANCEL_ALL: return trading_.cancel_all(command);
-            case LIST_LEG:
-            case PLACE_LIST: return venue_.reject(Reason::ORDER_MALFORMED, command.instrument, command.account);
+            case LIST_LEG: return list_orders_.leg(command);
+            case PLACE_LIST: return list_orders_.place(command);
             case OPEN_ACCOUNT: return listing_.open_account(command);
             case SET_PERMISSION: return listing_.set_permission(command);
             case SET_INSTRUMENT: return listing_.set_instrument(command);
@@ -137,6 +139,8 @@ private:
     Venue venue_;
     Auction auction_{venue_};
     Trading trading_{venue_, auction_};
+    ListOrders list_orders_{venue_, trading_};
+    Triggers triggers_{venue_, trading_};
     Clearing clearing_{venue_};
     Guard guard_{venue_};
     Recovery recovery_{venue_, clearing_};

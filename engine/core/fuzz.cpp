@@ -55,8 +55,36 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 namespace {
 
-constexpr std::uint8_t KINDS[] = {1, 1, 1, 1, 2, 3, 4, 5, 16, 17, 17, 18, 19, 20, 20, 21, 22, 24, 24, 25, 26, 28, 32, 32, 33, 34, 40, 41, 42, 63, 255};
+constexpr std::uint8_t KINDS[] = {1, 1, 1, 1, 2, 3, 4, 5, 6, 7, 7, 7, 16, 17, 17, 18, 19, 20, 20, 21, 22, 24, 24, 25, 26, 28, 32, 32, 33, 34, 40, 41, 42, 63, 255};
 constexpr std::int64_t EDGES[] = {INT64_MIN, -1, 0, 1, std::int64_t{1} << 62, INT64_MAX};
+
+/// The legs of a list, as they mostly should be.
+template <typename Append>
+void append_legs(const Command& list, std::mt19937_64& random, Append append) {
+    const auto below = [&random](std::uint64_t most) { return static_cast<std::int64_t>(random() % most); };
+    Command leg = list;
+    leg.kind = 6;
+    leg.order_type = leg.time_in_force = leg.flags = 1;
+    leg.a = 1 + below(30);
+    leg.b = 1 + below(9);
+    leg.c = leg.d = leg.f = leg.g = 0;
+    leg.text = {};
+    if (list.flags != 1) append(leg);
+    if (list.flags == 1) leg.flags = 0;
+    if (below(2) == 0) leg.side ^= 1;
+    const bool buys = leg.side == 0;
+    leg.order_type = 3;
+    leg.a = buys ? 1 + below(15) : 15 + below(15);
+    ++leg.flags;
+    append(leg);
+    if (list.flags == 2) return;
+    leg.order_type = 4;
+    leg.time_in_force = 2;
+    leg.a = 0;
+    leg.f = buys ? 15 + below(15) : 1 + below(15);
+    ++leg.flags;
+    append(leg);
+}
 
 std::vector<std::uint8_t> commands(std::mt19937_64& random) {
     const auto below = [&random](std::uint64_t most) { return random() % most; };
@@ -79,6 +107,8 @@ std::vector<std::uint8_t> commands(std::mt19937_64& random) {
         command.count = static_cast<std::uint32_t>(below(3));
         for (std::int64_t* slot : {&command.a, &command.b, &command.c, &command.d, &command.e, &command.f, &command.g})
             *slot = below(12) == 0 ? EDGES[below(6)] : static_cast<std::int64_t>(below(40));
+        if (command.kind == 6 || command.kind == 7) command.flags = static_cast<std::uint8_t>(1 + below(3));
+        if (command.kind == 7) append_legs(command, random, append);
         if (command.kind == 1 && command.time_in_force != 4) command.d = 0;
         if (command.kind == 1 && command.order_type < 4) command.f = 0;
         if (command.kind == 1 && (command.order_type % 2 == 0 || command.order_type > 3 || below(3) != 0)) command.g = 0;

@@ -4,7 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "venue.hpp"
+#include "lists.hpp"
 
 namespace deedbook {
 
@@ -40,7 +40,7 @@ inline Reason limit_reached(const Venue& venue, const Seat& seat, std::uint8_t s
     Wide lots = Wide{seat.tokens->position_lots} + seat.tokens->owed_in + qty_lots;
     for (std::uint32_t at = seat.account->orders_first; at != NIL; at = venue.orders[at].account_after) {
         const Order& order = venue.orders[at];
-        if (order.seat == &seat && order.side == BUY) lots += order.open_lots;
+        if (order.seat == &seat && order.side == BUY && venue.is_counted(order)) lots += order.open_lots;
     }
     return lots > limits.position_lots ? Reason::POSITION_LIMIT : Reason::NONE;
 }
@@ -61,15 +61,16 @@ public:
         venue_.killed.insert(scope);
         if (command.account != 0) {
             for (std::uint32_t at = venue_.accounts[command.account].orders_first; at != NIL;) {
-                const std::uint32_t after = venue_.orders[at].account_after;
+                const std::uint32_t after = venue_.next_if_closed(at, false);
                 close(at, command.instrument);
                 at = after;
             }
         } else {
-            std::vector<std::uint32_t> places;
-            places.reserve(venue_.index.count());
-            venue_.each_order([&places](std::uint32_t place) { places.push_back(place); });
-            for (const std::uint32_t place : places) close(place, command.instrument);
+            std::vector<std::uint64_t> order_ids;  // not places: one of a list takes others along
+            order_ids.reserve(venue_.index.count());
+            venue_.each_order([&](std::uint32_t place) { order_ids.push_back(venue_.orders[place].order_id); });
+            for (const std::uint64_t order_id : order_ids)
+                if (const std::uint32_t place = venue_.index.find(order_id); place != NIL) close(place, command.instrument);
         }
     }
 

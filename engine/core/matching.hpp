@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "bands.hpp"
+#include "lists.hpp"
 #include "outlook.hpp"
 #include "prefetch.hpp"
 #include "venue.hpp"
@@ -82,7 +83,9 @@ inline void trade(Venue& venue, const Meeting& meeting, std::uint8_t flags) {
     event.flags = static_cast<std::uint8_t>(flags | (maker.open_lots == 0 ? MAKER_FILLED : 0));
     if ((flags & IN_AUCTION) != 0 && taker.open_lots == 0) event.flags |= TAKER_FILLED;
     if (maker.open_lots == 0) {
+        const std::uint64_t list_id = venue.list_id_of(maker);
         venue.unrest(meeting.maker_place);
+        if (list_id != 0) [[unlikely]] venue.leg_ended(list_id, Reason::NONE);
     } else if (maker.extra != NIL && (flags & IN_AUCTION) == 0) {
         venue.replenish(meeting.maker_place);
     }
@@ -91,6 +94,7 @@ inline void trade(Venue& venue, const Meeting& meeting, std::uint8_t flags) {
 /// One trade at the maker's price: the taker pays from what is free, at today's taker rate.
 inline void fill(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots, std::int64_t notional) {
     Order& maker = venue.orders[maker_place];
+    if (maker.extra != NIL) venue.prevail(maker);
     const std::int64_t maker_fee = fee_floor(notional, maker.maker_fee_bps);
     const std::int64_t taker_fee = fee_floor(notional, taker.seat->instrument->taker_fee_bps);
     if (taker.side == BUY) {
@@ -110,13 +114,18 @@ inline void fill_in_auction(Venue& venue, std::uint32_t buy, std::uint32_t sell,
     const std::uint32_t taker_place = buy_is_younger ? buy : sell, maker_place = buy_is_younger ? sell : buy;
     Order& taker = venue.orders[taker_place];
     Order& maker = venue.orders[maker_place];
+    venue.prevail(taker);
+    venue.prevail(maker);
     const std::int64_t notional = price_ticks * lots * taker.seat->instrument->terms.tick_value_usdc_micros;
     const std::int64_t maker_fee = fee_floor(notional, maker.maker_fee_bps);
     const std::int64_t taker_fee = fee_floor(notional, taker.maker_fee_bps);
     take_from_book(taker, lots, notional + taker_fee);
     take_from_book(maker, lots, notional + maker_fee);
     trade(venue, {taker, maker_place, price_ticks, lots, notional, taker_fee, maker_fee}, IN_AUCTION);
-    if (taker.open_lots == 0) venue.unrest(taker_place);
+    if (taker.open_lots != 0) return;
+    const std::uint64_t list_id = venue.list_id_of(taker);
+    venue.unrest(taker_place);
+    if (list_id != 0) venue.leg_ended(list_id, Reason::NONE);
 }
 
 inline BookSide& opposite_of(Venue&, const Order& taker) noexcept {
@@ -141,6 +150,7 @@ inline bool is_prevented(const Order& taker, const Order& maker) noexcept {
 inline Reason decrement(Venue& venue, Order& taker, std::uint32_t maker_place, std::int64_t lots) {
     Order& maker = venue.orders[maker_place];
     const Instrument& instrument = *taker.seat->instrument;
+    venue.prevail(maker);
     taker.qty_lots -= lots;
     taker.open_lots -= lots;
     const bool closes = lots == maker.open_lots;

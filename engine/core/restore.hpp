@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "broken_rule.hpp"
+#include "lists.hpp"
 #include "snapshot.hpp"
 #include "venue.hpp"
 
@@ -80,7 +81,11 @@ public:
         in_.section([this] { limits(); });
         in_.section([this] { permission(); });
         in_.section([this] { balance(); });
+        in_.section([this] { list(); });
         in_.section([this] { order(); });
+        in_.section([this] { pending(); });
+        for (const auto& each : venue_.lists) check(each.second);
+        in_.section([this] { staged(); });
         for (const Balance* each : below_zero_) each->exposure->add(each->position_lots + each->owed_in);
         in_.section([this] { closed_id(); });
         in_.section([this] { parked(); });
@@ -197,7 +202,36 @@ private:
         b.exposure->add(lots);
     }
 
+    void list() {
+        const std::uint64_t list_id = in_.as<std::uint64_t>();
+        Seat& at = seat();
+        const std::uint8_t kind = in_.as<std::uint8_t>();
+        const std::int64_t time_ns = in_.number();
+        const std::uint64_t last = static_cast<std::uint64_t>(venue_.last_order_id);
+        require(legs_of(kind) != 0 && 0 < list_id && list_id <= last && last - list_id + 1 >= legs_of(kind) &&
+                    (venue_.lists.empty() || venue_.lists.rbegin()->first < list_id),
+                "the snapshot has a list that cannot be");
+        OrderList& made = venue_.lists[list_id] = {list_id, &at, time_ns, NIL, kind};
+        made.client_id = client_id(at.account->number, in_.raw<Text>(), list_id);
+    }
+
     void order() {
+        const std::uint32_t place = read_order(false);
+        const Order& o = venue_.orders[place];
+        const bool is_second = venue_.partner_of(o) != NIL;
+        venue_.rest_again(place);
+        if (o.side == BUY && !is_second) o.seat->exposure->add(o.open_lots);
+    }
+
+    void pending() {
+        const std::uint32_t place = read_order(true);
+        OrderList& list = venue_.lists.at(venue_.list_id_of(venue_.orders[place]));
+        require(list.pending_count < list.pending.size(), "the snapshot has a list that cannot be");
+        list.add_pending(place);
+        ++list.seat->open_orders;
+    }
+
+    std::uint32_t read_order(bool is_pending) {
         const std::uint64_t order_id = in_.as<std::uint64_t>();
         require(order_id != 0 && order_id <= static_cast<std::uint64_t>(venue_.last_order_id) &&
                     venue_.index.find(order_id) == NIL,
@@ -215,27 +249,70 @@ private:
         require(Wide{o.price_ticks} * at.tick_value_usdc_micros == in_.number(), "the snapshot's order has another tick value");
         o.maker_fee_bps = in_.as<std::uint16_t>();
         o.hold_fee_bps = in_.as<std::uint16_t>();
-        o.extra = extra(o);
+        o.extra = extra(o, is_pending);
         o.client_id = client_id(at.account->number, in_.raw<Text>(), order_id);
-        venue_.rest_again(place);
-        if (o.side == BUY) at.exposure->add(o.open_lots);
+        return place;
     }
 
-    std::uint32_t extra(const Order& order) {
+    std::uint32_t extra(const Order& order, bool is_pending) {
         const std::uint64_t rank = in_.as<std::uint64_t>();
         const std::int64_t stop_ticks = in_.number(), display_lots = in_.number(), hidden_lots = in_.number();
-        require(rank > last_rank_ && rank >= order.order_id && rank <= static_cast<std::uint64_t>(venue_.last_order_id),
-                "the snapshot's orders are not in order");
-        last_rank_ = rank;
-        const bool hides = display_lots > 0 && 0 <= hidden_lots && hidden_lots < order.open_lots;
-        require(hides || (display_lots == 0 && hidden_lots == 0), "the snapshot's order hides what it has not");
-        if (stop_ticks == 0 && display_lots == 0) {
+        const std::uint8_t waits = in_.as<std::uint8_t>();
+        const std::uint64_t list_id = in_.as<std::uint64_t>();
+        if (is_pending) {
+            require(rank == 0 && hidden_lots == 0 && list_id != 0, "the snapshot's leg is no pending one");
+        } else {
+            require(rank > last_rank_ && rank >= order.order_id && rank <= static_cast<std::uint64_t>(venue_.last_order_id),
+                    "the snapshot's orders are not in order");
+            last_rank_ = rank;
+            const bool hides = display_lots > 0 && 0 <= hidden_lots && hidden_lots < order.open_lots;
+            require(hides || (display_lots == 0 && hidden_lots == 0), "the snapshot's order hides what it has not");
+        }
+        require(waits == 0 || (waits == 1 && stop_ticks != 0), "the snapshot's order waits for nothing");
+        if (list_id != 0) count_leg(order, list_id);
+        if (stop_ticks == 0 && display_lots == 0 && list_id == 0) {
             require(rank == order.order_id, "the snapshot's order has lost its place");
             return NIL;
         }
         const std::uint32_t number = venue_.extras.take();
-        venue_.extras[number] = {rank, stop_ticks, display_lots, hidden_lots};
+        venue_.extras[number] = {rank, stop_ticks, display_lots, hidden_lots, list_id, waits != 0};
         return number;
+    }
+
+    void count_leg(const Order& order, std::uint64_t list_id) {
+        const auto found = venue_.lists.find(list_id);
+        require(found != venue_.lists.end() && found->second.seat == order.seat && order.order_id >= list_id &&
+                    order.order_id - list_id < legs_of(found->second.kind),
+                "the snapshot's order is no leg of its list");
+        ++found->second.legs_left;
+    }
+
+    /// Pending legs come after a working one that is open; without them one leg is, or two that are a pair.
+    void check(const OrderList& list) const {
+        const bool works = venue_.index.find(list.list_id) != NIL;
+        const int pending = list.pending_count, legs = legs_of(list.kind), open = list.legs_left - pending;
+        bool fits = list.kind == OCO ? pending == 0 && open >= 1 : pending == 0 ? !works && open >= 1 : works && open == 1;
+        if (pending != 0) fits = fits && pending == legs - 1;
+        for (std::uint8_t leg = 0; leg < list.pending_count; ++leg)
+            fits = fits && venue_.orders[list.pending[leg]].order_id == list.list_id + 1 + leg;
+        if (open == 2) {
+            const Order& one = venue_.orders[venue_.index.find(list.pair_id())];
+            const Order& other = venue_.orders[venue_.index.find(list.pair_id() + 1)];
+            fits = fits && one.side == other.side && one.open_lots == other.open_lots;
+        }
+        require(fits, "the snapshot has a list that cannot be");
+    }
+
+    void staged() {
+        Command c{};
+        c.account = in_.as<std::uint32_t>();
+        c.flags = in_.as<std::uint8_t>();
+        for (std::uint8_t* value : {&c.side, &c.order_type, &c.time_in_force}) *value = in_.as<std::uint8_t>();
+        c.instrument = in_.as<std::uint16_t>();
+        c.self_trade = in_.as<std::uint8_t>();
+        for (std::int64_t* value : {&c.a, &c.b, &c.c, &c.d, &c.f, &c.g}) *value = in_.number();
+        c.text = in_.raw<Text>();
+        venue_.staged[{c.account, c.flags}] = c;
     }
 
     std::uint32_t client_id(std::uint32_t account, const Text& id, std::uint64_t order_id) {

@@ -14,7 +14,7 @@
 
 namespace deedbook {
 
-constexpr std::string_view MAGIC = "DEEDSNP8";
+constexpr std::string_view MAGIC = "DEEDSNP9";
 
 /// Appends rows of little-endian 64-bit numbers and of bytes.
 class SnapshotWriter {
@@ -53,7 +53,10 @@ public:
         limits();
         permissions();
         balances();
+        lists();
         orders();
+        pending();
+        staged();
         closed_ids();
         parked();
         unsettled();
@@ -161,17 +164,45 @@ private:
                          b->advanced, b->position_lots, b->asked, b->announced);
     }
 
+    void lists() {
+        out_.section(venue_.lists.size());
+        for (const auto& [list_id, list] : venue_.lists) {
+            out_.numbers(list_id, list.seat->account->number, list.seat->instrument->number, list.kind, list.time_ns);
+            client_id(list.client_id);
+        }
+    }
+
     void orders() {
         out_.section(venue_.index.count());
-        venue_.each_order([this](std::uint32_t place) {
-            const Order& o = venue_.orders[place];
-            const Extra extra = o.extra == NIL ? Extra{o.order_id, 0, 0, 0} : venue_.extras[o.extra];
-            out_.numbers(o.order_id, o.seat->account->number, o.seat->instrument->number, o.side, o.order_type,
-                         o.time_in_force, o.self_trade, o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros,
-                         o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot(), o.maker_fee_bps, o.hold_fee_bps,
-                         extra.rank, extra.stop_ticks, extra.display_lots, extra.hidden_lots);
-            out_.raw(o.client_id == NIL ? NO_ID : venue_.client_ids.text(o.client_id));
-        });
+        venue_.each_order([this](std::uint32_t place) { order(venue_.orders[place]); });
+    }
+
+    void pending() {
+        std::size_t count = 0;
+        for (const auto& each : venue_.lists) count += each.second.pending_count;
+        out_.section(count);
+        for (const auto& each : venue_.lists)
+            for (std::uint8_t leg = 0; leg < each.second.pending_count; ++leg) order(venue_.orders[each.second.pending[leg]]);
+    }
+
+    void order(const Order& o) {
+        const Extra extra = o.extra == NIL ? Extra{o.order_id, 0, 0, 0, 0, false} : venue_.extras[o.extra];
+        out_.numbers(o.order_id, o.seat->account->number, o.seat->instrument->number, o.side, o.order_type,
+                     o.time_in_force, o.self_trade, o.price_ticks, o.qty_lots, o.open_lots, o.executed_usdc_micros,
+                     o.expire_time_ns, o.time_ns, o.usdc_micros_per_lot(), o.maker_fee_bps, o.hold_fee_bps, extra.rank,
+                     extra.stop_ticks, extra.display_lots, extra.hidden_lots, extra.waits, extra.list_id);
+        client_id(o.client_id);
+    }
+
+    void client_id(std::uint32_t number) { out_.raw(number == NIL ? NO_ID : venue_.client_ids.text(number)); }
+
+    void staged() {
+        out_.section(venue_.staged.size());
+        for (const auto& [where, c] : venue_.staged) {  // without what of a command's slots no leg uses
+            out_.numbers(where.first, where.second, c.side, c.order_type, c.time_in_force, c.instrument, c.self_trade, c.a,
+                         c.b, c.c, c.d, c.f, c.g);
+            out_.raw(c.text);
+        }
     }
 
     void closed_ids() {

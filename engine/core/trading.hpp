@@ -21,41 +21,14 @@ public:
         if (instrument == nullptr) return refuse(Reason::UNKNOWN_INSTRUMENT, command);
         Account* account = venue_.account(command.account);
         if (account == nullptr) return refuse(Reason::UNKNOWN_ACCOUNT, command);
-        if (!is_form(command) || (command.d != 0) != (command.time_in_force == GTD) || !has_its_extra(command))
-            return refuse(Reason::ORDER_MALFORMED, command);
+        if (!is_well_formed(command)) return refuse(Reason::ORDER_MALFORMED, command);
         Seat& seat = venue_.seat(*account, *instrument);
         if (command.order_type == MARKET) return place_market(command, seat);
-        const bool at_collar = is_at_collar(command.order_type);
-        if (command.c != 0 || (at_collar && command.a != 0)) return refuse(Reason::ORDER_MALFORMED, command);
-        const std::int64_t price_ticks = at_collar ? stop_collar(*instrument, command) : command.a;
+        const std::int64_t price_ticks = limit_ticks(*instrument, command);
         const Reason reason = limit_refusal(venue_, seat, command, price_ticks);
         if (reason != Reason::NONE) return refuse(reason, command);
         // From here on the order is ours; nothing below may refuse it.
-        const std::uint32_t place = accept(command, seat, price_ticks, command.b);
-        Order& order = venue_.orders[place];
-        if ((command.f | command.g) != 0) {
-            order.extra = venue_.extras.take();
-            venue_.extras[order.extra] = {order.order_id, command.f, command.g, 0};
-        }
-        order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument->maker_fee_bps, instrument->taker_fee_bps));
-        const std::size_t accepted = reserve_accepted();
-        Reason stopped = Reason::NONE;
-        if (command.f == 0 && instrument->opposite(command.side).reaches(order.price_ticks)) stopped = meet_book(order);
-        finish(place, accepted, stopped);
-    }
-
-    /// The stops that the last trade's price has reached, one by one, as long as it has reached one.
-    void trigger_stops() {
-        if (venue_.stirred.empty()) return;
-        for (const std::uint16_t number : venue_.stirred) {
-            Instrument& instrument = *venue_.instruments[number];
-            while (is_trading(instrument.phase) && venue_.phase == CONTINUOUS) {
-                const std::uint64_t order_id = instrument.stops.reached(instrument.last_price_ticks);
-                if (order_id == 0) break;
-                trigger(venue_.index.find(order_id));
-            }
-        }
-        venue_.stirred.clear();
+        enter(accept(command, seat, next_order_id(), price_ticks, command.b, 0), Reason::NONE);
     }
 
     void cancel(const Command& command) {
@@ -70,6 +43,8 @@ public:
         const std::int64_t qty_lots = command.b;
         if (qty_lots <= 0 && found.reason != Reason::UNKNOWN_INSTRUMENT && found.reason != Reason::UNKNOWN_ACCOUNT)
             found.reason = Reason::QTY_NOT_POSITIVE;
+        else if (found.place != NIL && venue_.list_id_of(venue_.orders[found.place]) != 0)
+            found.reason = Reason::LIST_MALFORMED;
         else if (found.place != NIL && !is_reduction(venue_.orders[found.place], qty_lots))
             found.reason = Reason::QTY_NOT_REDUCED;
         else if (found.place != NIL && halted(venue_, *venue_.orders[found.place].seat->instrument))
@@ -98,7 +73,7 @@ public:
         if (instrument != nullptr && halted(venue_, *instrument)) return refuse_plainly(Reason::INSTRUMENT_HALTED, command);
         for (std::uint32_t at = account->orders_first; at != NIL;) {
             const Order& order = venue_.orders[at];
-            const std::uint32_t after = order.account_after;
+            const std::uint32_t after = venue_.next_if_closed(at, false);
             Instrument& of = *order.seat->instrument;
             if ((instrument == nullptr || instrument == &of) && !halted(venue_, of)) venue_.close(at, Reason::CANCELLED);
             at = after;
@@ -106,27 +81,17 @@ public:
         venue_.applied(command.account, command.instrument);
     }
 
-private:
-    struct Found {
-        std::uint32_t place;  // NIL: why not says `reason`
-        Reason reason;
-    };
+    // -- what lists and triggers share
 
-    void refuse_plainly(Reason reason, const Command& command) {
-        venue_.reject(reason, command.instrument, command.account);
-    }
+    std::uint64_t next_order_id() noexcept { return static_cast<std::uint64_t>(++venue_.last_order_id); }
 
-    /// A client id in use is told with the first order that had it.
-    void refuse(Reason reason, const Command& command) {
-        std::uint64_t first = 0;
-        if (reason == Reason::CLIENT_ORDER_ID_IN_USE) first = venue_.client_ids.find(command.account, command.text);
-        venue_.reject(reason, command.instrument, command.account, static_cast<std::int64_t>(first));
-    }
-
-    std::uint32_t accept(const Command& command, Seat& seat, std::int64_t price_ticks, std::int64_t qty_lots) {
-        const std::uint64_t order_id = static_cast<std::uint64_t>(++venue_.last_order_id);
+    /// A limit order or a stop at today's rates; its client id is taken from here on. `list_id` 0: it is no leg.
+    std::uint32_t accept(const Command& command, Seat& seat, std::uint64_t order_id, std::int64_t price_ticks,
+                         std::int64_t qty_lots, std::uint64_t list_id) {
+        const Instrument& instrument = *seat.instrument;
         const std::uint32_t place = venue_.orders.take();
-        venue_.orders[place] = Order{
+        Order& order = venue_.orders[place];
+        order = Order{
             .price_ticks = price_ticks,
             .qty_lots = qty_lots,
             .open_lots = qty_lots,
@@ -139,8 +104,8 @@ private:
             .account_after = NIL,
             .expire_time_ns = command.d,
             .time_ns = venue_.time_ns,
-            .maker_fee_bps = static_cast<std::uint16_t>(seat.instrument->maker_fee_bps),
-            .hold_fee_bps = 0,
+            .maker_fee_bps = static_cast<std::uint16_t>(instrument.maker_fee_bps),
+            .hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument.maker_fee_bps, instrument.taker_fee_bps)),
             .side = command.side,
             .order_type = command.order_type,
             .time_in_force = command.time_in_force,
@@ -149,8 +114,53 @@ private:
             .extra = NIL,
         };
         if (!is_no_id(command.text))
-            venue_.orders[place].client_id = venue_.client_ids.insert(seat.account->number, command.text, order_id);
+            order.client_id = venue_.client_ids.insert(seat.account->number, command.text, order_id);
+        if ((command.f | command.g) != 0 || list_id != 0) {
+            order.extra = venue_.extras.take();
+            venue_.extras[order.extra] = {order_id, command.f, command.g, 0, list_id, command.f != 0};
+        }
         return place;
+    }
+
+    /// It comes to the market, and what is left of it rests, waits or closes.
+    void enter(std::uint32_t place, Reason stopped) {
+        Order& order = venue_.orders[place];
+        const std::size_t accepted = reserve_accepted();
+        if (stopped == Reason::NONE && !venue_.waits(order) &&
+            order.seat->instrument->opposite(order.side).reaches(order.price_ticks))
+            stopped = meet_book(order);
+        finish(place, accepted, stopped);
+    }
+
+    void enter_market(std::uint32_t place, const std::optional<MarketTerms>& terms, std::int64_t quote_usdc_micros) {
+        Order& order = venue_.orders[place];
+        const std::size_t accepted = reserve_accepted();
+        Reason stopped = Reason::NONE;
+        if (terms) {
+            order.price_ticks = terms->limit_ticks;
+            stopped = match_exposed(order, quote_usdc_micros != 0 ? quote_usdc_micros : -1);
+        }
+        finish_market(order, accepted, stopped, quote_usdc_micros != 0);
+        venue_.give_back(place);
+    }
+
+    /// A client id in use is told with the first order that had it.
+    void refuse(Reason reason, const Command& command) { refuse(reason, command, command.text); }
+
+    void refuse(Reason reason, const Command& command, const Text& client_order_id) {
+        std::uint64_t first = 0;
+        if (reason == Reason::CLIENT_ORDER_ID_IN_USE) first = venue_.client_ids.find(command.account, client_order_id);
+        venue_.reject(reason, command.instrument, command.account, static_cast<std::int64_t>(first));
+    }
+
+private:
+    struct Found {
+        std::uint32_t place;  // NIL: why not says `reason`
+        Reason reason;
+    };
+
+    void refuse_plainly(Reason reason, const Command& command) {
+        venue_.reject(reason, command.instrument, command.account);
     }
 
     /// Accepted tells how the order ended, and stands before its trades.
@@ -160,7 +170,8 @@ private:
     }
 
     Reason meet_book(Order& order) {
-        if (is_collecting(order.seat->instrument->phase)) return auction_.prevent_self_trade(order);
+        if (!venue_.is_trading(*order.seat->instrument))
+            return rests(order.time_in_force) ? auction_.prevent_self_trade(order) : Reason::NONE;
         if (order.time_in_force == FOK) {
             BookSide& opposite = order.seat->instrument->opposite(order.side);
             const std::uint32_t owner = order.seat->account->owner;
@@ -183,31 +194,6 @@ private:
         return stopped;
     }
 
-    /// It comes to the market as if it were placed now: at today's rates, and behind all that are there.
-    void trigger(std::uint32_t place) {
-        Order& order = venue_.orders[place];
-        Instrument& instrument = *order.seat->instrument;
-        venue_.free_hold(order);
-        venue_.take_out(place);
-        venue_.extras[order.extra].rank = static_cast<std::uint64_t>(++venue_.last_order_id);
-        order.maker_fee_bps = static_cast<std::uint16_t>(instrument.maker_fee_bps);
-        order.hold_fee_bps = static_cast<std::uint16_t>(std::max(instrument.maker_fee_bps, instrument.taker_fee_bps));
-        const std::size_t told = reserve_accepted();
-        const Balance& balance = order.side == BUY ? *order.seat->cash : *order.seat->tokens;
-        Reason stopped = Reason::NONE;
-        if (balance.free < order.hold_for(order.open_lots)) {
-            stopped = Reason::COVER_LOST;
-        } else if (instrument.opposite(order.side).reaches(order.price_ticks)) {
-            stopped = meet_book(order);
-        }
-        finish(place, told, stopped);
-    }
-
-    /// The worst price of a stop that names none. For any stop price: it may be one that will be refused.
-    static std::int64_t stop_collar(const Instrument& instrument, const Command& command) noexcept {
-        return command.f > 0 ? collar_ticks(instrument, command.side, command.f) : 0;
-    }
-
     /// Rest what is left of a limit order or close it, and fill in its Accepted.
     void finish(std::uint32_t place, std::size_t accepted, Reason stopped) {
         Order& order = venue_.orders[place];
@@ -218,28 +204,38 @@ private:
         const std::int64_t open_lots = order.open_lots;
         const bool waits = venue_.waits(order);
         const bool stays = open_lots != 0 && stopped == Reason::NONE && (rests(order.time_in_force) || waits);
+        const std::uint64_t list_id = venue_.list_id_of(order);
+        Reason reason = Reason::NONE;
         if (stays) {
-            if (order.side == BUY) seat.exposure->add(open_lots);
+            const std::uint32_t partner = venue_.partner_of(order);
             held = order.hold_for(open_lots);
-            venue_.rest(place, held);
+            if (partner == NIL) {
+                if (order.side == BUY) seat.exposure->add(open_lots);
+                venue_.rest(place, held);
+            } else {
+                venue_.rest(place, std::max<std::int64_t>(0, held - venue_.orders[partner].hold_for(open_lots)));
+            }
             if (!waits) {
                 resting_lots = open_lots;
                 update_id = seat.instrument->update_id;
             }
         } else {
-            if (open_lots != 0 || stopped != Reason::NONE)
-                close_taker(order, stopped == Reason::NONE ? why_unfilled(order) : stopped, open_lots);
+            if (open_lots != 0 || stopped != Reason::NONE) {
+                reason = stopped == Reason::NONE ? why_unfilled(order) : stopped;
+                venue_.tell_closed(order, reason, false);
+            }
             venue_.keep_closed_id(order);
         }
         tell_accepted(order, accepted, order.qty_lots - open_lots, resting_lots, update_id, held);
         if (!stays) venue_.give_back(place);
+        if (!stays && list_id != 0) venue_.leg_ended(list_id, reason);
         if (is_banded) start_volatility_call(venue_, *seat.instrument);
     }
 
     void tell_accepted(const Order& order, std::size_t at, std::int64_t executed_lots, std::int64_t resting_lots,
                        std::int64_t update_id, std::int64_t held) noexcept {
         const std::uint64_t rank = venue_.rank_of(order);
-        const bool is_triggered = rank != order.order_id;
+        const bool is_triggered = rank != order.order_id && !venue_.waits(order);
         venue_.events[at] = Event{
             .seq = venue_.seq,
             .kind = static_cast<std::uint8_t>(is_triggered ? EventKind::TRIGGERED : EventKind::ACCEPTED),
@@ -261,32 +257,12 @@ private:
         };
     }
 
-    void close_taker(const Order& order, Reason reason, std::int64_t unfilled_lots) {
-        Event& event = venue_.tell(EventKind::CLOSED, order.seat->instrument->number, order.seat->account->number);
-        event.reason = static_cast<std::uint8_t>(reason);
-        event.a = static_cast<std::int64_t>(order.order_id);
-        event.b = unfilled_lots;
-        event.c = order.qty_lots - order.open_lots;
-        event.d = order.executed_usdc_micros;
-        event.e = order.price_ticks;
-        event.side = order.side;
-    }
-
     void place_market(const Command& command, Seat& seat) {
-        const std::int64_t qty_lots = command.b, quote_usdc_micros = command.c;
-        if (command.a != 0 || quote_usdc_micros < 0 || (quote_usdc_micros != 0 && qty_lots != 0))
-            return refuse_plainly(Reason::ORDER_MALFORMED, command);
         std::optional<MarketTerms> terms;
         const Reason reason = market_refusal(seat, command, terms);
         if (reason != Reason::NONE) return refuse(reason, command);
-        const std::uint32_t place =
-            terms ? accept(command, seat, terms->limit_ticks, terms->lots_max) : accept(command, seat, 0, qty_lots);
-        Order& order = venue_.orders[place];
-        const std::size_t accepted = reserve_accepted();
-        Reason stopped = Reason::NONE;
-        if (terms) stopped = match_exposed(order, quote_usdc_micros != 0 ? quote_usdc_micros : -1);
-        finish_market(order, accepted, stopped, quote_usdc_micros != 0);
-        venue_.give_back(place);
+        const std::int64_t lots_max = terms ? terms->lots_max : command.b;
+        enter_market(accept(command, seat, next_order_id(), 0, lots_max, 0), terms, command.c);
     }
 
     /// `terms` is filled in where the other side has orders; only a quantity or quote within limits has terms.
@@ -301,8 +277,7 @@ private:
         } else if (qty_lots > limits.qty_lots_max) {
             return Reason::QTY_TOO_LARGE;
         }
-        if (seat.instrument->opposite(command.side).best() != 0)
-            terms.emplace(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
+        terms = market_terms(*seat.instrument, command.side, qty_lots, quote_usdc_micros);
         if (terms && quote_usdc_micros != 0 && terms->lots_max == 0) return Reason::NOTIONAL_TOO_SMALL;
         const Reason reason = standing_refusal(venue_, seat, command);
         if (reason != Reason::NONE || !terms) return reason;
@@ -320,12 +295,14 @@ private:
             order.qty_lots = executed_lots;
             order.open_lots = 0;
         }
-        const std::int64_t unfilled_lots = order.open_lots;
-        if (unfilled_lots != 0 || by_quote || stopped != Reason::NONE) {
-            close_taker(order, stopped == Reason::NONE ? why_unfilled(order) : stopped, unfilled_lots);
+        Reason reason = Reason::NONE;
+        if (order.open_lots != 0 || by_quote || stopped != Reason::NONE) {
+            reason = stopped == Reason::NONE ? why_unfilled(order) : stopped;
+            venue_.tell_closed(order, reason, false);
         }
         venue_.keep_closed_id(order);
         tell_accepted(order, accepted, executed_lots, 0, 0, 0);
+        if (const std::uint64_t list_id = venue_.list_id_of(order); list_id != 0) venue_.leg_ended(list_id, reason);
         if (stopped == Reason::BAND_REACHED) start_volatility_call(venue_, *order.seat->instrument);
     }
 
@@ -336,7 +313,27 @@ private:
         return names_no_limit && order.executed_usdc_micros == 0 ? Reason::NO_LIQUIDITY : Reason::IOC_REMAINDER;
     }
 
-    /// The account's open order by either id, or why it may not be touched.
+    /// Of an open list an open order: closed, it takes the others along.
+    std::uint32_t any_leg(std::uint64_t list_id) const {
+        const auto found = venue_.lists.find(list_id);
+        if (found == venue_.lists.end()) return NIL;
+        std::uint64_t order_id = list_id;
+        while (venue_.index.find(order_id) == NIL) ++order_id;
+        return venue_.index.find(order_id);
+    }
+
+    std::uint32_t open_or_pending(std::uint64_t order_id) const {
+        if (const std::uint32_t place = venue_.index.find(order_id); place != NIL || venue_.lists.empty()) return place;
+        for (const std::uint64_t list_id : {order_id - 1, order_id - 2}) {
+            const auto found = venue_.lists.find(list_id);
+            if (found == venue_.lists.end()) continue;
+            for (std::uint8_t leg = 0; leg < found->second.pending_count; ++leg)
+                if (venue_.orders[found->second.pending[leg]].order_id == order_id) return found->second.pending[leg];
+        }
+        return NIL;
+    }
+
+    /// The account's open order by either id, or any of a list's; or why it may not be touched.
     Found find(const Command& command) {
         Instrument* instrument = venue_.instrument(command.instrument);
         if (instrument == nullptr) return {NIL, Reason::UNKNOWN_INSTRUMENT};
@@ -344,7 +341,8 @@ private:
         if (account == nullptr) return {NIL, Reason::UNKNOWN_ACCOUNT};
         std::uint64_t order_id = command.e > 0 ? static_cast<std::uint64_t>(command.e) : 0;
         if (order_id == 0 && !is_no_id(command.text2)) order_id = venue_.client_ids.find(account->number, command.text2);
-        const std::uint32_t place = venue_.index.find(order_id);
+        const bool is_list = command.kind == CANCEL && command.flags != 0;
+        const std::uint32_t place = is_list ? any_leg(order_id) : open_or_pending(order_id);
         if (place == NIL || venue_.orders[place].seat->account != account ||
             venue_.orders[place].seat->instrument != instrument)
             return {NIL, Reason::ORDER_NOT_FOUND};

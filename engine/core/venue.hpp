@@ -22,6 +22,7 @@
 #include "event_buffer.hpp"
 #include "flat_map.hpp"
 #include "instrument.hpp"
+#include "order_list.hpp"
 #include "queue.hpp"
 #include "wire.hpp"
 
@@ -77,6 +78,9 @@ public:
     std::map<Scope, Limits> limits;
     Orders orders;
     Extras extras;
+    std::map<std::uint64_t, OrderList> lists;  // by list id
+    std::vector<std::uint64_t> filled_lists;   // whose pending legs are to be placed before the command ends
+    std::map<std::pair<std::uint32_t, std::uint8_t>, Command> staged;  // by account and leg, until their PlaceList
     std::map<std::uint64_t, Dividend> ex_dates;  // by seq: the latest dividends that had theirs
     std::set<std::uint16_t> stirred;  // instruments of which stops may be due
     OrderIndex index;
@@ -186,7 +190,7 @@ public:
 
     /// Whether it is a stop whose price has not been reached, and so in no book.
     bool waits(const Order& order) const noexcept {
-        return order.extra != NIL && extras[order.extra].stop_ticks != 0 && extras[order.extra].rank == order.order_id;
+        return order.extra != NIL && extras[order.extra].waits;
     }
 
     /// Of its open lots those that the book does not show.
@@ -324,38 +328,22 @@ public:
         balance.free += held;
     }
 
-    /// Take a resting order out of the book, or a stop from where it waits, and free what it held.
-    void close(std::uint32_t place, Reason reason) {
-        const Order order = orders[place];
-        Seat& seat = *order.seat;
-        const bool rested = !waits(order);
-        free_hold(order);
-        unrest(place);
-        if (rested) book_changed(*seat.instrument);
-        Event& event = tell(EventKind::CLOSED, seat.instrument->number, seat.account->number);
-        event.reason = static_cast<std::uint8_t>(reason);
-        event.a = static_cast<std::int64_t>(order.order_id);
-        event.b = order.open_lots;
-        event.c = order.qty_lots - order.open_lots;
-        event.d = order.executed_usdc_micros;
-        event.e = order.price_ticks;
-        event.f = rested ? seat.instrument->update_id : 0;
-        event.side = order.side;
-        event.flags = rested ? 1 : 0;
-    }
+    // -- orders that end, and of a list others with them: lists.hpp
 
-    /// Close the resting orders that the seat's permission no longer covers, oldest first.
-    void close_unpermitted(Seat& seat) {
-        const Permission& permission = seat.permission;
-        const bool ended = permission.valid_until_ns <= time_ns;
-        const bool buys = permission.may_buy && !ended;
-        const bool sells = permission.may_sell && !ended;
-        for (std::uint32_t at = seat.account->orders_first; at != NIL;) {
-            const std::uint32_t after = orders[at].account_after;
-            if (orders[at].seat == &seat && !(orders[at].side == BUY ? buys : sells)) close(at, Reason::PERMISSION_LOST);
-            at = after;
-        }
-    }
+    std::uint64_t list_id_of(const Order& order) const noexcept { return order.extra == NIL ? 0 : extras[order.extra].list_id; }
+
+    std::uint32_t partner_of(const Order& order) const;
+    std::int64_t held_for(const Order& order) const;
+    bool is_counted(const Order& order) const;
+    std::uint32_t next_if_closed(std::uint32_t place, bool older) const;
+    void close(std::uint32_t place, Reason reason);
+    void close_one(std::uint32_t place, Reason reason, const Order* partner);
+    void close_leg(std::uint32_t place, Reason reason);
+    void tell_closed(const Order& order, Reason reason, bool rested);
+    void prevail(const Order& order);
+    void leg_ended(std::uint64_t list_id, Reason reason);
+    void end_all_pending(OrderList& list, Reason reason);
+    void close_unpermitted(Seat& seat);
 
     // -- client ids
 
@@ -367,10 +355,11 @@ public:
     }
 
     /// The order has closed; its client id, if it had one, stays refused for a day.
-    void keep_closed_id(const Order& order) {
-        if (order.client_id == NIL) return;
-        Account& account = *order.seat->account;
-        account.closed_ids.push_back({time_ns, order.client_id});
+    void keep_closed_id(const Order& order) { keep_closed_id(*order.seat->account, order.client_id); }
+
+    void keep_closed_id(Account& account, std::uint32_t client_id) {
+        if (client_id == NIL) return;
+        account.closed_ids.push_back({time_ns, client_id});
         if (account.closed_ids.size() > CLIENT_ORDER_ID_KEPT_MAX) forget_closed_id(account);
     }
 
@@ -390,6 +379,11 @@ public:
         Event& event = tell(EventKind::PHASE_CHANGED, instrument.number, 0);
         event.a = ends_ns;
         event.flags = phase;
+    }
+
+    /// Whether orders trade as they come.
+    bool is_trading(const Instrument& instrument) const noexcept {
+        return deedbook::is_trading(instrument.phase) && phase == CONTINUOUS;
     }
 
     /// Its stops may be due: the last trade's price is another one, or it may trade again.
@@ -477,6 +471,9 @@ private:
             touched_[at] = next;
         }
     }
+
+    void end_pending(OrderList& list, std::uint32_t place, Reason reason);
+    void end_list(OrderList& list);
 
     void forget_closed_id(Account& account) {
         client_ids.erase(account.closed_ids.front().client_id);

@@ -27,6 +27,9 @@ class Order:
     shown_lots: int = 0  # by an iceberg that rests
     closed_ns: int | None = None
     closed_rank: int = 0  # the how many-th order of the market to close
+    triggered: bool = False
+    list_id: int = 0  # 0: it is no leg
+    pending: bool = False  # a leg whose list's working one is not filled
 
     @property
     def open_lots(self) -> int:
@@ -43,7 +46,26 @@ class Order:
     @property
     def waits(self) -> bool:
         """A stop that was not triggered."""
-        return self.terms.stop_ticks != 0 and self.rank == self.order_id
+        return self.terms.stop_ticks != 0 and not self.triggered
+
+
+@dataclass(slots=True)
+class OrderList:
+    list_id: int
+    terms: t.PlaceList
+    legs: list[Order]
+    time_ns: int
+    closed_ns: int | None = None
+    closed_rank: int = 0
+
+    @property
+    def pending(self) -> list[Order]:
+        return [leg for leg in self.legs if leg.pending and leg.closed_ns is None]
+
+    @property
+    def pair(self) -> list[Order]:
+        """Of a list that has one: the two legs of which only one can trade."""
+        return [] if self.terms.list_kind == t.ListKind.OTO else self.legs[-2:]
 
 
 @dataclass(slots=True)
@@ -122,6 +144,9 @@ class Facts:
     limits: dict[tuple[int, int], t.SetLimits] = field(default_factory=dict)
     ex_dates: list[tuple[int, bytes]] = field(default_factory=list)  # seq and dividend
     orders: list[Order] = field(default_factory=list)
+    lists: list[OrderList] = field(default_factory=list)
+    staged: dict[tuple[int, int], t.ListLeg] = field(default_factory=dict)  # account and leg
+    filled_lists: list[OrderList] = field(default_factory=list)  # whose pending legs come before the command ends
     last_order_id: int = 0  # also of those that stops were triggered with
     closings: int = 0
     preventions: int = 0
@@ -172,9 +197,27 @@ class Facts:
             order
             for order in sorted(self.orders, key=lambda order: order.rank)
             if order.closed_ns is None
+            and not order.pending
             and account in (None, order.terms.account)
             and instrument in (None, order.terms.instrument)
         ]
+
+    def list_of(self, order: Order) -> OrderList:
+        return next(each for each in self.lists if each.list_id == order.list_id)
+
+    def open_lists(self) -> list[OrderList]:
+        return [each for each in self.lists if each.closed_ns is None]
+
+    def partner(self, order: Order) -> Order | None:
+        """The other one of a pair of which both are open."""
+        pair = self.list_of(order).pair if order.list_id else []
+        is_whole = order in pair and all(leg.closed_ns is None and not leg.pending for leg in pair)
+        return next(leg for leg in pair if leg is not order) if is_whole else None
+
+    def is_counted(self, order: Order) -> bool:
+        """Of a pair only one counts, as only one can trade."""
+        partner = self.partner(order)
+        return partner is None or partner.order_id > order.order_id
 
     def book(self, instrument: int, side: int) -> list[Order]:
         """The best first: by price, then by time of acceptance or triggering (a reduced order keeps its place)."""
@@ -198,10 +241,17 @@ class Facts:
         terms = order.terms
         return self.hold(terms.instrument, terms.side, order.limit_ticks, order.open_lots, order.fee_bps)
 
+    def held_with_partner(self, order: Order) -> int:
+        """For a pair the larger need of both, once."""
+        partner = self.partner(order)
+        if partner is None:
+            return self.held_by(order)
+        return max(self.held_by(order), self.held_by(partner)) if self.is_counted(order) else 0
+
     def balance(self, account: int, asset: int) -> t.Balance:
         slot = self.slot(account, asset)
         held = sum(
-            self.held_by(order)
+            self.held_with_partner(order)
             for order in self.open_orders(account)
             if asset == (t.USDC if order.terms.side == t.Side.BUY else order.terms.instrument)
         )
@@ -220,7 +270,7 @@ class Facts:
         balances = [self.balance(account, instrument) for account in mine]
         buying = [order for account in mine for order in self.open_orders(account, instrument)]
         return sum(balance.position_lots + balance.owed_in for balance in balances) + sum(
-            order.open_lots for order in buying if order.terms.side == t.Side.BUY
+            order.open_lots for order in buying if order.terms.side == t.Side.BUY and self.is_counted(order)
         )
 
     def holders(self, instrument: int) -> int:
@@ -253,18 +303,24 @@ class Facts:
         found = [self.limits.get(where) for where in ((account, instrument), (0, instrument))]
         return next((value for each in found if each is not None and (value := getattr(each, name))), 0)
 
-    def first_with_client_id(self, account: int, client_order_id: bytes) -> Order | None:
-        """The order for whose sake the id is refused: open, or closed less than a day ago and not long forgotten."""
+    def first_with_client_id(self, account: int, client_order_id: bytes) -> int:
+        """The order or list for whose sake the id is refused: open, or closed within a day and not long forgotten."""
         if not client_order_id:
-            return None
-        named = [order for order in self.orders if order.terms.account == account and order.terms.client_order_id]
-        closed = sorted((order for order in named if order.closed_ns is not None), key=lambda order: order.closed_rank)
-        kept = [order for order in named if order.closed_ns is None] + closed[-t.CLIENT_ORDER_ID_KEPT_MAX :]
-        for order in kept:
-            is_recent = order.closed_ns is None or order.closed_ns + t.CLIENT_ORDER_ID_KEPT_NS > self.time_ns
-            if order.terms.client_order_id == client_order_id and is_recent:
-                return order
-        return None
+            return 0
+        ids: list[tuple[int, int, bytes, Order | OrderList]] = [
+            (each.order_id, each.terms.account, each.terms.client_order_id, each) for each in self.orders
+        ]
+        lists: list[tuple[int, int, bytes, Order | OrderList]] = [
+            (each.list_id, each.terms.account, each.terms.list_client_order_id, each) for each in self.lists
+        ]
+        named = [(number, name, each) for number, whose, name, each in (*ids, *lists) if whose == account and name]
+        closed = sorted((item for item in named if item[2].closed_ns is not None), key=lambda item: item[2].closed_rank)
+        kept = [item for item in named if item[2].closed_ns is None] + closed[-t.CLIENT_ORDER_ID_KEPT_MAX :]
+        for number, name, each in kept:
+            is_recent = each.closed_ns is None or each.closed_ns + t.CLIENT_ORDER_ID_KEPT_NS > self.time_ns
+            if name == client_order_id and is_recent:
+                return number
+        return 0
 
 
 def with_fee(usdc_micros: int, fee_bps: int) -> int:
@@ -308,9 +364,11 @@ def market_state(facts: Facts) -> t.MarketState:
             for asset in range(len(facts.listings) + 1)
             if any(astuple(balance := facts.balance(account, asset))[2:])
         ),
-        orders=tuple(open_order(order) for order in facts.open_orders()),
+        orders=tuple(open_order(order) for order in facts.open_orders())
+        + tuple(open_order(order) for each in facts.open_lists() for order in each.pending),
         killed=tuple(sorted(facts.killed)),
         limits=tuple(facts.limits[where] for where in sorted(facts.limits)),
+        lists=tuple(open_list(each) for each in facts.open_lists()),
     )
 
 
@@ -324,6 +382,13 @@ def open_order(order: Order) -> t.OpenOrder:
     return t.OpenOrder(
         *(order.order_id, terms.account, terms.instrument, terms.side, terms.order_type, terms.time_in_force),
         *(order.limit_ticks, order.qty_lots, order.open_lots, order.executed_usdc_micros, terms.expire_time_ns),
-        *(terms.self_trade, order.time_ns, terms.client_order_id, order.rank, terms.stop_ticks),
-        *(terms.display_lots, order.hidden_lots),
+        *(terms.self_trade, order.time_ns, terms.client_order_id),
+        *(order.order_id if order.waits or order.pending else order.rank, terms.stop_ticks),
+        *(terms.display_lots, 0 if order.pending else order.hidden_lots, order.list_id, int(order.pending)),
     )
+
+
+def open_list(each: OrderList) -> t.OpenList:
+    terms = each.terms
+    where = (each.list_id, terms.account, terms.instrument, terms.list_kind, len(each.legs))
+    return t.OpenList(*where, terms.list_client_order_id, each.time_ns)

@@ -17,8 +17,10 @@ from typing import TypeVar
 from engine import types as t
 from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce
 from tests.engine.facts import Order, Slot
+from tests.engine.list_maker import HOSTILE, legs_of, spoiled
 from tests.engine.oracle import Oracle
-from tests.engine.oracle_orders import INDICATIVE_DELAY_NS, RESTING
+from tests.engine.oracle_closing import INDICATIVE_DELAY_NS
+from tests.engine.oracle_orders import RESTING
 from tests.engine.oracle_terms import ICEBERGS
 
 Changed = TypeVar("Changed", bound=t.Command)
@@ -26,7 +28,6 @@ OWNERS = (1, 2, 2, 3, 3, 4)  # account 1 takes the fees
 WALLETS = tuple(bytes([number]) * 20 for number in range(1, len(OWNERS) + 3))  # two are linked late or never
 NEW_WALLETS = tuple(bytes([number]) * 20 for number in range(101, 106))  # that lost ones are recovered to
 CLIENT_IDS = (*(b"",) * 25, b"a", b"b", b"c", b"d" * t.CLIENT_ORDER_ID_BYTES, *(b"%d" % i for i in range(20)))
-HOSTILE = (-(2**63), -1, 0, 1, 10_000, 2**62, 2**62 + 1, 2**63 - 1)
 
 
 def terms(instrument: int, random: Random) -> t.SetInstrument:
@@ -60,6 +61,7 @@ class Generator:
             self.amend: 6,
             self.replace: 6,
             self.cancel_all: 1,
+            self.order_list: 12,
             self.permission: 5,
             self.instrument: 2,
             self.fees: 1,
@@ -193,8 +195,43 @@ class Generator:
         return order.terms.account, order.terms.instrument, 0 if by_name else order.order_id, name, order
 
     def cancel(self) -> t.Cancel:
+        lists, random = self.oracle.open_lists(), self.random
+        if lists and random.random() < 0.3:
+            each = random.choice(lists)
+            by_name = each.terms.list_client_order_id and random.random() < 0.4
+            ids = (0 if by_name else each.list_id + random.choice((0, 0, 1, 2)), each.terms.list_client_order_id)
+            return t.Cancel(each.terms.account, each.terms.instrument, *ids, random.choice((0, 1)))
         account, instrument, order_id, name, _ = self._target()
-        return t.Cancel(account, instrument, order_id, name)
+        return t.Cancel(account, instrument, order_id, name, random.choices((0, 1), (95, 5))[0])
+
+    def order_list(self) -> t.ListLeg:
+        """The first leg; the others and the list come next. One in ten has something wrong."""
+        random = self.random
+        kind = random.choice((*t.ListKind, t.ListKind.OCO))
+        account, instrument = self._account(), self._instrument()
+        legs = legs_of(kind, random)
+        said = list(range(1, len(legs) + 1))
+        whole = t.PlaceList(account, instrument, kind, random.choice((b"", b"", *CLIENT_IDS)))
+        if random.random() < 0.1:
+            at = random.randrange(len(legs))
+            match random.randrange(6):
+                case 0:
+                    said[at] = random.choice((0, 1, 2, 4))
+                case 1:
+                    whole = with_changes(whole, {"list_kind": random.choice((0, 1, 2, 3, 4))})
+                case 2:
+                    whole = with_changes(whole, {"instrument": 3 - instrument if instrument in (1, 2) else 1})
+                case _:
+                    legs[at] = spoiled(legs[at], random)
+        where: dict[str, int | bytes] = {"account": account, "instrument": instrument}
+        commands: list[t.Command] = [
+            with_changes(leg, where | {"leg": number, "client_order_id": random.choice(CLIENT_IDS)})
+            for leg, number in zip(legs, said, strict=True)
+        ]
+        self._coming += [lambda command=command: command for command in reversed([*commands[1:], whole])]  # type: ignore[misc]
+        first = commands[0]
+        assert isinstance(first, t.ListLeg)
+        return first
 
     def amend(self) -> t.Amend:
         account, instrument, order_id, name, order = self._target()

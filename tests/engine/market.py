@@ -82,6 +82,8 @@ def check_market(state: t.MarketState) -> None:
         assert 0 <= order.hidden_lots < order.open_lots, order
         assert order.hidden_lots == 0 or order.open_lots - order.hidden_lots <= order.display_lots, order
         assert order.time_in_force != t.TimeInForce.GTD or order.expire_time_ns > state.time_ns, order
+        if order.pending:
+            continue  # it is judged again when it is placed
         permission = permissions[order.account, order.instrument]
         allowed = permission.may_buy if order.side == Side.BUY else permission.may_sell
         assert allowed, (order, permission)

@@ -65,8 +65,10 @@ class Oracle(VenueRules):
                 self.replace(command)
             case t.CancelAll():
                 self.cancel_all(command)
-            case t.ListLeg() | t.PlaceList():
-                self.reject(command.account, command.instrument, Reason.ORDER_MALFORMED)
+            case t.ListLeg():
+                self.list_leg(command)
+            case t.PlaceList():
+                self.place_list(command)
             case t.OpenAccount():
                 self.open_account(command)
             case t.SetPermission():

@@ -6,7 +6,7 @@ from engine import types as t
 from engine.types import Phase, Reason, Side, TimeInForce
 from tests.engine.facts import Listing
 from tests.engine.oracle_chain import ChainRules
-from tests.engine.oracle_orders import CALLS
+from tests.engine.oracle_closing import CALLS
 
 TIMED = (Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL)
 TRADING = (Phase.CONTINUOUS, Phase.LIMIT_ONLY)
@@ -80,9 +80,9 @@ class AuctionRules(ChainRules):
             self.end_day(command)
 
     def end_day(self, command: t.SetPhase) -> None:
-        for order in self.open_orders(instrument=command.instrument or None):
-            if command.ends_day and order.terms.time_in_force == TimeInForce.DAY:
-                self.close(order, Reason.EXPIRED)
+        orders = self.open_orders(instrument=command.instrument or None)
+        ending = [order for order in orders if command.ends_day and order.terms.time_in_force == TimeInForce.DAY]
+        self.close_all(ending, Reason.EXPIRED)
 
     def is_phase(self, command: t.SetPhase) -> bool:
         if (

@@ -180,7 +180,7 @@ class ChainRules(ChangeRules):
         for order in reversed(self.open_orders(account)):
             pays_with = t.USDC if order.terms.side == Side.BUY else order.terms.instrument
             if self.balance(account, asset).free < locked_lots and pays_with == asset:
-                self.close(order, Reason.COVER_LOST)
+                self.close_all([order], Reason.COVER_LOST)
         ready = aside if aside == slot.requested else 0
         if ready and self.announced.get((account, asset)) != ready:
             self.events.append(t.WithdrawalReady(account, asset, ready))

@@ -6,65 +6,33 @@ from collections.abc import Iterator
 
 from engine import types as t
 from engine.types import OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
-from tests.engine.facts import Facts, Fill, Listing, Order, with_fee
+from tests.engine.facts import Fill, Listing, Order, with_fee
+from tests.engine.oracle_closing import CALLS, INDICATIVE_DELAY_NS, ClosingRules, closed
 from tests.engine.oracle_terms import AT_COLLAR, collar, terms_refusals
 
-CALLS = (Phase.OPENING_CALL, Phase.VOLATILITY_CALL, Phase.CLOSING_CALL, Phase.PERIODIC_CALL)
-INDICATIVE_DELAY_NS = 100_000_000
 RESTING = (TimeInForce.GTC, TimeInForce.GTD, TimeInForce.DAY)
 
 
-class OrderRules(Facts):
-    def reject(self, account: int, instrument: int, reason: Reason, order_id: int = 0) -> None:
-        self.events.append(t.Rejected(account, instrument, reason, order_id))
-
-    # -- orders leave the book
-
-    def book_change(self, instrument: int, *, is_seen: bool = True) -> int:
-        """The change's number; 0 for one that the book does not show."""
-        listing = self.listing(instrument)
-        assert listing is not None
-        listing.book_changes += is_seen
-        if listing.phase in CALLS and not listing.indicative_due_ns:
-            listing.indicative_due_ns = self.time_ns + INDICATIVE_DELAY_NS
-        return listing.book_changes if is_seen else 0
-
-    def touch(self, account: int, instrument: int, side: int) -> None:
-        """The asset that an order of that side pays with."""
-        self.touched.add((account, t.USDC if side == Side.BUY else instrument))
-
-    def end(self, order: Order) -> None:
-        self.closings += 1
-        order.closed_ns, order.closed_rank = self.time_ns, self.closings
-
-    def close(self, order: Order, reason: Reason) -> None:
-        """Take a resting order out of the book; a stop that waits is in none."""
-        terms = order.terms
-        self.end(order)
-        self.touch(terms.account, terms.instrument, terms.side)
-        update_id = 0 if order.waits else self.book_change(terms.instrument)
-        self.events.append(closed(order, reason, update_id, rested=int(not order.waits)))
-
-    def close_ineligible(self, account: int, instrument: int) -> None:
-        for order in self.open_orders(account, instrument):
-            if not self.is_permitted(account, instrument, order.terms.side):
-                self.close(order, Reason.PERMISSION_LOST)
-
+class OrderRules(ClosingRules):
     # -- an order comes
 
     def place(self, terms: t.Place) -> None:
         reason = next(self.refusals(terms), Reason.NONE)
         if reason is not Reason.NONE:
             first = self.first_with_client_id(terms.account, terms.client_order_id)
-            in_use = reason is Reason.CLIENT_ORDER_ID_IN_USE and first is not None
-            self.reject(terms.account, terms.instrument, reason, first.order_id if in_use and first else 0)
+            in_use = reason is Reason.CLIENT_ORDER_ID_IN_USE
+            self.reject(terms.account, terms.instrument, reason, first if in_use else 0)
             return
+        self.come(self.new_order(terms, self.next_number()))
+
+    def new_order(self, terms: t.Place, number: int) -> Order:
         listing = self.listing(terms.instrument)
         assert listing is not None
         limit, bound_lots = self.limit_and_bound(terms)
         rates = (listing.maker_fee_bps, listing.taker_fee_bps)
-        number = self.next_number()
-        taker = Order(number, terms, limit, bound_lots, *rates, time_ns=self.time_ns, rank=number)
+        return Order(number, terms, limit, bound_lots, *rates, time_ns=self.time_ns, rank=number)
+
+    def come(self, taker: Order) -> None:
         at = len(self.events)
         stopped = Reason.NONE if taker.waits else self.meet_book(taker)
         self.orders.append(taker)
@@ -83,24 +51,33 @@ class OrderRules(Facts):
             return False
         return last >= terms.stop_ticks if rises(terms) else last <= terms.stop_ticks
 
+    def place_filled(self) -> None:
+        """The legs of lists whose working one is filled; `oracle_lists` says how."""
+        raise NotImplementedError
+
     def trigger_stops(self) -> None:
+        self.place_filled()
         for listing in self.listings:
             where = listing.terms.instrument
             while self.phase(where) in (Phase.CONTINUOUS, Phase.LIMIT_ONLY):
                 waiting = [each for each in self.open_orders(instrument=where) if each.waits]
                 reached = [each for each in waiting if self.has_reached(listing, each.terms)]
-                rising = sorted((o for o in reached if rises(o.terms)), key=lambda o: o.terms.stop_ticks)
-                falling = sorted((o for o in reached if not rises(o.terms)), key=lambda o: -o.terms.stop_ticks)
+                rising = sorted((o for o in reached if rises(o.terms)), key=lambda o: (o.terms.stop_ticks, o.order_id))
+                falling = sorted(
+                    (o for o in reached if not rises(o.terms)), key=lambda o: (-o.terms.stop_ticks, o.order_id)
+                )
                 if not reached:
                     break
                 self.trigger((rising + falling)[0], listing)
+                self.place_filled()
 
     def trigger(self, order: Order, listing: Listing) -> None:
         """It meets the book as a new order would, at the rates that hold now, if it can pay for them."""
         terms = order.terms
+        self.prevail(order)
         self.touch(terms.account, terms.instrument, terms.side)
         self.orders.remove(order)
-        order.rank = self.next_number()
+        order.rank, order.triggered = self.next_number(), True
         order.maker_fee_bps, order.taker_fee_bps = listing.maker_fee_bps, listing.taker_fee_bps
         at = len(self.events)
         asset = t.USDC if terms.side == Side.BUY else terms.instrument
@@ -140,7 +117,7 @@ class OrderRules(Facts):
         limit, bound_lots = self.limit_and_bound(terms)
         if terms.quote_usdc_micros and limit and bound_lots == 0:
             yield Reason.NOTIONAL_TOO_SMALL
-        if self.first_with_client_id(terms.account, terms.client_order_id) is not None:
+        if self.first_with_client_id(terms.account, terms.client_order_id):
             yield Reason.CLIENT_ORDER_ID_IN_USE
         match self.phase(terms.instrument):
             case Phase.CONTINUOUS:
@@ -161,11 +138,8 @@ class OrderRules(Facts):
             yield Reason.KILLED
         if not self.is_permitted(terms.account, terms.instrument, terms.side):
             yield Reason.NOT_PERMITTED
-        if limit and terms.side == Side.SELL:
-            free = self.balance(terms.account, terms.instrument).free
-            locked_lots = self.locked_lots(terms.account, terms.instrument)
-            if free >= bound_lots and free - locked_lots < bound_lots:
-                yield Reason.LOCKED_UP
+        if limit and self.is_locked_up(terms, bound_lots):
+            yield Reason.LOCKED_UP
         if terms.price_ticks and self.is_outside_band(listing, terms.price_ticks):
             yield Reason.PRICE_OUTSIDE_BAND
         if terms.order_type == OrderType.LIMIT_MAKER and self.acceptable(terms, limit):
@@ -174,12 +148,26 @@ class OrderRules(Facts):
             yield Reason.STOP_WOULD_TRIGGER
         mine = self.open_orders(terms.account, terms.instrument)
         may_rest = terms.time_in_force in RESTING or terms.stop_ticks > 0
-        orders_max = self.limit(terms.account, terms.instrument, "open_orders_max") or listing.terms.open_orders_max
-        if may_rest and len(mine) >= orders_max:
+        orders_max = self.orders_max(terms.account, listing)
+        if may_rest and self.orders_of(terms.account, terms.instrument) >= orders_max:
             yield Reason.TOO_MANY_ORDERS
         if limit:
             yield from self.limit_refusals(terms, mine, limit, bound_lots)
             yield from self.cover_refusals(terms, listing, limit, bound_lots)
+
+    def is_locked_up(self, terms: t.Place, lots: int) -> bool:
+        free = self.balance(terms.account, terms.instrument).free
+        locked_lots = self.locked_lots(terms.account, terms.instrument)
+        return terms.side == Side.SELL and free - locked_lots < lots <= free
+
+    def orders_max(self, account: int, listing: Listing) -> int:
+        return self.limit(account, listing.terms.instrument, "open_orders_max") or listing.terms.open_orders_max
+
+    def orders_of(self, account: int, instrument: int) -> int:
+        """How many are open or pending."""
+        pending = [leg for each in self.open_lists() for leg in each.pending]
+        here = [leg for leg in pending if (leg.terms.account, leg.terms.instrument) == (account, instrument)]
+        return len(self.open_orders(account, instrument)) + len(here)
 
     def is_outside_band(self, listing: Listing, price_ticks: int) -> bool:
         if not listing.static_bps or not listing.reference_ticks:
@@ -195,7 +183,7 @@ class OrderRules(Facts):
         if order_max and notional > order_max:
             yield Reason.ORDER_LIMIT
         balance = self.balance(*where)
-        buying = sum(order.open_lots for order in mine if order.terms.side == Side.BUY)
+        buying = sum(order.open_lots for order in mine if order.terms.side == Side.BUY and self.is_counted(order))
         position_max = self.limit(*where, "position_lots_max")
         comes_to = balance.position_lots + balance.owed_in + buying + bound_lots
         if terms.side == Side.BUY and position_max and comes_to > position_max:
@@ -259,8 +247,7 @@ class OrderRules(Facts):
         mode = taker.terms.self_trade
         own = [maker for maker in self.acceptable(taker.terms, taker.limit_ticks) if self.is_own(taker.terms, maker)]
         if mode in (SelfTrade.EXPIRE_MAKER, SelfTrade.EXPIRE_BOTH):
-            for maker in sorted(own, key=lambda maker: maker.rank):
-                self.close(maker, Reason.SELF_TRADE)
+            self.close_all(sorted(own, key=lambda maker: maker.rank), Reason.SELF_TRADE)
         if mode == SelfTrade.DECREMENT:
             for maker in sorted(own, key=lambda maker: maker.rank):
                 if taker.open_lots:
@@ -311,6 +298,7 @@ class OrderRules(Facts):
 
     def decrement(self, taker: Order, maker: Order, lots: int) -> None:
         """Each is smaller by what they would have traded; a maker of which nothing is left closes as it was."""
+        self.prevail(maker)
         taker.qty_lots -= lots
         taker.prevented_usdc_micros += self.notional(taker.terms.instrument, maker.limit_ticks, lots)
         self.preventions += 1
@@ -344,6 +332,8 @@ class OrderRules(Facts):
         listing = self.listing(instrument)
         assert listing is not None
         notional = self.notional(instrument, price_ticks, lots)
+        self.prevail(taker)
+        self.prevail(maker)
         for order in (taker, maker):
             order.executed_lots += lots
             order.executed_usdc_micros += notional
@@ -365,6 +355,10 @@ class OrderRules(Facts):
         who = (terms.account, maker.terms.account, instrument, terms.side, fill.trade_id)
         ids = (maker.order_id, taker.order_id, price_ticks, lots, self.book_change(instrument))
         self.events.append(t.Trade(*who, *ids, maker_fee, taker_fee, flags))
+        if maker.open_lots == 0:
+            self.leg_ended(maker, Reason.NONE)
+        if in_auction and taker.open_lots == 0:
+            self.leg_ended(taker, Reason.NONE)
         if not in_auction:
             self.replenish(maker)
 
@@ -397,6 +391,7 @@ class OrderRules(Facts):
         if taker.executed_lots:
             self.touch(terms.account, terms.instrument, terms.side)
         open_lots = update_id = held = 0
+        reason = Reason.NONE
         may_rest, is_banded = terms.time_in_force in RESTING, stopped is Reason.BAND_REACHED
         if is_banded and may_rest:
             stopped = self.come_into_call(taker)
@@ -410,13 +405,16 @@ class OrderRules(Facts):
         else:
             self.end(taker)
             if taker.open_lots or by_quote or stopped is not Reason.NONE:
-                self.events.append(closed(taker, why_closed(taker, stopped), 0, rested=0))
+                reason = why_closed(taker, stopped)
+                self.events.append(closed(taker, reason, 0, rested=0))
         who = (terms.account, terms.instrument, terms.side, taker.order_id, taker.limit_ticks)
         rest = (taker.executed_lots, open_lots, update_id, held, taker.executed_usdc_micros)
-        if taker.rank == taker.order_id:
+        if taker.rank == taker.order_id or taker.waits:
             self.events.insert(at, t.Accepted(*who, taker.qty_lots, *rest))
         else:
             self.events.insert(at, t.Triggered(*who, taker.rank, *rest))
+        if taker.closed_ns is not None:
+            self.leg_ended(taker, reason)
         if is_banded:
             listing = self.listing(terms.instrument)
             assert listing is not None
@@ -427,13 +425,6 @@ class OrderRules(Facts):
         listing.phase, listing.phase_ends_ns, listing.phase_then = phase, ends_ns, then
         listing.indicative_due_ns = self.time_ns + INDICATIVE_DELAY_NS if phase in CALLS else 0
         self.events.append(t.PhaseChanged(listing.terms.instrument, phase, ends_ns))
-
-
-def closed(order: Order, reason: Reason, update_id: int, rested: int) -> t.Closed:
-    terms = order.terms
-    who = (terms.account, terms.instrument, terms.side, reason, order.order_id)
-    lots = (order.open_lots, order.executed_lots, order.executed_usdc_micros)
-    return t.Closed(*who, *lots, order.limit_ticks, update_id, rested)
 
 
 def why_closed(order: Order, stopped: Reason) -> Reason:

@@ -99,8 +99,7 @@ class VenueRules(AuctionRules):
             self.killed.discard(where)
             return
         self.killed.add(where)
-        for order in self.open_orders(command.account or None, command.instrument or None):
-            self.close(order, Reason.KILL_SWITCH)
+        self.close_all(self.open_orders(command.account or None, command.instrument or None), Reason.KILL_SWITCH)
 
     def set_limits(self, command: t.SetLimits) -> None:
         where = (command.account, command.instrument)
@@ -135,9 +134,14 @@ class VenueRules(AuctionRules):
                 listing.reference_ticks = max(1, listing.reference_ticks - less)
             self.events.append(t.WentEx(where, less, listing.last_price_ticks, listing.reference_ticks))
             waiting = [each for each in self.open_orders(instrument=where) if each.waits and not rises(each.terms)]
-            waiting.sort(key=lambda order: -order.terms.stop_ticks)
+            waiting.sort(key=lambda order: (-order.terms.stop_ticks, order.order_id))
             for order in self.book(where, Side.BUY) + waiting:
                 self.lower(order, less)
+            for leg in [leg for each in self.open_lists() for leg in each.pending]:
+                falls = not rises(leg.terms) if leg.terms.stop_ticks else leg.terms.side == Side.BUY
+                is_market = leg.terms.order_type == t.OrderType.MARKET
+                if leg.terms.instrument == where and falls and not is_market and leg.closed_ns is None:
+                    self.lower(leg, less)
 
     def lower(self, order: Order, less: int) -> None:
         if order.limit_ticks <= less or (order.waits and order.terms.stop_ticks <= less):
@@ -147,9 +151,9 @@ class VenueRules(AuctionRules):
         if order.waits:
             order.terms = replace(order.terms, stop_ticks=order.terms.stop_ticks - less)
         account, where, side = order.terms.account, order.terms.instrument, order.terms.side
-        if side == Side.BUY:
+        if side == Side.BUY and not order.pending:
             self.touch(account, where, side)
-        update_id = 0 if order.waits else self.book_change(where)
+        update_id = 0 if order.waits or order.pending else self.book_change(where)
         prices = (order.limit_ticks, order.terms.stop_ticks, order.open_lots, less)
         self.events.append(t.Repriced(account, where, side, order.order_id, *prices, update_id))
 

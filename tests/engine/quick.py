@@ -19,6 +19,7 @@ WALLETS = tuple(bytes([number]) * 20 for number in range(1, len(OWNERS) + 3))  #
 NEW_WALLETS = tuple(bytes([number]) * 20 for number in range(101, 106))  # that lost ones are recovered to
 IDS = (*(b"",) * 20, *(b"%d" % number for number in range(12)), b"x" * 36)
 HOSTILE = (-(2**63), -1, 0, 1, 9_999, 2**62, 2**62 + 1, 2**63 - 1)
+STANDING = (Phase.CANCEL_ONLY, Phase.HALT, Phase.PRE_OPEN)
 DAY_NS = 24 * 3600 * 10**9
 
 
@@ -36,6 +37,7 @@ class QuickGenerator:
             self._amend: 5,
             self._replace: 6,
             self._cancel_all: 1,
+            self._list: 9,
             self._open_account: 1,
             self._permission: 5,
             self._instrument: 1,
@@ -69,8 +71,14 @@ class QuickGenerator:
         return b"".join([self._one() for _ in range(count)])
 
     def _one(self) -> bytes:
-        if self._venue.crediting_stopped and self._random.random() < 0.1:
+        """What stands still goes on before long, or nothing would trade."""
+        venue, chance = self._venue, self._random.random()
+        if venue.crediting_stopped and chance < 0.1:
             return self._adjust()
+        if venue.killed and 0.1 < chance < 0.2:
+            return self._kill_switch()
+        if 0.2 < chance < 0.3 and (venue.phase or any(each.phase in STANDING for each in venue.instruments[1:])):
+            return self._phase()
         return self._random.choice(self._kinds)()
 
     # -- one record
@@ -155,17 +163,81 @@ class QuickGenerator:
         text2 = b"" if by_id else self._random.choice(IDS)
         return self._order(CommandKind.REPLACE, self._order_id() if by_id else 0, self._random.randint(0, 1), text2)
 
-    def _find(self, kind: int, b: int = 0) -> bytes:
+    def _list(self) -> bytes:
+        """Its legs and then the list; at times a leg less or more, or of somebody else's, or what makes no list."""
+        random = self._random
+        kind = random.choices((1, 2, 3, 0, 4), (40, 25, 33, 1, 1))[0]
+        account, number, side = self._who(), self._where(), random.randint(0, 1)
+        legs: list[dict[str, Any]] = []
+        if kind != 1:
+            a, b, order_type = self._number(4, 9), self._number(1, 5), random.choices((1, 3, 4), (80, 19, 1))[0]
+            tif = 1 if order_type == 3 else random.choices((1, 2, 3, 5), (84, 7, 8, 1))[0]
+            hides = order_type == 1 and tif == 1 and random.random() < 0.2
+            legs.append({"side": side, "order_type": order_type, "tif": tif, "a": a, "b": b, "g": 1 if hides else 0})
+            side = 1 - side if random.random() < 0.8 else side
+        if kind == 2:
+            order_type = random.choices((1, 2, 3, 4, 5, 6, 7), (30, 20, 10, 10, 10, 10, 10))[0]
+            names_no_limit = order_type in (2, 4, 6)
+            tif = 2 if names_no_limit else 1 if order_type == 3 else random.choices((1, 2, 3), (80, 10, 10))[0]
+            a, f = 0 if names_no_limit else self._number(1, 12), self._number(1, 12) if order_type > 3 else 0
+            legs.append({"side": side, "order_type": order_type, "tif": tif, "a": a, "b": self._number(1, 5), "f": f})
+        else:
+            legs += self._pair(side)
+        ids = [random.choice(IDS) for _ in range(4)]
+        records = []
+        for leg, slots in enumerate(legs, 1):
+            said = leg if random.random() < 0.98 else random.randint(0, 4)
+            mode = random.choices((0, 1, 2, 3, 4), (60, 10, 10, 10, 10))[0]
+            where: dict[str, Any] = {
+                "account": account if random.random() < 0.99 else self._who(),
+                "instrument": number,
+            }
+            leg_slots = slots | where | {"flags": said, "self_trade": mode, "text": ids[leg]}
+            records.append(self._pack(CommandKind.LIST_LEG, **leg_slots))
+        if random.random() < 0.02:
+            return b"".join(records)
+        text = random.choice((ids[0], b"", b""))
+        whole: dict[str, Any] = {"account": account, "instrument": number, "flags": kind, "text": text}
+        return b"".join(records) + self._pack(CommandKind.PLACE_LIST, **whole)
+
+    def _pair(self, side: int) -> list[dict[str, Any]]:
+        """One that takes a profit and one that stops a loss, mostly on either side of the last price."""
+        random, number = self._random, self._number
+        qty, low, high = number(1, 5), number(1, 6), number(6, 12)
+        profit_at, loss_at = (low, high) if side == 0 else (high, low)
+        profit, loss = random.choice((3, 3, 6, 7)), random.choice((4, 5))
+        legs: list[dict[str, Any]] = []
+        for order_type, price in ((profit, profit_at), (loss, loss_at)):
+            names_no_limit = order_type in (4, 6)
+            tif = 2 if names_no_limit else 1 if order_type == 3 else random.choices((1, 2, 3, 4), (85, 7, 7, 1))[0]
+            limit = 0 if names_no_limit else price if order_type == 3 else number(1, 12)
+            stop = 0 if order_type == 3 else price
+            b = qty if random.random() < 0.98 else qty + 1
+            legs.append({"side": side, "order_type": order_type, "tif": tif, "a": limit, "b": b % 2**63, "f": stop})
+        if random.random() < 0.5:
+            legs.reverse()
+        return legs
+
+    def _find(self, kind: int, b: int = 0, *, is_list: int = 0) -> bytes:
         by_id = self._random.random() < 0.7
         text2 = b"" if by_id else self._random.choice(IDS)
         order_id, account, instrument = self._order_id() if by_id else 0, self._who(), self._where()
         order = self._venue.orders.get(order_id)
+        if order is None and self._venue.lists and self._random.random() < 0.5:
+            order_list = self._random.choice(list(self._venue.lists.values()))
+            legs = [
+                *order_list.pending,
+                *([self._venue.orders[i]] if (i := order_list.list_id) in self._venue.orders else []),
+            ]
+            order = self._random.choice(legs) if legs else None
+            order_id = order_list.list_id if is_list or order is None else order.order_id
         if order is not None and self._random.random() < 0.8:
             account, instrument = order.seat.account.number, order.seat.instrument.number
-        return self._pack(kind, account=account, instrument=instrument, b=b, e=order_id, text2=text2)
+        slots: dict[str, Any] = {"account": account, "instrument": instrument, "b": b, "e": order_id, "text2": text2}
+        return self._pack(kind, **slots, flags=is_list)
 
     def _cancel(self) -> bytes:
-        return self._find(CommandKind.CANCEL)
+        return self._find(CommandKind.CANCEL, is_list=int(self._random.random() < 0.15))
 
     def _amend(self) -> bytes:
         return self._find(CommandKind.AMEND, self._number(0, 8))
@@ -194,9 +266,10 @@ class QuickGenerator:
 
     def _permission(self) -> bytes:
         random = self._random
-        until = random.choice((2**63 - 1, 2**63 - 1, self._time_ns + random.randint(-1, 40), self._number(0, 1)))
-        locked = random.choice((0, 0, random.randint(0, 20), self._number(0, 60)))
-        buy, sell = random.choices((0, 1, 2), (15, 84, 1), k=2)
+        ends = (2**63 - 1, self._time_ns + random.randint(-1, 40), self._number(0, 1))
+        until = random.choices(ends, (90, 8, 2))[0]
+        locked = random.choice((0, 0, 0, random.randint(0, 20), self._number(0, 60)))
+        buy, sell = random.choices((0, 1, 2), (5, 94, 1), k=2)
         return self._permit(self._who(), self._where(), buy, sell, max(until, -1), max(locked, -1))
 
     def _terms(self, number: int) -> bytes:
@@ -228,7 +301,7 @@ class QuickGenerator:
 
     def _phase(self) -> bytes:
         random = self._random
-        stopped = [each.number for each in self._venue.instruments[1:] if each.phase in (1, 2)]
+        stopped = [each.number for each in self._venue.instruments[1:] if each.phase in STANDING]
         if stopped or self._venue.phase:
             return self._pack(CommandKind.SET_PHASE, instrument=0 if self._venue.phase else stopped[0])
         phase = random.choices((*Phase, 9), (40, 4, 3, 6, 12, 8, 8, 8, 6, 1))[0]

@@ -7,7 +7,9 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
 
     buy|sell ACCOUNT QTY|usdc MICROS @ PRICE|market [ioc|fok|post|day|gtd T] [stop|take PRICE] [show QTY] [id X]
         [stp taker|maker|both|decrement] [in I]
+    oco|oto|otoco ACCOUNT buy|sell QTY @ PRICE ... / buy|sell ... [/ buy|sell ...] [/ id X]
     cancel ACCOUNT ORDER|id X [in I]         cancel-all ACCOUNT [in I]
+    cancel-list ACCOUNT LIST|id X [in I]
     amend ACCOUNT ORDER|id X to QTY [in I]   replace ACCOUNT ORDER|id X by buy 1 @ 5 ... [anyway]
     permit ACCOUNT both|buy|sell|none [until T] [from T] [in I]
     terms NAME VALUE ... [in I]              fees MAKER TAKER [in I]
@@ -27,6 +29,7 @@ and 100 lots; the time is 1,000. Balances are not told as events here but asked 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from engine import types as t
 from engine.types import ListKind, OrderType, Phase, Reason, SelfTrade, Side, TimeInForce, TradeFlag
@@ -96,6 +99,10 @@ class Market:
                 "cancel": self._cancel,
                 "amend": self._amend,
                 "replace": self._replace,
+                "cancel-list": lambda words: replace(self._cancel(words), is_list=1),
+                "oco": lambda words: self._list(ListKind.OCO, words),
+                "oto": lambda words: self._list(ListKind.OTO, words),
+                "otoco": lambda words: self._list(ListKind.OTOCO, words),
                 "cancel-all": lambda words: t.CancelAll(int(words[0]), number(words, "in", t.VENUE)),
                 "permit": permission,
                 "terms": self._change_terms,
@@ -154,6 +161,19 @@ class Market:
             stop_ticks=stop,
             display_lots=number(words, "show", 0),
         )
+
+    def _list(self, kind: ListKind, words: list[str]) -> t.PlaceList:
+        """The legs go before it."""
+        *legs, last = "\n".join(words[1:]).split("\n/\n")
+        named = last.split("\n")
+        if named[0] != "id":
+            legs, named = [*legs, last], []
+        for leg, text in enumerate(legs, 1):
+            side, *rest = text.split("\n")
+            order = self._place(Side.BUY if side == "buy" else Side.SELL, [words[0], *rest])
+            values = {name: getattr(order, name) for name in t.Place.__dataclass_fields__}
+            assert self.pair.apply(t.ListLeg(**values, leg=leg)) == [t.Applied(order.account, order.instrument)]
+        return t.PlaceList(int(words[0]), order.instrument, kind, name_in(named))
 
     def _cancel(self, words: list[str]) -> t.Cancel:
         return t.Cancel(int(words[0]), number(words, "in", 1), *which(words[1:]))
