@@ -106,8 +106,8 @@ class ListOrders:
         for client_order_id in (row[18], *[leg[18] for leg in legs]):
             if client_order_id != ZERO_ID and seat.account.order_id_of(client_order_id, venue.time_ns):
                 return Reason.CLIENT_ORDER_ID_IN_USE, client_order_id
-        pair = pair_of(kind, legs)
-        if pair and not is_in_order(*pair, seat.instrument.last_price_ticks if kind == OCO else 0):
+        pair = None if kind == OTO else pair_of(legs)
+        if pair is not None and not is_in_order(*pair, seat.instrument.last_price_ticks if kind == OCO else 0):
             return Reason.LIST_PRICES, ZERO_ID
         if seat.open_orders + len(legs) > admission.open_orders_max(venue, seat):
             return Reason.TOO_MANY_ORDERS, ZERO_ID
@@ -134,17 +134,15 @@ def is_list(row: Row, legs: list[Row]) -> bool:
         return False
     if kind != OCO and legs[0][4] not in WORKING:
         return False
-    pair = pair_of(kind, legs)
-    if pair is None:
-        return kind == OTO
-    return len({(leg[3], leg[12]) for leg in pair}) == 1  # one side and quantity
+    if kind == OTO:
+        return True
+    pair = pair_of(legs)
+    return pair is not None and len({(leg[3], leg[12]) for leg in pair}) == 1  # one side and quantity
 
 
-def pair_of(kind: int, legs: list[Row]) -> tuple[Row, Row] | None:
+def pair_of(legs: list[Row]) -> tuple[Row, Row] | None:
     """The one that takes a profit and the one that stops a loss; None where there are no such two."""
     one, other = legs[-2:]
-    if kind == OTO:
-        return None
     if one[4] in LOSSES:
         one, other = other, one
     return (one, other) if one[4] in PROFITS and other[4] in LOSSES else None

@@ -41,7 +41,7 @@ def terms(instrument: int, random: Random) -> t.SetInstrument:
         market_collar_bps=random.choice((0, 2_000, 5_000, 9_999)),
         open_orders_max=random.choice((3, 8, 8)),
         ownership_cap_lots=random.choices((0, 50, 80), (80, 10, 10))[0],
-        holder_cap=random.choices((0, 3, 4), (80, 10, 10))[0],
+        holder_cap=random.choices((0, 3, 4), (60, 20, 20))[0],
         resale=random.choice((0, 1, 1)),
         symbol=b"TEST%dUSDC" % instrument,
         token=bytes([instrument]) * 20,
@@ -61,7 +61,7 @@ class Generator:
             self.amend: 6,
             self.replace: 6,
             self.cancel_all: 1,
-            self.order_list: 12,
+            self.order_list: 6,
             self.permission: 5,
             self.instrument: 2,
             self.fees: 1,
@@ -103,7 +103,7 @@ class Generator:
     def command(self) -> t.Command:
         if self._coming:
             return self._coming.pop()()
-        if self.oracle.crediting_stopped and self.random.random() < 0.2:
+        if self.oracle.crediting_stopped and self.random.random() < 0.1:
             return self.adjust()
         phases = [self.oracle.venue_phase, *(each.phase for each in self.oracle.listings)]
         standing = [i for i, phase in enumerate(phases) if phase in (Phase.CANCEL_ONLY, Phase.HALT, Phase.PRE_OPEN)]
