@@ -201,6 +201,8 @@ def _trade(row: history.PastTrade) -> PastTrade:
         settlement=row.state,
         reason=Reason(row.reason).name if row.reason else "",
         transaction=f"0x{row.transaction_hash.hex()}" if row.transaction_hash else "",
+        taker_list_id=row.taker_list_id or -1,
+        maker_list_id=row.maker_list_id or -1,
     )
 
 

@@ -91,6 +91,8 @@ class PastTrade:
     settlement: str
     reason: str
     transaction: str  # 0x and hex, or empty
+    taker_list_id: int = -1
+    maker_list_id: int = -1
 
     def fill(self, market: Market) -> Fill:
         """As the gateway has trades itself."""
@@ -111,6 +113,8 @@ class PastTrade:
             self.settlement,
             self.reason,
             self.transaction,
+            self.taker_list_id,
+            self.maker_list_id,
         )
 
 

@@ -15,7 +15,7 @@ from gateway import messages as m
 from gateway.answers import Sink
 from gateway.desk import Desk
 from gateway.keys import READ, TRADE, Key
-from gateway.list_messages import AllLists
+from gateway.list_messages import AllLists, CancelList, FindList, Oco, OldOco, Oto, Otoco
 from gateway.market_queries import day_weight, window_weight
 from gateway.public import PublicQueries
 from gateway.services import Services
@@ -230,6 +230,9 @@ PRIVATE: Final = (
         lambda s, key, p, now, unit: s.terms.order_counts(key.account, now),
     ),
     Private(
+        "orderList.status", "GET orderList", FindList, 4, lambda s, key, p, now, unit: s.lists.one(key.account, p, unit)
+    ),
+    Private(
         "openOrderLists.status",
         "GET openOrderList",
         m.Signed,
@@ -266,6 +269,11 @@ TRADING: Final = (
     Trading("batchOrders.place", "POST batchOrders", m.BatchOrders, 5, batches.place),
     Trading("batchOrders.cancel", "DELETE batchOrders", m.CancelBatch, 5, batches.cancel),
     Trading("openOrders.cancelAll", "DELETE openOrders", m.SymbolSigned, 1, Desk.cancel_all),
+    Trading("orderList.place.oco", "POST orderList/oco", Oco, 1, Desk.place_list),
+    Trading("orderList.place.oto", "POST orderList/oto", Oto, 1, Desk.place_list),
+    Trading("orderList.place.otoco", "POST orderList/otoco", Otoco, 1, Desk.place_list),
+    Trading("orderList.place", "POST order/oco", OldOco, 1, Desk.place_list),
+    Trading("orderList.cancel", "DELETE orderList", CancelList, 1, Desk.cancel_list),
 )
 
 METHODS: Final[tuple[Method, ...]] = (*PUBLIC, *KEYED, *PRIVATE, *TRADING)

@@ -122,6 +122,8 @@ class Fill(msgspec.Struct, gc=False, eq=False):
     settlement: str = "MATCHED"
     reason: str = ""
     transaction: str = ""
+    taker_list_id: int = -1  # of the order lists that the two orders are legs of
+    maker_list_id: int = -1
 
 
 class Prevention(msgspec.Struct, gc=False, eq=False):

@@ -107,7 +107,7 @@ class PublicQueries:
             f'"baseAssetPrecision":{decimals},"quoteAsset":"{QUOTE}","quotePrecision":{USDC_DECIMALS},'
             f'"quoteAssetPrecision":{USDC_DECIMALS},"baseCommissionPrecision":{decimals},'
             f'"quoteCommissionPrecision":{USDC_DECIMALS},"orderTypes":{ORDER_TYPES},"icebergAllowed":true,'
-            f'"ocoAllowed":false,"otoAllowed":false,"quoteOrderQtyMarketAllowed":true,"allowTrailingStop":false,'
+            f'"ocoAllowed":true,"otoAllowed":true,"quoteOrderQtyMarketAllowed":true,"allowTrailingStop":false,'
             f'"cancelReplaceAllowed":true,"amendAllowed":true,"pegInstructionsAllowed":false,'
             f'"isSpotTradingAllowed":true,"isMarginTradingAllowed":false,"filters":['
             f"{symbol_filters(market)}],"

@@ -176,11 +176,8 @@ class Publisher:
     # -- orders
 
     def _rejected(self, event: Row) -> None:
-        outcome, refusal = self._outcome, (event[2], event[5])
-        if outcome.refusals is None:
-            outcome.refusals = [refusal]
-        else:
-            outcome.refusals.append(refusal)
+        outcome = self._outcome
+        outcome.refusals = [*(outcome.refusals or ()), (event[2], event[5])]
 
     def _accepted(self, event: Row) -> None:
         if event[5] in self._orders.pending:
@@ -272,6 +269,7 @@ class Publisher:
             taker = self._taker(taker_account, taker_order_id)
             if taker is self._outcome.order or taker in (self._outcome.legs or ()):
                 self._outcome.add_fill(fill)
+        fill.taker_list_id, fill.maker_list_id = taker.list_id, maker.list_id
         _fill(taker, fill)
         _fill(maker, fill)
         if taker.executed_lots == taker.qty_lots:

@@ -141,11 +141,12 @@ class Reports:
         market = fill.market
         is_buyer = (fill.taker_side == 0) != is_maker
         order_id = fill.maker_order_id if is_maker else fill.taker_order_id
+        list_id = fill.maker_list_id if is_maker else fill.taker_list_id
         fee = fill.maker_fee_usdc_micros if is_maker else fill.taker_fee_usdc_micros
         reason = f',"settlementReason":"{fill.reason}"' if fill.reason else ""
         transaction = f',"transaction":"{fill.transaction}"' if fill.transaction else ""
         return (
-            f'{{"symbol":"{market.symbol}","id":{fill.trade_id},"orderId":{order_id},"orderListId":-1,'
+            f'{{"symbol":"{market.symbol}","id":{fill.trade_id},"orderId":{order_id},"orderListId":{list_id},'
             f'"price":"{market.price[fill.price_ticks]}","qty":"{market.qty[fill.qty_lots]}",'
             f'"quoteQty":"{self._usdc[fill.notional_usdc_micros]}","commission":"{self._usdc[fee]}",'
             f'"commissionAsset":"{QUOTE}","time":{fill.time_ns // self._unit_ns},'

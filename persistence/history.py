@@ -19,8 +19,9 @@ _TRADES: Final = f"""
         CASE WHEN s.reason = 0 THEN 'FINAL' WHEN s.reason > 0 THEN 'FAILED' WHEN b.state = 'SUBMITTED' THEN 'SUBMITTED'
             WHEN b.state IN ('MINED', 'FINAL') THEN 'MINED' ELSE 'MATCHED' END,
         coalesce(s.reason, 0), coalesce(s.batch_id, b.batch_id, 0), coalesce(s.block, b.mined_block, 0),
-        coalesce(s.transaction_hash, b.mined_transaction, '')
+        coalesce(s.transaction_hash, b.mined_transaction, ''), taker.list_id, maker.list_id
     FROM trades AS t LEFT JOIN trade_settlements AS s USING (trade_id)
+    JOIN orders AS taker ON taker.order_id = t.taker_order_id JOIN orders AS maker ON maker.order_id = t.maker_order_id
     LEFT JOIN LATERAL (
         SELECT * FROM settlement_batches
         WHERE s.trade_id IS NULL AND trade_after < t.trade_id ORDER BY batch_id DESC LIMIT 1
@@ -55,6 +56,8 @@ class PastTrade:
     batch_id: int
     block: int
     transaction_hash: bytes
+    taker_list_id: int  # of the order lists that the two orders are legs of; 0: of none
+    maker_list_id: int
 
 
 async def order_by_id(pool: Pool, account: int, order_id: int) -> OrderRow | None:

@@ -21,6 +21,7 @@ from gateway.history import HistoryAwayError
 from persistence.database import connect, migrate
 from persistence.projections import Projector
 from tests.fixtures.market import DurableFrame
+from tests.gateway.test_list_commands import OCO, OTOCO
 from tests.gateway.venue import ALICE, BOB, SYMBOL, Durable, Venue, start_venue
 
 
@@ -159,3 +160,42 @@ async def test_amendments_are_in_the_next_answer_with_the_database_and_without(w
     new_id = (await alice.limit("SELL", "5", "100"))["result"]["orderId"]
     await amend(new_id, "2")
     assert await amended(new_id) == (200, ["2.00"])
+
+
+async def test_lists_are_told_after_a_restart_and_while_the_database_is_away(world: World) -> None:
+    alice, bob = await world.venue.trader(ALICE), await world.venue.trader(BOB)
+    done = (await alice.do("orderList.place.oco", **OCO))["result"]
+    await bob.limit("BUY", "1.50", "110")
+    goes_on = (await alice.do("orderList.place.otoco", **OTOCO))["result"]
+    await bob.limit("SELL", "1", "100")
+    ids = [done["orderListId"], goes_on["orderListId"]]
+    await world.project()
+    await world.restart()
+
+    async def lists(path: str, **params: Any) -> list[Any]:
+        status, body, _ = await world.venue.rest("GET", f"/api/v3/{path}", ALICE, **params)
+        assert status == 200, body
+        return list(body)
+
+    assert [each["orderListId"] for each in await lists("allOrderList")] == ids
+    [still_open] = await lists("openOrderList")
+    assert (
+        still_open["orders"] == goes_on["orders"]
+    )  # the first was filled before the restart: the database has its name
+    status, told, _ = await world.venue.rest("GET", "/api/v3/orderList", ALICE, orderListId=ids[0])
+    assert (status, told["listOrderStatus"], told["orders"]) == (200, "ALL_DONE", done["orders"])
+    status, told, _ = await world.venue.rest(
+        "GET", "/api/v3/orderList", ALICE, origClientOrderId=done["listClientOrderId"]
+    )
+    assert (status, told["orderListId"]) == (200, ids[0])
+    trades = await lists("myTrades", symbol=SYMBOL)
+    assert [each["orderListId"] for each in trades] == ids
+    status, first, _ = await world.venue.rest("GET", "/api/v3/order", ALICE, symbol=SYMBOL, orderId=ids[0])
+    assert (status, first["orderListId"], first["status"]) == (200, ids[0], "FILLED")
+    await world.server.stop()
+    alice = await world.venue.trader(ALICE)
+    placed = (await alice.do("orderList.place.oco", **OCO | {"abovePrice": "120"}))["result"]
+    assert [each["orderListId"] for each in await lists("openOrderList")] == [ids[1], placed["orderListId"]]
+    assert [each["orderListId"] for each in await lists("allOrderList")] == [ids[1], placed["orderListId"]]
+    assert (await world.venue.rest("GET", "/api/v3/orderList", ALICE, orderListId=ids[0]))[0] == 503
+    assert (await world.venue.rest("GET", "/api/v3/orderList", ALICE, orderListId=placed["orderListId"]))[0] == 200

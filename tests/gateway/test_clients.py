@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from engine import types as t
-from tests.gateway.venue import ALICE, BOB, Venue
+from tests.gateway.test_list_commands import OCO, OLD
+from tests.gateway.venue import ALICE, BOB, SYMBOL, Venue
 
 ccxt = pytest.importorskip("ccxt", reason="ccxt is not installed; make test-all installs it")
 pytest.importorskip("ccxt.pro")
@@ -65,6 +66,33 @@ def trade_over_rest(alice: Any, bob: Any) -> None:
         alice.cancel_order(edited["id"], UNIFIED)
     assert alice.fetch_balance()["OAK12"]["used"] == 0
     assert bob.fetch_trades(UNIFIED)[0]["price"] == 101.25
+
+
+async def test_ccxt_places_order_lists(venue: Venue) -> None:
+    alice, bob = ccxt.binance(settings(venue, ALICE)), ccxt.binance(settings(venue, BOB))
+    await asyncio.to_thread(place_lists, alice, bob)
+
+
+def place_lists(alice: Any, bob: Any) -> None:
+    alice.load_markets()
+    bob.load_markets()
+    placed = alice.private_post_orderlist_oco(OCO)
+    above, below = (str(order["orderId"]) for order in placed["orders"])
+    assert {order["id"] for order in alice.fetch_open_orders(UNIFIED)} == {above, below}
+    bob.create_order(UNIFIED, "limit", "buy", 1.5, 110)
+    assert alice.fetch_order(below, UNIFIED)["status"] == "expired"
+    assert alice.fetch_order(above, UNIFIED)["status"] == "closed"
+    older = alice.private_post_order_oco(OLD | {"price": "120"})
+    assert older["contingencyType"] == "OCO"
+    assert alice.private_get_orderlist({"orderListId": older["orderListId"]})["listOrderStatus"] == "EXECUTING"
+    ended = alice.private_delete_orderlist({"symbol": SYMBOL, "orderListId": older["orderListId"]})
+    assert ended["listOrderStatus"] == "ALL_DONE"
+    assert [each["orderListId"] for each in alice.private_get_allorderlist()] == [
+        placed["orderListId"],
+        older["orderListId"],
+    ]
+    with pytest.raises(ccxt.InvalidOrder):
+        alice.private_post_orderlist_oco(OCO | {"abovePrice": "80"})
 
 
 async def test_ccxt_knows_the_filters_by_their_names(venue: Venue) -> None:

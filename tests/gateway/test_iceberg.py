@@ -11,7 +11,7 @@ from gateway.balances import Balances
 from gateway.channels import at_once
 from gateway.market_data import MarketFeed
 from gateway.markets import Markets
-from gateway.orders import Orders
+from gateway.orders import PENDING_NEW, Orders
 from gateway.publisher import Publisher
 from gateway.users import UserStreams
 from tests.engine.generator import Generator
@@ -120,7 +120,7 @@ def shown(state: t.MarketState, number: int) -> list[tuple[int, int, int, int]]:
     return sorted(
         (order.rank, order.side, order.price_ticks, order.open_lots - order.hidden_lots)
         for order in state.orders
-        if order.instrument == number and not (order.stop_ticks and order.rank == order.order_id)
+        if order.instrument == number and not (order.pending or (order.stop_ticks and order.rank == order.order_id))
     )
 
 
@@ -135,6 +135,18 @@ def check_book(feed: MarketFeed, state: t.MarketState, number: int) -> None:
         levels[side, price] = levels.get((side, price), 0) + lots
     assert followed(feed) == sorted((*where, lots) for where, lots in levels.items())
     assert feed.book.update_id == state.instruments[number - 1].update_id
+
+
+def check_orders(orders: Orders, state: t.MarketState) -> None:
+    """Of which list each order is, which wait for another one, and what lists are open."""
+    known, lists = set(), set()
+    for number in (account.account for account in state.accounts):
+        mine = orders.of(number)
+        known |= {(order.order_id, max(order.list_id, 0), order.status == PENDING_NEW) for order in mine.open.values()}
+        lists |= {(each.list_id, each.kind, each.client_order_id.encode()) for each in mine.lists.open.values()}
+    assert known == {(order.order_id, order.list_id, bool(order.pending)) for order in state.orders}
+    assert orders.pending == {order_id for order_id, _, is_pending in known if is_pending}
+    assert lists == {(each.list_id, each.list_kind, each.list_client_order_id) for each in state.lists}
 
 
 def played(seed: int, commands: int) -> int:
@@ -157,6 +169,7 @@ def played(seed: int, commands: int) -> int:
             feed = publisher.feeds[number]
             check_book(feed, state, number)
             assert sorted(orders.resting(feed.market)) == shown(state, number)
+        check_orders(orders, state)
     return sum(events[8::EVENT_SIZE].count(t.EventKind.REPLENISHED) for events in pair.events)
 
 

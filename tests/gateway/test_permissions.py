@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from gateway.keys import READ, TRADE, Key
 from gateway.methods import METHODS, Keyed, Private, Trading
+from tests.gateway.test_list_commands import OCO, OLD, OTO, OTOCO
 from tests.gateway.venue import ALICE, SYMBOL, Client, Trader, Venue, sign
 
 ORDER: Final = {
@@ -46,6 +47,12 @@ PARAMS: Final[dict[str, dict[str, Any]]] = {  # by the method's name, or its rou
     "openOrders.cancelAllAfter": {"countdownTime": 60_000},
     "order.amend.keepPriority": FIND | {"newQty": "0.5"},
     "openOrders.cancelAll": {"symbol": SYMBOL},
+    "orderList.status": {"orderListId": 2},
+    "orderList.cancel": {"symbol": SYMBOL, "orderListId": 2},
+    "orderList.place.oco": OCO,
+    "orderList.place.oto": OTO,
+    "orderList.place.otoco": OTOCO,
+    "orderList.place": OLD,
 }
 SIGNED: Final = [method for method in METHODS if isinstance(method, Private | Trading)]
 IDS: Final = [method.name or method.route for method in SIGNED]
@@ -57,6 +64,12 @@ def params_of(method: Private | Trading) -> dict[str, Any]:
 
 def needs(method: Private | Trading) -> str:
     return method.permission if isinstance(method, Private) else TRADE
+
+
+async def prepare(trader: Trader) -> None:
+    """Order 1, and list 2."""
+    await trader.limit("SELL", "5", "100")
+    assert (await trader.do("orderList.place.oco", **OCO))["result"]["orderListId"] == 2
 
 
 async def answers(
@@ -83,7 +96,7 @@ def test_the_table_has_every_method() -> None:
 @pytest.mark.parametrize("method", SIGNED, ids=IDS)
 async def test_a_key_may_only_do_what_it_is_for_and_from_where(venue: Venue, method: Private | Trading) -> None:
     trader = await venue.trader(ALICE)
-    await trader.limit("SELL", "5", "100")
+    await prepare(trader)
     wrong = [READ] if needs(method) == TRADE else [TRADE]
     for key in (venue.store.create_hmac(ALICE, wrong), venue.store.create_hmac(ALICE, ips=["10.9.8.7"])):
         assert set(await answers(venue, trader, method, key)) == {(401, -2015)}
@@ -99,7 +112,7 @@ async def test_no_method_takes_a_signature_that_is_not_fresh_and_its_own(
     venue: Venue, method: Private | Trading
 ) -> None:
     trader, key = await venue.trader(ALICE), venue.keys[ALICE]
-    await trader.limit("SELL", "5", "100")
+    await prepare(trader)
     now_ms = time.time_ns() // 10**6
     for stamp_ms in (now_ms - 70_000, now_ms + 5_000):
         if method.name:
@@ -123,7 +136,7 @@ async def test_no_method_takes_a_signature_that_is_not_fresh_and_its_own(
 @pytest.mark.parametrize("method", [each for each in SIGNED if isinstance(each, Trading)], ids=lambda each: each.name)
 async def test_a_signed_request_sent_again_does_nothing_more(venue: Venue, method: Trading) -> None:
     trader, key = await venue.trader(ALICE), venue.keys[ALICE]
-    await trader.limit("SELL", "5", "100")
+    await prepare(trader)
     request = sign(key, params_of(method))
     assert (await trader.ask(method.name, **request))["status"] == 200
     before = (await trader.do("allOrders", symbol=SYMBOL))["result"]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from tests.gateway.test_list_commands import OCO, OTOCO
 from tests.gateway.venue import ALICE, BOB, SYMBOL, Venue
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::DeprecationWarning")]
@@ -71,6 +72,28 @@ async def test_python_binance_reads_the_market(redirected: Venue) -> None:
             ):
                 async with socket as stream:
                     assert seen in str(await stream.recv())
+    finally:
+        await alice.close_connection()
+        await bob.close_connection()
+
+
+async def test_python_binance_places_order_lists(redirected: Venue) -> None:
+    alice, bob = await client(redirected, ALICE), await client(redirected, BOB)
+    sockets: Any = binance.BinanceSocketManager(alice)
+    try:
+        async with asyncio.timeout(60), sockets.user_socket() as user:
+            placed = await alice.order_oco_sell(**{name: value for name, value in OCO.items() if name != "side"})
+            assert [each["status"] for each in placed["orderReports"]] == ["NEW", "NEW"]
+            assert (await user.recv())["e"] == "listStatus"
+            [known] = await alice.get_open_oco_orders()
+            assert known["orderListId"] == placed["orderListId"]
+            later = await alice.ws_create_otoco_order(**OTOCO)
+            assert later["orderReports"][1]["status"] == "PENDING_NEW"
+            ended = await alice.ws_cancel_oco_order(symbol=SYMBOL, orderListId=later["orderListId"])
+            assert {each["status"] for each in ended["orderReports"]} == {"CANCELED"}
+            assert (await alice.ws_get_oco_order(orderListId=later["orderListId"]))["listOrderStatus"] == "ALL_DONE"
+            await bob.order_limit_buy(symbol=SYMBOL, quantity="1.5", price="110")
+            assert await alice.get_open_oco_orders() == []
     finally:
         await alice.close_connection()
         await bob.close_connection()

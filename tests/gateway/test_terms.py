@@ -38,9 +38,3 @@ async def test_coins_are_the_assets_with_what_is_free_and_locked(venue: Venue) -
     assert set(named) == {"USDC", "OAK12", "ELM7"}
     assert (named["OAK12"]["free"], named["OAK12"]["locked"]) == ("9998.50", "1.50")
     assert named["USDC"]["networkList"][0]["withdrawEnable"] is False
-
-
-async def test_there_are_no_order_lists(venue: Venue) -> None:
-    alice = await venue.trader(ALICE)
-    assert (await alice.do("openOrderLists.status"))["result"] == []
-    assert (await venue.rest("GET", "/api/v3/allOrderList", ALICE, limit=5))[:2] == (200, [])

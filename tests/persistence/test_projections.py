@@ -35,11 +35,17 @@ async def require_state(pool: Pool, state: t.MarketState) -> None:
     """The tables against the engine's own state, which no part of the fold has seen."""
     open_orders = await pool.fetch(
         "SELECT order_id, account, instrument, side, order_type, time_in_force, price_ticks, qty_lots, open_lots,"
-        " executed_usdc_micros, expire_ns, self_trade, accepted_ns, client_order_id, 0, stop_ticks, display_lots"
+        " executed_usdc_micros, expire_ns, self_trade, accepted_ns, client_order_id, 0, stop_ticks, display_lots, 0,"
+        " list_id, is_pending::int"
         " FROM orders WHERE status = 'OPEN' ORDER BY order_id"
     )
     known = [replace(order, rank=0, hidden_lots=0) for order in state.orders]  # the queue is not projected
     assert [t.OpenOrder(*order) for order in open_orders] == sorted(known, key=lambda order: order.order_id)
+    open_lists = await pool.fetch(
+        "SELECT list_id, account, instrument, list_kind, legs, list_client_order_id, listed_ns"
+        " FROM order_lists WHERE done_seq = 0 ORDER BY list_id"
+    )
+    assert [t.OpenList(*each) for each in open_lists] == sorted(state.lists, key=lambda each: each.list_id)
     balances = {
         (row["account"], row["instrument"]): t.Balance(*row)
         for row in await pool.fetch(
@@ -65,6 +71,8 @@ async def test_the_tables_agree_with_the_engine(pool: Pool, seed: int) -> None:
     counts = dict(await pool.fetch("SELECT status, count(*) FROM orders GROUP BY 1"))
     assert counts.keys() == {"OPEN", "FILLED", "CLOSED"}, "a market in which something happened"
     assert await pool.fetchval("SELECT count(*) FROM trade_settlements WHERE reason <> 0") > 0
+    assert {row["list_kind"] for row in await pool.fetch("SELECT list_kind FROM order_lists")} == set(t.ListKind)
+    assert await pool.fetchval("SELECT count(*) FROM orders WHERE list_id > 0 AND status = 'FILLED'") > 0
 
 
 @pytest.mark.parametrize("seed", range(5, 10))
@@ -134,7 +142,8 @@ EDITS = {
     ),
     "UPDATE batches SET attempt = 9 WHERE batch_id = 1": "batches: batch_id 1 composed_seq ",
     "UPDATE listings SET symbol = 'X' WHERE instrument = 2": "listings: instrument 2: symbol is X but OAK2USDC",
-    "UPDATE candles SET qty_lots = 1 + qty_lots WHERE (instrument, width_s, first_trade_id) = (1, 900, 1)": (
+    "UPDATE candles SET qty_lots = 1 + qty_lots WHERE (instrument, width_s, first_trade_id) IN"
+    " (SELECT 1, 900, min(first_trade_id) FROM candles WHERE (instrument, width_s) = (1, 900))": (
         "candles: instrument 1 width_s 900 open_s "
     ),
     "UPDATE listings SET static_bps = 1 WHERE instrument = 1": "listings: instrument 1: static_bps is 1 but 0",
@@ -372,7 +381,8 @@ async def test_an_ex_date_is_in_the_tables(pool: Pool) -> None:
     market.send(t.SetBands(1, 100, 500, 0, 0))
     halfway = len(market.frames)
     await write(pool, market.frames)
-    bids = [order for order in market.exchange.state().orders if order.instrument == 1 and order.side == t.Side.BUY]
+    resting = [order for order in market.exchange.state().orders if not (order.stop_ticks or order.pending)]
+    bids = [order for order in resting if order.instrument == 1 and order.side == t.Side.BUY]
     market.send(t.ExDate(1, 3 * market.exchange.state().instruments[0].terms.tick_value_usdc_micros, bytes(16)))
     await write(pool, market.frames[halfway:])
     after = {order.order_id: order for order in market.exchange.state().orders}
