@@ -87,3 +87,16 @@ test("of what is free, only what is not locked up can be sold", () => {
   assert.match(of({ side: "SELL", price: "101", quantity: "1" }, { ...funds, locked: "9" }).refusals[0].text, /sell 0.00/);
 });
 });
+
+test("a pair has its limit and its stop on either side of the market, and holds once for the dearer", () => {
+  const pair = { type: "OCO", side: "SELL", price: "110", stopPrice: "95", inForce: null };
+  const sold = of(pair);
+  assert.deepEqual([fields(sold), sold.hold, sold.notional], [[], { asset: "OAK12", amount: 300n }, 330_000_000n]);
+  assert.deepEqual(fields(of({ ...pair, price: "100.00" })), ["price"]);
+  assert.deepEqual(fields(of({ ...pair, price: "99.90" })), ["price"]);
+  assert.deepEqual(fields(of({ ...pair, stopPrice: "100.00" })), ["stopPrice"]);
+  assert.deepEqual(fields(of({ ...pair, price: "" })), ["price"]);
+  const bought = of({ ...pair, side: "BUY", price: "95", stopPrice: "110", quantity: "2" });
+  assert.deepEqual([fields(bought), bought.limit, bought.notional], [[], 12_100n, 242_000_000n]);
+  assert.deepEqual(fields(of({ ...pair, side: "BUY", price: "100.10", stopPrice: "110" })), ["price"]);
+});

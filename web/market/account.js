@@ -116,7 +116,7 @@ export class Account {
   }
 
   #executed(event) {
-    const isOpen = ["NEW", "PARTIALLY_FILLED"].includes(event.X);
+    const isOpen = ["NEW", "PARTIALLY_FILLED", "PENDING_NEW"].includes(event.X);
     if (isOpen) this.orders.set(event.i, reported(event));
     else this.orders.delete(event.i);
     if (event.x === "TRADE" && !this.fills.some((fill) => fill.id === event.t && fill.orderId === event.i)) {
@@ -126,6 +126,14 @@ export class Account {
 
   place(parameters) {
     return this.#session.ask("order.place", { newOrderRespType: "FULL", ...parameters });
+  }
+
+  /** A limit order that rests and a stop, of which one ends the other. */
+  placePair({ side, price, stopPrice, ...both }) {
+    const [profit, loss] = side === "SELL" ? ["above", "below"] : ["below", "above"];
+    return this.#session.ask("orderList.place.oco", {
+      side, ...both, [`${profit}Type`]: "LIMIT_MAKER", [`${profit}Price`]: price, [`${loss}Type`]: "STOP_LOSS", [`${loss}StopPrice`]: stopPrice,
+    });
   }
 
   cancel({ symbol, orderId }) {
@@ -180,12 +188,18 @@ function shownPart(text) {
   return /[1-9]/.test(text) ? text : null;
 }
 
+/** The number of the order list that an order belongs to; null of one that stands alone. */
+function listOf(number) {
+  return number === -1 ? null : number;
+}
+
 /** Of a query's answer. */
 function orderOf(order) {
   return {
     symbol: order.symbol, orderId: order.orderId, side: order.side, type: order.type, inForce: order.timeInForce, price: order.price,
     stopPrice: order.stopPrice, waits: !order.isWorking, quantity: order.origQty, executed: order.executedQty, timeMs: order.time,
-    display: shownPart(order.icebergQty), selfTrade: order.selfTradePreventionMode,
+    display: shownPart(order.icebergQty), selfTrade: order.selfTradePreventionMode, list: listOf(order.orderListId),
+    isPending: order.status === "PENDING_NEW",
   };
 }
 
@@ -193,7 +207,8 @@ function orderOf(order) {
 function reported(event) {
   return {
     symbol: event.s, orderId: event.i, side: event.S, type: event.o, inForce: event.f, price: event.p, stopPrice: event.P, waits: !event.w,
-    display: shownPart(event.F), quantity: event.q, executed: event.z, timeMs: event.O, selfTrade: event.V,
+    display: shownPart(event.F), quantity: event.q, executed: event.z, timeMs: event.O, selfTrade: event.V, list: listOf(event.g),
+    isPending: event.X === "PENDING_NEW",
   };
 }
 

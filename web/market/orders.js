@@ -62,14 +62,14 @@ export class Orders {
       caption: "Your open orders in this market",
       columns: [
         { name: "Side", cell: ({ side }) => make("span", { class: side === "BUY" ? "buy" : "sell" }, side === "BUY" ? "Buy" : "Sell") },
-        { name: "Type", cell: ({ type, inForce }) => TYPES[type].name + (inForce === "GTC" || !TYPES[type].hasPrice ? "" : ` ${inForce}`) },
+        { name: "Type", cell: kind },
         { name: "Price", cell: (order) => prices(order, priceDecimals), isNumber: true },
         { name: `Filled (${base})`, cell: filled, isNumber: true },
         { name: "Queue ahead", cell: queueOf, isNumber: true },
         { name: "Placed", cell: (order) => time(order.timeMs, "clock") },
         { name: "", cell: (order) => make("span", { class: "buttons end" },
-          make("button", { type: "button", class: "small", aria: { label: `Change the order ${at(order)}` }, on: { click: (event) => this.#edit(order, event.target.closest("tr")) } }, "Change"),
-          make("button", { type: "button", class: "small", aria: { label: `Cancel the order ${at(order)}` }, on: { click: (event) => this.#cancel(order, event.target) } }, "Cancel")) },
+          order.list === null && make("button", { type: "button", class: "small", aria: { label: `Change the order ${at(order)}` }, on: { click: (event) => this.#edit(order, event.target.closest("tr")) } }, "Change"),
+          make("button", { type: "button", class: "small", aria: { label: `Cancel the order ${at(order)}${order.list === null ? "" : " and those that belong to it"}` }, on: { click: (event) => this.#cancel(order, event.target) } }, order.list === null ? "Cancel" : "Cancel list")) },
       ],
       rows: open,
       none: { title: "No open order", text: "An order that waits in the book stands here; change or cancel it in place." },
@@ -177,6 +177,12 @@ export class Orders {
   }
 }
 
+/** What an order is, and below it the list that it ends with. */
+function kind({ type, inForce, list }) {
+  const name = TYPES[type].name + (inForce === "GTC" || !TYPES[type].hasPrice ? "" : ` ${inForce}`);
+  return make("span", {}, name, list !== null && make("small", {}, `list ${list}`));
+}
+
 /** The limit, and below it what the last price has to reach, if anything. */
 function prices(order, priceDecimals) {
   const { hasPrice, hasStop } = TYPES[order.type];
@@ -191,6 +197,7 @@ function filled({ executed, quantity, display }) {
 
 /** Where an order stands: outside of the book until it is triggered; then behind others, if that can be known. */
 function queueOf(order) {
+  if (order.isPending) return badge("PENDING", "After the first");
   if (order.waits) return badge("WAITING");
   return TYPES[order.type].hasStop ? badge("OPEN", "Triggered") : make("span", { class: "ahead", data: { order: order.orderId } }, "–");
 }

@@ -11,6 +11,7 @@ export const TYPES = {
   STOP_LOSS_LIMIT: { name: "Stop limit", hasStop: true, hasPrice: true, inForce: LIMITED },
   TAKE_PROFIT: { name: "Take profit", hasStop: true, inForce: [] },
   TAKE_PROFIT_LIMIT: { name: "Take profit limit", hasStop: true, hasPrice: true, inForce: LIMITED },
+  OCO: { name: "Limit or stop (OCO)", hasStop: true, hasPrice: true, inForce: [], isPair: true }, // two orders, of which one ends the other
 };
 const ICEBERGS = ["LIMIT", "LIMIT_MAKER"];
 const RESTING = ["GTC", "GTD", "DAY"];
@@ -57,7 +58,7 @@ export function judge(order, instrument, market, book, funds) {
     return null;
   };
   const isBuy = order.side === "BUY";
-  const { hasPrice, hasStop } = TYPES[order.type];
+  const { hasPrice, hasStop, isPair } = TYPES[order.type];
   const byQuote = order.type === "MARKET" && isBuy && Boolean(order.quoteQuantity);
   const stop = hasStop ? read(order.stopPrice, instrument.priceDecimals, instrument.tickSize, "stopPrice", "stop price") : null;
   const price = hasPrice ? read(order.price, instrument.priceDecimals, instrument.tickSize, "price", "price") : null;
@@ -70,8 +71,9 @@ export function judge(order, instrument, market, book, funds) {
   if (lots !== null && lots > units(instrument.maxQty, instrument.qtyDecimals)) say("quantity", `One order may have ${instrument.maxQty} tokens.`);
   if (order.display) sayDisplay(read(order.display, instrument.qtyDecimals, instrument.stepSize, "display", "shown part"), lots, instrument, say);
   const opposite = isBuy ? book.ask : book.bid;
-  const isTaking = !hasStop && opposite !== null && price !== null && (isBuy ? price >= BigInt(opposite) : price <= BigInt(opposite));
+  const isTaking = !(hasStop && !isPair) && opposite !== null && price !== null && (isBuy ? price >= BigInt(opposite) : price <= BigInt(opposite));
   if (order.type === "LIMIT_MAKER" && isTaking) say("price", "It would trade at once, and you asked that it only rests: choose another price.");
+  if (isPair && price !== null && (isTaking || isBeyond(book.last, price, isBuy))) say("price", `The limit must be ${isBuy ? "below" : "above"} the market.`);
   if (order.type === "MARKET" && opposite === null) say("quantity", "Nobody is on the other side of the book now.");
   if (stop !== null && hasReached(book.last, stop, order)) {
     say("stopPrice", `The last trade's price has reached it already: choose a stop price ${mustRise(order) ? "above" : "below"} ${fromUnits(book.last, instrument.priceDecimals)}.`);
@@ -79,7 +81,8 @@ export function judge(order, instrument, market, book, funds) {
   if (order.inForce === "GTD" && !(Date.parse(order.expiresAt) > Date.now())) say("expiresAt", "Choose a time to come.");
 
   const tickValue = units(market.tick_value_usdc, USDC_DECIMALS);
-  const limit = hasPrice ? price : collar(hasStop ? stop : opposite, isBuy, market, instrument);
+  const dearest = isPair && isBuy; // the pair holds once, for the dearer of the two
+  const limit = hasPrice && !dearest ? price : collar(hasStop ? stop : opposite, isBuy, market, instrument);
   const notional = quote ?? (limit !== null && lots !== null ? limit * lots * tickValue : null);
   const isFloored = order.type !== "MARKET" || byQuote; // a market order by tokens has no least worth
   if (isFloored && notional !== null && notional < units(instrument.minNotional, USDC_DECIMALS)) say("quantity", `An order is worth at least ${instrument.minNotional} USDC.`);
@@ -111,7 +114,12 @@ function sayDisplay(display, lots, { qtyDecimals }, say) {
 
 /** Whether the last trade's price has to rise to a stop's, or to fall to it. */
 export function mustRise({ side, type }) {
-  return (side === "BUY") === type.startsWith("STOP_LOSS");
+  return (side === "BUY") === (type.startsWith("STOP_LOSS") || type === "OCO");
+}
+
+/** Whether the last price is not on the side of a limit from which it can still come to it. */
+function isBeyond(last, price, isBuy) {
+  return last !== null && (isBuy ? price >= BigInt(last) : price <= BigInt(last));
 }
 
 function hasReached(last, stop, order) {

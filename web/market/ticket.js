@@ -167,7 +167,7 @@ export class Ticket {
     const free = funds === null ? "–" : isBuy ? usdc(funds.cash) : `${shown(funds.tokens)} ${base}`;
     this.#sums([
       ["Free", free],
-      [type.hasPrice || order.quoteQuantity ? "Worth" : isBuy ? "Worth at most" : "Worth at least", notional === null ? "–" : usdc(decimal(notional, USDC_DECIMALS))],
+      [(type.hasPrice && !type.isPair) || order.quoteQuantity ? "Worth" : isBuy ? "Worth at most" : "Worth at least", notional === null ? "–" : usdc(decimal(notional, USDC_DECIMALS))],
       [`Fee, about (${basisPoints(rate)})`, fee === null ? "–" : usdc(decimal(fee, USDC_DECIMALS))],
       ["Held until it is done", holdText],
     ]);
@@ -208,6 +208,10 @@ export class Ticket {
   /** What will become of an order that is taken. */
   #course({ limit, isTaking }, order) {
     const { base, priceDecimals } = this.#instrument;
+    if (TYPES[order.type].isPair) {
+      const [acts, moves] = order.side === "BUY" ? ["buys", "risen"] : ["sells", "fallen"];
+      return `It ${acts} at ${shown(order.price, priceDecimals)}, or at once when the last price has ${moves} to ${shown(order.stopPrice, priceDecimals)}: what comes first ends the other.`;
+    }
     if (TYPES[order.type].hasStop) {
       const [moves, acts, reach] = [mustRise(order) ? "risen" : "fallen", order.side === "BUY" ? "buys" : "sells", order.side === "BUY" ? "up" : "down"];
       return `It waits until the last price has ${moves} to ${shown(order.stopPrice, priceDecimals)}, then ${acts} ${reach} to ${fromUnits(limit, priceDecimals)}.`;
@@ -290,8 +294,9 @@ export class Ticket {
     this.#isBusy = true;
     this.draw();
     try {
-      const done = await this.account.place(this.#parameters(order));
-      toast(sentence(done, this.#instrument.base), "good");
+      const isPair = TYPES[order.type].isPair;
+      const done = await (isPair ? this.account.placePair(this.#pair(order)) : this.account.place(this.#parameters(order)));
+      toast(isPair ? "Your two orders wait; what comes first ends the other." : sentence(done, this.#instrument.base), "good");
       this.quantity.value = this.display.value = "";
     } catch (problem) {
       toast(problem.message, "bad");
@@ -304,7 +309,8 @@ export class Ticket {
   /** A price far from the book, or from the stop price, is asked about once more. */
   async #isMeant(order) {
     const { priceDecimals } = this.#instrument;
-    const { hasPrice, hasStop } = TYPES[order.type];
+    const { hasPrice, hasStop, isPair } = TYPES[order.type];
+    if (isPair) return true;
     const from = hasStop ? units(order.stopPrice, priceDecimals) : BigInt(this.#best() ?? 0);
     if (!hasPrice || from === 0n) return true;
     const price = units(order.price, priceDecimals);
@@ -314,13 +320,17 @@ export class Ticket {
     return confirmed("Is this the price you mean?", text, "Yes, place it", true);
   }
 
+  #pair({ side, price, stopPrice, quantity }) {
+    return { symbol: this.#instrument.symbol, side, price, stopPrice, quantity, selfTradePreventionMode: this.selfTrade.value, listClientOrderId: newId() };
+  }
+
   #parameters(order) {
     return {
       symbol: this.#instrument.symbol,
       side: order.side,
       type: order.type,
       selfTradePreventionMode: this.selfTrade.value,
-      newClientOrderId: `web-${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`,
+      newClientOrderId: newId(),
       ...(TYPES[order.type].hasPrice ? { price: order.price } : {}),
       ...(TYPES[order.type].hasStop ? { stopPrice: order.stopPrice } : {}),
       ...(order.quoteQuantity ? { quoteOrderQty: order.quoteQuantity } : { quantity: order.quantity }),
@@ -329,6 +339,10 @@ export class Ticket {
       ...(order.inForce === "GTD" ? { goodTillDate: Date.parse(order.expiresAt) } : {}),
     };
   }
+}
+
+function newId() {
+  return `web-${crypto.randomUUID().replaceAll("-", "").slice(0, 24)}`;
 }
 
 /** What became of an order, in words. */
