@@ -108,6 +108,9 @@ def commands_of(dice: random.Random, count: int, made: list[tuple[int, ...]]) ->
             order_id, owner, listed = dice.choice(made[-60:] or [(1, account, instrument)])
             yield encode_command(t.Cancel(dice.choice((owner, owner, owner, account)), listed, order_id, b""))
             continue
+        if dice.random() < 0.1:
+            yield from map(encode_command, list_of(dice, account, instrument))
+            continue
         kind = dice.choice(
             (t.OrderType.LIMIT,) * 6 + (t.OrderType.MARKET, t.OrderType.LIMIT_MAKER, t.OrderType.STOP_LOSS_LIMIT)
         )
@@ -128,9 +131,29 @@ def commands_of(dice: random.Random, count: int, made: list[tuple[int, ...]]) ->
         yield encode_command(place)
 
 
+def list_of(dice: random.Random, account: int, instrument: int) -> Iterator[t.Command]:
+    """A limit order that brings another one when it is filled, or one beside a stop; nobody asked."""
+    kind, side, gtc = dice.choice((t.ListKind.OTO, t.ListKind.OCO)), dice.choice(tuple(t.Side)), t.TimeInForce.GTC
+    away = 15 if side else -15
+    if kind == t.ListKind.OCO:
+        profit, stop = 10_000 + away, 10_000 - away
+        legs = [
+            t.ListLeg(account, instrument, side, t.OrderType.LIMIT_MAKER, gtc, profit, 100, leg=1),
+            t.ListLeg(account, instrument, side, t.OrderType.STOP_LOSS_LIMIT, gtc, stop, 100, stop_ticks=stop, leg=2),
+        ]
+    else:
+        price = dice.randint(9_990, 10_010)
+        legs = [
+            t.ListLeg(account, instrument, side, t.OrderType.LIMIT, gtc, price, 100, leg=1),
+            t.ListLeg(account, instrument, 1 - side, t.OrderType.LIMIT, gtc, price - away, 100, leg=2),
+        ]
+    yield from legs
+    yield t.PlaceList(account, instrument, kind)
+
+
 def asked_of(dice: random.Random, record: bytes, number: int) -> Wanted | None:
     """None: nobody asked."""
-    if dice.random() < 0.1:
+    if dice.random() < 0.1 or record[16] not in (PLACE, CANCEL):
         return None
     is_place = record[16] == PLACE
     request_id = dice.choice((str(number), f'"{"x" * dice.randint(0, 250)}"', '"\u00e9"', "null"))

@@ -130,6 +130,22 @@ async function iceberg(page) {
   const row = page.getByRole("row", { name: /0 of 2 shows 0.5/ });
   await row.getByRole("button", { name: /Cancel the order/ }).click();
   await page.getByText("No open order").waitFor();
+  await pair(page);
+}
+
+/** A limit and a stop of which one ends the other: two rows of one list, cancelled as one. */
+async function pair(page) {
+  await page.getByLabel("Type").selectOption("OCO");
+  await page.locator("#ticket-quantity").fill("1");
+  await page.locator("#ticket-price").fill("150");
+  await page.locator("#ticket-stop").fill("149");
+  await page.getByText("The limit must be below the market").waitFor();
+  await page.locator("#ticket-price").fill("95");
+  await page.getByText("It buys at 95.00, or at once when the last price has risen to 149.00: what comes first ends the other.").waitFor();
+  await page.getByRole("button", { name: "Buy OAK12" }).click();
+  await page.getByRole("row", { name: /^Buy Stop list/ }).waitFor();
+  await page.getByRole("row", { name: /^Buy Post only list/ }).getByRole("button", { name: /and those that belong to it/ }).click();
+  await page.getByText("No open order").waitFor();
 }
 
 async function firstSale(page) {
