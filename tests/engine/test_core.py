@@ -142,7 +142,7 @@ def test_a_market_that_both_engines_give_up_on_ends_there(monkeypatch: pytest.Mo
 
 
 @pytest.mark.torture
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1800)
 def test_ten_million_random_commands_agree() -> None:
     seed, answered = 1_000, 0
     while answered < COMMANDS_TORTURE:
