@@ -37,7 +37,7 @@ async def register_investor(platform: Platform, infra: Infrastructure, terms: In
 
     Returns the identity's address.
     """
-    await _open_cash_account(platform, infra, terms.wallet)
+    await open_cash_account(platform, infra, terms.wallet)
     identity = await identity_of(platform, infra, terms.wallet)
     if identity is None:
         manager = Web3.keccak(encode(["address"], [platform.sender.address]))
@@ -51,6 +51,14 @@ async def register_investor(platform: Platform, infra: Infrastructure, terms: In
     await _add_claim(platform, infra, identity, terms.grant)
     await _store(platform, infra, identity, terms)
     return identity
+
+
+async def open_cash_account(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress) -> None:
+    """Who sells before any deposit gets cash: the vault moves it between accounts that it knows only."""
+    vault = ours("CashVault")
+    *_, is_registered = await read(platform.chain, vault, infra.vault, "accountOf", wallet)
+    if not is_registered:
+        await call_once(platform.sender, f"cash account {wallet}", vault, infra.vault, "register", wallet)
 
 
 async def identity_of(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress) -> ChecksumAddress | None:
@@ -152,14 +160,6 @@ async def _claim_signature(
 async def _is_revoked(platform: Platform, infra: Infrastructure, signature: bytes, block: int | None = None) -> bool:
     issuer = _claim_issuer_artifact()
     return bool(await read(platform.chain, issuer, infra.claim_issuer, "isClaimRevoked", signature, block=block))
-
-
-async def _open_cash_account(platform: Platform, infra: Infrastructure, wallet: ChecksumAddress) -> None:
-    """Who sells before any deposit gets cash: the vault moves it between accounts that it knows only."""
-    vault = ours("CashVault")
-    *_, is_registered = await read(platform.chain, vault, infra.vault, "accountOf", wallet)
-    if not is_registered:
-        await call_once(platform.sender, f"cash account {wallet}", vault, infra.vault, "register", wallet)
 
 
 async def _add_claim(platform: Platform, infra: Infrastructure, identity: ChecksumAddress, grant: int) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 
-from compliance import daily, identities, kyc
+from compliance import daily, identities, kyc, lost_wallets
 from compliance.identities import GrantState
 from compliance.kyc_events import Stage
 from compliance.roles import ROUTE_ROLES
@@ -34,7 +34,8 @@ ROOMS: Final = ("compliance", "deedbook", "payments", "properties", "settlement"
 HEAD: Final = "| of | state | it means | what moves it on | what a person can do |"
 KINDS: Final = frozenset(
     {
-        *(kyc.APPROVAL_JOB, identities.GRANT_JOB, identities.REVOKE_JOB, *daily.JOBS, decisions.TOKENIZE),
+        *(kyc.APPROVAL_JOB, identities.GRANT_JOB, identities.REVOKE_JOB, lost_wallets.CASH_ACCOUNT_JOB),
+        *(*daily.JOBS, decisions.TOKENIZE),
         *(sale.OPEN_JOB, sale.CLOSE_JOB, purchase.PURCHASE_JOB, purchase.SEEN_JOB),
         *(stripe_events.JOB, convert.KIND, management_payments.JOB, dividends.PREPARE, dividends.PAY),
         *(exits.LIQUIDATE, exits.PREPARE, exits.REDEEM),

@@ -1,4 +1,7 @@
-"""Identities between the facts and the chain: a grant goes on chain first, a lapse is in the engine first."""
+"""Identities between the facts and the chain: a grant goes on chain first, a lapse is in the engine first.
+
+A wallet that takes a lost one's place has its identity already, and is given a cash account.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from api.doors import Notify
 from compliance import identities
 from compliance.audit import record
 from compliance.identities import Grant, GrantState
+from compliance.lost_wallets import CASH_ACCOUNT_JOB
 from compliance.registry import facts, put_identity_registered
 from persistence import jobs
 from persistence.database import Pool
@@ -21,6 +25,7 @@ from settlement.identities import (
     claim_hash,
     grant_is_revoked,
     grant_stands,
+    open_cash_account,
     register_investor,
     revoke_grant,
 )
@@ -32,7 +37,7 @@ FinalBlock = Callable[[], Awaitable[int]]  # the highest block that counts as FI
 
 
 class IdentityJobs:
-    """The jobs `identity` and `identity_revoke`, whose keys are `identities.job_key`'s.
+    """The jobs `identity` and `identity_revoke`, whose keys are `identities.job_key`'s, and `cash_account`.
 
     final_block  settlement.chain.Chain.final_block
     """
@@ -47,7 +52,11 @@ class IdentityJobs:
         self._notify = notify
 
     def handlers(self) -> dict[str, Handler]:
-        return {identities.GRANT_JOB: self.grant, identities.REVOKE_JOB: self.revoke}
+        return {
+            identities.GRANT_JOB: self.grant,
+            identities.REVOKE_JOB: self.revoke,
+            CASH_ACCOUNT_JOB: self.open_cash_account,
+        }
 
     async def grant(self, job: Job) -> None:
         """Register the wallet on chain, wait until that is FINAL, then let the facts say so.
@@ -69,6 +78,10 @@ class IdentityJobs:
         claim = await claim_hash(self._platform, self._infra, terms.wallet, terms.grant)
         if await self._record_granted(wanted, block, claim):
             await job.show("registered", 2, 2)
+
+    async def open_cash_account(self, job: Job) -> None:
+        """Of the wallet that the job's key names."""
+        await open_cash_account(self._platform, self._infra, Web3.to_checksum_address(f"0x{job.key}"))
 
     async def revoke(self, job: Job) -> None:
         """Once the engine knows and the account's trades are FINAL, revoke the grant's claim on chain."""

@@ -13,7 +13,7 @@ import { watch } from "./watch.js";
 const STATES = [["", "All"], ["FAILED", "Failed"], ["RUNNING", "Running"], ["QUEUED", "Waiting"], ["DONE", "Done"]];
 const NAMES = {
   accreditation_reminders: "Remind of what ends", convert: "Dollars to USDC", dividend: "Pay a dividend", dividend_prepare: "Count a dividend's holders", exit: "Burn and pay",
-  exit_prepare: "Count an exit's holders", fees: "Set fees", freeze: "Freeze or free a wallet", "halt-lift": "Lift a halt", identity: "Identity on the chain", identity_revoke: "Revoke an identity",
+  cash_account: "Open a recovered wallet's cash account", exit_prepare: "Count an exit's holders", fees: "Set fees", freeze: "Freeze or free a wallet", "halt-lift": "Lift a halt", identity: "Identity on the chain", identity_revoke: "Revoke an identity",
   kyc_approval: "Read an identity check", kyc_reminders: "Remind of what ends", liquidate: "End a property's trading", manager_payment: "Pay a manager", purchase: "First-sale purchase", purchase_seen: "Purchase seen on the chain",
   sale_close: "Close a first sale", sale_open: "Open a first sale", stripe_event: "Stripe's event", tokenize: "Deploy and mint a token",
 };

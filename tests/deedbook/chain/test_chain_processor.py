@@ -14,6 +14,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from compliance.lost_wallets import CASH_ACCOUNT_JOB
 from deedbook.chain.chain_effects import ChainEffects
 from deedbook.chain.chain_processor import ChainProcessor, Effects
 from deedbook.embedded.valkey import Valkey
@@ -232,6 +233,8 @@ async def test_a_recovered_wallet_takes_the_lost_one_s_place(office: Office) -> 
     registered = await office.pool.fetch("SELECT address FROM identity_registrations")
     assert fresh in [row["address"] for row in registered]
     assert lost not in [row["address"] for row in registered]
+    asked = await office.pool.fetchval("SELECT key FROM jobs WHERE kind = $1", CASH_ACCOUNT_JOB)
+    assert asked == fresh.hex()
     await office.final(note("Token.RecoverySuccess", names, 2, 0, contract=bytes([1]) * 20))  # another token of it
     assert [kind for kind, _ in await office.told()] == ["WALLET_RECOVERED"] * 2
     wallets = {"lost": hexed(lost), "fresh": hexed(fresh)}

@@ -12,6 +12,7 @@ from eth_utils.address import to_canonical_address
 from web3 import AsyncWeb3
 
 from compliance.identities import GRANT_JOB, REVOKE_JOB, GrantState, grant, job_key
+from compliance.lost_wallets import CASH_ACCOUNT_JOB
 from compliance.permissions import compile_permissions
 from compliance.registry import create_user, link_wallet, set_country, set_kyc
 from compliance.rules import KycStatus
@@ -22,10 +23,11 @@ from deedbook.outages import waiting_out
 from persistence.database import Pool
 from persistence.jobs import Job, JobWaits, Worker
 from persistence.projections import Projector
+from settlement.artifacts import ours
 from settlement.calls import topic
 from settlement.chain import ChainUnavailable
 from settlement.identities import revoke_claim
-from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure
+from settlement.infrastructure import Delays, Infrastructure, deploy_infrastructure, read
 from settlement.node import node
 from settlement.steps import FileSteps, Sender, StepStore
 from settlement.tokenization import (
@@ -324,3 +326,12 @@ async def test_a_worker_carries_a_person_from_approval_to_the_chain_and_back(wor
     assert await world.verified()
     failed = await world.pool.fetch("SELECT kind, key, reason FROM jobs WHERE state <> 'DONE'")
     assert [tuple(row) for row in failed if row["kind"] != GRANT_JOB] == []
+
+
+async def test_a_wallet_that_takes_a_lost_one_s_place_can_be_paid(world: World) -> None:
+    fresh = key("ann's new")
+    job = Job(CASH_ACCOUNT_JOB, to_canonical_address(fresh.address).hex(), {}, 1, _show)
+    for _ in range(2):
+        await world.jobs().handlers()[CASH_ACCOUNT_JOB](job)
+        account = await read(world.platform.chain, ours("CashVault"), world.infra.vault, "accountOf", fresh.address)
+        assert account == [0, 0, 0, True]
