@@ -10,6 +10,7 @@ from eth_abi.abi import encode
 from eth_account.messages import encode_defunct
 from eth_typing import ChecksumAddress
 from web3 import Web3
+from web3.exceptions import ContractLogicError
 
 from settlement.artifacts import Artifact, onchainid, ours
 from settlement.infrastructure import ZERO_ADDRESS, Infrastructure, Platform, call_once, identity_storage_artifact, read
@@ -188,4 +189,9 @@ async def _revoke(platform: Platform, infra: Infrastructure, identity: ChecksumA
         return
     step = f"revoke {identity} {signature[:8].hex()}"
     issuer = _claim_issuer_artifact()
-    await call_once(platform.sender, step, issuer, infra.claim_issuer, "revokeClaimBySignature", signature)
+    try:
+        await call_once(platform.sender, step, issuer, infra.claim_issuer, "revokeClaimBySignature", signature)
+    except ContractLogicError:
+        if not await _is_revoked(platform, infra, signature):
+            raise
+        # another process was quicker, and it is done
