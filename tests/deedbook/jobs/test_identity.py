@@ -23,6 +23,7 @@ from deedbook.outages import waiting_out
 from persistence.database import Pool
 from persistence.jobs import Job, JobWaits, Worker
 from persistence.projections import Projector
+from settlement import identities
 from settlement.artifacts import ours
 from settlement.calls import topic
 from settlement.chain import ChainUnavailable
@@ -335,3 +336,26 @@ async def test_a_wallet_that_takes_a_lost_one_s_place_can_be_paid(world: World) 
         await world.jobs().handlers()[CASH_ACCOUNT_JOB](job)
         account = await read(world.platform.chain, ours("CashVault"), world.infra.vault, "accountOf", fresh.address)
         assert account == [0, 0, 0, True]
+
+
+async def test_a_claim_that_another_process_has_just_revoked_is_revoked(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await world.set_kyc(KycStatus.APPROVED)
+    await world.finish(GRANT_JOB, 1)
+    await revoke_claim(world.platform, world.infra, ANN.address)
+    is_revoked, looks = identities._is_revoked, 0
+
+    async def seen_late(*of: Any) -> bool:
+        nonlocal looks
+        looks += 1
+        return looks > 1 and await is_revoked(*of)
+
+    monkeypatch.setattr(identities, "_is_revoked", seen_late)
+    slower = Platform(
+        Sender(world.chain, world.platform.sender.account, world.steps),
+        world.platform.owner,
+        world.platform.claim_signer,
+    )
+    await revoke_claim(slower, world.infra, ANN.address)
+    assert looks == 2
