@@ -109,11 +109,15 @@ class Serving:
         await self.gateway.pause("the exchange is away")
 
     def _submit(self, record: bytes, origin: object) -> Refusal | None:
-        return self._submit_together((record,), origin)
+        return self.link.submit(record, origin, is_owned=_is_owned(origin))
 
     def _submit_together(self, records: Sequence[bytes], origin: object) -> Refusal | None:
-        is_owned = isinstance(origin, Asked) and origin.sink.owned is not None
-        return self.link.submit_together(records, origin, is_owned=is_owned)
+        return self.link.submit_together(records, origin, is_owned=_is_owned(origin))
+
+
+def _is_owned(origin: object) -> bool:
+    """Whether what a session asked for ends with the session."""
+    return isinstance(origin, Asked) and origin.sink.owned is not None
 
 
 if __name__ == "__main__":
